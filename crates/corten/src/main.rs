@@ -1,0 +1,3 @@
+//! The one binary of Corten: picks the role, nothing else.
+
+fn main() {}

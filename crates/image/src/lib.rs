@@ -1,0 +1,1 @@
+//! Image records: load, import, tag, list, remove.

@@ -1,0 +1,1 @@
+//! Docker json-file logs: written by the monitor, read by the engine.

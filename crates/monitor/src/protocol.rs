@@ -1,0 +1,235 @@
+//! What the engine and a monitor say to one another.
+//!
+//! The transport is a SOCK_SEQPACKET unix socket: one packet, one message (postcard); file descriptors ride along as
+//! SCM_RIGHTS. The first connection is inherited at spawn; later ones come through the listening socket in the
+//! container's run directory (`monitor.sock`), as after a restart of the daemon.
+//!
+//! ```text
+//! engine                                             monitor
+//!   │ spawn(monitor) with fds: control socket, launch memfd, rootfs mount, network namespace
+//!   │                                                    │ reads Launch, creates the container up to its exec
+//!   │ <────────────────────────────────── Event::Created { pid } | Event::Failed(Failure)
+//!   │ Request::Attach + fd ─────────────────────────────>│ (any number, before or after Start)
+//!   │ <──────────────────────────────────────── Reply::Done
+//!   │ Request::Start ───────────────────────────────────>│ lets the container's process execute its program
+//!   │ <────────────────────────────── Reply::Started | Reply::Failed(Failure)
+//!   │ Signal, Resize, Exec (+ fd), Pause, Resume, State  │
+//!   │ <──────────────────────── Event::Exited(Exit), after exit.json is on disk; then the monitor goes away
+//! ```
+//!
+//! An attached client's own connection is handed to the monitor: bytes do not pass through the daemon, and an attached
+//! terminal survives the daemon's death.
+
+use runtime::plan::Plan;
+use serde::{Deserialize, Serialize};
+
+/// Everything a monitor has to know. Written once, to a sealed memory file, before the monitor is spawned.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Launch {
+    /// The container's full id, 64 hex digits.
+    pub id: String,
+    /// Where `monitor.sock` and `monitor.pid` go, absolute (tmpfs).
+    pub run_dir: String,
+    /// Where `exit.json` and the log go, absolute.
+    pub state_dir: String,
+    /// Write `exit.json` with fsync (false for `--rm` containers).
+    pub durable: bool,
+    /// The container's process, ready for the runtime.
+    pub plan: Plan,
+    /// A terminal, or pipes.
+    pub stdio: Stdio,
+    /// The json-file log; `None` for the log driver `none`.
+    pub log: Option<Log>,
+    /// Keys that detach an attached client, by default ctrl-p ctrl-q; empty: none.
+    pub detach_keys: Vec<u8>,
+}
+
+/// The container's standard streams.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Stdio {
+    /// A pseudo-terminal instead of three pipes.
+    pub tty: bool,
+    /// Keep stdin open without an attached client.
+    pub open_stdin: bool,
+    /// Close stdin once the first attached client that sent input has gone.
+    pub stdin_once: bool,
+    /// Rows and columns at start, if known.
+    pub console_size: Option<(u16, u16)>,
+}
+
+/// Docker's json-file log, rotated.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Log {
+    /// Absolute path of the newest file; older ones are `PATH.1`, `PATH.2`, …
+    pub path: String,
+    /// Bytes after which a new file is begun; 0: unlimited.
+    pub max_size: u64,
+    /// How many files are kept, the newest included; at least 1.
+    pub max_files: u32,
+}
+
+/// One packet from the engine. `seq` comes back in the reply.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Call {
+    /// Chosen by the caller, unique on its connection.
+    pub seq: u32,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// What the engine asks.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Lets the created container execute its program.
+    Start,
+    /// Connects a client; with one fd, the client's connection (any stream socket).
+    Attach(Attach),
+    /// Sends a signal to the container's first process, or to all.
+    Signal {
+        /// Signal number.
+        signal: i32,
+        /// To every process of the container (cgroup kill).
+        all: bool,
+    },
+    /// Resizes the container's terminal, or an exec's.
+    Resize {
+        /// `None`: the container's.
+        exec: Option<String>,
+        /// Rows.
+        rows: u16,
+        /// Columns.
+        columns: u16,
+    },
+    /// Runs one more process in the container; with zero or one fd, the attached client's connection.
+    Exec(Box<ExecLaunch>),
+    /// Freezes all processes.
+    Pause,
+    /// Thaws them.
+    Resume,
+    /// Asks what is running.
+    State,
+}
+
+/// How a client attaches.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Attach {
+    /// Bytes from the client become the container's input.
+    pub stdin: bool,
+    /// The client gets stdout (everything, with a terminal).
+    pub stdout: bool,
+    /// The client gets stderr.
+    pub stderr: bool,
+    /// Overrides the container's detach keys.
+    pub detach_keys: Option<Vec<u8>>,
+    /// Bytes the client sent before its connection was handed over.
+    pub early_input: Vec<u8>,
+}
+
+/// One more process in a running container.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ExecLaunch {
+    /// The exec's id, 64 hex digits.
+    pub id: String,
+    /// The process: arguments, environment, user, capabilities, …
+    pub process: runtime::plan::Process,
+    /// A terminal, or pipes (`open_stdin`: the client's input is wanted).
+    pub stdio: Stdio,
+    /// What the client's connection gets; ignored without an fd.
+    pub attach: Attach,
+}
+
+/// One packet from the monitor.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Message {
+    /// The answer to the call with that number.
+    Reply(u32, Reply),
+    /// Unasked, to every connection.
+    Event(Event),
+}
+
+/// An answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// The container or exec executes its program.
+    Started {
+        /// Its process id as the host sees it.
+        pid: i32,
+    },
+    /// It could not be done.
+    Failed(Failure),
+    /// The process this is about is gone (or never was).
+    NotRunning,
+    /// What is running.
+    State {
+        /// The container's process id.
+        pid: i32,
+        /// Start has happened.
+        started: bool,
+        /// Frozen by Pause.
+        paused: bool,
+        /// Nanoseconds since the epoch; 0 before Start.
+        started_at: u64,
+        /// Running execs.
+        execs: Vec<(String, i32)>,
+    },
+}
+
+/// What happened by itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// The container's process waits for Start.
+    Created {
+        /// Its process id as the host sees it.
+        pid: i32,
+    },
+    /// The container could not be created; the monitor goes away.
+    Failed(Failure),
+    /// The container has ended; the last message of a monitor.
+    Exited(Exit),
+    /// An exec has ended.
+    ExecExited {
+        /// Which one.
+        id: String,
+        /// 0–255, or 128 + the signal.
+        code: i32,
+    },
+}
+
+/// How a container ended: the content of `exit.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// 0–255, or 128 + the signal.
+    pub code: i32,
+    /// The kernel killed it for want of memory.
+    pub oom_killed: bool,
+    /// Nanoseconds since the epoch.
+    pub started_at: u64,
+    /// Nanoseconds since the epoch.
+    pub finished_at: u64,
+}
+
+/// A step that failed: crosses processes as data, never as a bare string.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which step.
+    pub stage: Stage,
+    /// `errno`, or 0.
+    pub errno: i32,
+    /// What was attempted and on what.
+    pub message: String,
+}
+
+/// Where a launch can fail; decides the exit code that users see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Anything before the program is looked up (125).
+    Setup,
+    /// The working directory.
+    WorkingDirectory,
+    /// The program does not exist in the image (127).
+    NotFound,
+    /// The program exists and cannot be executed (126).
+    NotExecutable,
+}

@@ -1,0 +1,1 @@
+//! Networks, endpoints, addresses, firewall rules.

@@ -1,0 +1,1 @@
+//! OCI formats: digests, references, manifests, image configurations, runtime specifications.

@@ -1,0 +1,1 @@
+//! Overlay layers: prepare, commit, mount, apply.

@@ -1,0 +1,11 @@
+//! What std lacks: error kinds, undo lists, ids, names, sizes, times. No container word lives here.
+
+pub mod error;
+pub mod id;
+pub mod names;
+pub mod size;
+pub mod time;
+pub mod undo;
+
+pub use error::ErrorKind;
+pub use undo::Undo;

@@ -1,0 +1,1 @@
+//! Random names that people can say.

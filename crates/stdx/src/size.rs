@@ -1,0 +1,1 @@
+//! Sizes in bytes, printed and parsed as Go's units package does.

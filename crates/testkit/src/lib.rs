@@ -1,0 +1,1 @@
+//! Contexts, fixtures and filters for tests.
