@@ -1,1 +1,3 @@
 //! OCI formats: digests, references, manifests, image configurations, runtime specifications.
+
+pub mod runtime;
