@@ -1,1 +1,33 @@
-//! Every operation on containers and images.
+//! Every operation the Engine API offers, one file each; for containers, all there is to know.
+//!
+//! [`Engine`] is a struct of parts, opened by [`Engine::open`]; the operations are free functions in [`ops`]. Knows specs,
+//! states, events, supervision and recovery. Must never know HTTP, the API's JSON, overlay options, nftables or namespaces.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`ops`] | one file an operation: the story of each |
+//! | [`container`] | spec, state, record, lease, names |
+//! | [`bundle`] | (spec, image configuration, host facts) to an OCI runtime specification: pure |
+//! | [`task`] | a monitor's other end |
+//! | [`supervise`] | the only place that leaves `Running` |
+//! | [`recover`] | after a crash |
+//! | [`events`], [`filters`] | what happened, and who wants to know |
+
+pub mod blocking;
+pub mod bundle;
+pub mod config;
+pub mod container;
+mod engine;
+pub mod error;
+pub mod events;
+pub mod filters;
+pub mod ops;
+pub mod recover;
+pub mod steps;
+pub mod supervise;
+pub mod task;
+
+pub use blocking::blocking;
+pub use config::Config;
+pub use engine::Engine;
+pub use error::{Error, Result};

@@ -1,0 +1,144 @@
+//! A container in the engine's memory: a published snapshot for readers, a lease for the one writer.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use network::Endpoint;
+use tokio::sync::watch;
+
+use super::name::Reservation;
+use super::record::{Paths, Record, SCHEMA, Stored};
+use super::{ContainerName, State};
+use crate::ops::container::attach::Pending;
+use crate::ops::container::exec::Exec;
+use crate::task::Task;
+
+/// What readers see: a container at one moment.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The unchanging part.
+    pub record: Arc<Record>,
+    /// Its name.
+    pub name: ContainerName,
+    /// How it stands.
+    pub state: State,
+    /// Its place in the default network while it runs.
+    pub endpoint: Option<Endpoint>,
+    /// How often it has ended: `wait` for the next exit compares this.
+    pub exits: u64,
+    /// It has been removed; only waiters still see it.
+    pub removed: bool,
+    /// Ids of execs that run or wait to be started.
+    pub execs: Vec<String>,
+}
+
+impl Published {
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.record.id
+    }
+
+    /// The file's content.
+    pub fn stored(&self) -> Stored {
+        Stored {
+            schema: SCHEMA,
+            name: self.name.clone(),
+            state: self.state.clone(),
+            endpoint: self.endpoint.clone(),
+            record: (*self.record).clone(),
+        }
+    }
+}
+
+/// A container. Readers call [`Container::now`] and never wait; writers hold the lease.
+#[derive(Debug)]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// Where its files are.
+    pub paths: Paths,
+    published: watch::Sender<Arc<Published>>,
+    pub(super) lease: Arc<tokio::sync::Mutex<()>>,
+    name: Mutex<Reservation>,
+    task: Mutex<Option<Arc<Task>>>,
+    pending: Mutex<Vec<Pending>>,
+    execs: Mutex<Vec<Arc<Exec>>>,
+}
+
+impl Container {
+    /// A container that is recorded.
+    pub(crate) fn new(name: Reservation, paths: Paths, published: Published) -> Arc<Self> {
+        Arc::new(Self {
+            id: published.record.id.clone(),
+            paths,
+            published: watch::Sender::new(Arc::new(published)),
+            lease: Arc::default(),
+            name: Mutex::new(name),
+            task: Mutex::default(),
+            pending: Mutex::default(),
+            execs: Mutex::default(),
+        })
+    }
+
+    /// The container as it stands.
+    pub fn now(&self) -> Arc<Published> {
+        self.published.borrow().clone()
+    }
+
+    /// Told of every change.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Published>> {
+        self.published.subscribe()
+    }
+
+    /// The other end of its monitor, while it runs.
+    pub fn task(&self) -> Option<Arc<Task>> {
+        lock(&self.task).clone()
+    }
+
+    /// Changes what readers see. Private to writers: the lease's holder and `supervise`.
+    pub(crate) fn publish(&self, change: impl FnOnce(&mut Published)) {
+        self.published.send_modify(|published| change(Arc::make_mut(published)));
+    }
+
+    pub(crate) fn set_task(&self, task: Option<Arc<Task>>) {
+        *lock(&self.task) = task;
+    }
+
+    /// Takes another name; the former is free again.
+    pub(crate) fn rename(&self, reservation: Reservation) {
+        let name = reservation.name().clone();
+        *lock(&self.name) = reservation;
+        self.publish(|published| published.name = name);
+    }
+
+    pub(crate) fn add_pending(&self, pending: Pending) {
+        lock(&self.pending).push(pending);
+    }
+
+    /// The clients that attached before the start.
+    pub(crate) fn take_pending(&self) -> Vec<Pending> {
+        std::mem::take(&mut *lock(&self.pending))
+    }
+
+    pub(crate) fn execs(&self) -> Vec<Arc<Exec>> {
+        lock(&self.execs).clone()
+    }
+
+    pub(crate) fn add_exec(&self, exec: Arc<Exec>) {
+        let id = exec.id.clone();
+        lock(&self.execs).push(exec);
+        self.publish(|published| published.execs.push(id));
+    }
+
+    /// Forgets execs that have ended, or all.
+    pub(crate) fn retain_execs(&self, keep: impl Fn(&Exec) -> bool) {
+        let mut execs = lock(&self.execs);
+        execs.retain(|exec| keep(exec));
+        let ids: Vec<String> = execs.iter().map(|exec| exec.id.clone()).collect();
+        drop(execs);
+        self.publish(|published| published.execs = ids);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

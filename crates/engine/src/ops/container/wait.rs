@@ -1,0 +1,36 @@
+//! Wait until a container stops, ends once more, or is gone.
+
+use std::sync::Arc;
+
+use crate::{Engine, Result};
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// It does not run: true at once of a stopped container.
+    #[default]
+    NotRunning,
+    /// Its next exit.
+    NextExit,
+    /// Its removal.
+    Removed,
+}
+
+/// What was waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waited {
+    /// Its exit code.
+    pub code: i32,
+    /// The error, if the engine has one to tell.
+    pub error: Option<String>,
+}
+
+/// Begins to wait: the container exists when this returns, and nothing that happens afterwards is missed. The future that it
+/// returns ends when the condition holds.
+pub fn wait(
+    engine: &Arc<Engine>,
+    reference: &str,
+    condition: Condition,
+) -> Result<impl Future<Output = Waited> + Send + 'static + use<>> {
+    Ok(async { todo!() })
+}

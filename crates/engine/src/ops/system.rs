@@ -1,0 +1,9 @@
+//! Operations on the engine itself.
+
+mod events;
+mod info;
+mod version;
+
+pub use events::{Selection, Stream, events};
+pub use info::{CgroupFacts, Counts, Info, info};
+pub use version::{Version, version};
