@@ -1,0 +1,103 @@
+//! What can go wrong with a network.
+
+use std::io;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use stdx::ErrorKind;
+use sys::netlink::Refused;
+
+/// The result of an operation on a network.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why an operation on a network failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel refused a change.
+    #[error("{what}: {source}")]
+    Refused {
+        /// What was attempted, and on what.
+        what: String,
+        /// The kernel's answer.
+        source: Refused,
+    },
+    /// A file or namespace could not be used.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was attempted, and on what.
+        what: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The subnet has no address left.
+    #[error("allocate an address in {subnet}: no available IPv4 addresses on this network's address pools")]
+    Exhausted {
+        /// The bridge's subnet.
+        subnet: Ipv4Net,
+    },
+    /// The address belongs to another endpoint.
+    #[error("claim address {address}: address already in use")]
+    AddressInUse {
+        /// The address asked for.
+        address: Ipv4Addr,
+    },
+    /// The address lies outside the bridge's subnet, or is one that no container may have.
+    #[error("claim address {address}: not a container address of {subnet}")]
+    AddressOutside {
+        /// The address asked for.
+        address: Ipv4Addr,
+        /// The bridge's subnet.
+        subnet: Ipv4Net,
+    },
+    /// An interface of the bridge's name exists, but was made by someone else.
+    #[error("open bridge {bridge}: an interface of that name exists and was not created by corten")]
+    Foreign {
+        /// The interface's name.
+        bridge: String,
+    },
+    /// The name cannot be an interface's.
+    #[error("open bridge {bridge:?}: not a valid interface name")]
+    InvalidName {
+        /// The name asked for.
+        bridge: String,
+    },
+    /// The subnet asked for cannot serve a bridge.
+    #[error("open bridge {bridge}: subnet {subnet} cannot be used: {reason}")]
+    InvalidSubnet {
+        /// The bridge.
+        bridge: String,
+        /// The subnet asked for.
+        subnet: Ipv4Net,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Every default subnet clashes with the host's own addresses or routes.
+    #[error("open bridge {bridge}: all predefined address pools have been fully subnetted")]
+    NoSubnet {
+        /// The bridge.
+        bridge: String,
+    },
+}
+
+impl Error {
+    /// The class of the failure.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Refused { source, .. } if source.is(1) => ErrorKind::Forbidden, // EPERM
+            Self::Refused { .. } | Self::Io { .. } => ErrorKind::Internal,
+            Self::Exhausted { .. } | Self::NoSubnet { .. } => ErrorKind::Unavailable,
+            Self::AddressInUse { .. } | Self::Foreign { .. } => ErrorKind::Conflict,
+            Self::AddressOutside { .. } | Self::InvalidName { .. } | Self::InvalidSubnet { .. } => ErrorKind::Invalid,
+        }
+    }
+
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+
+    pub(crate) fn refused(what: impl Into<String>) -> impl FnOnce(Refused) -> Self {
+        let what = what.into();
+        move |source| Self::Refused { what, source }
+    }
+}

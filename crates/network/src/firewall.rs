@@ -1,0 +1,222 @@
+//! One nftables table a bridge, replaced as a whole in one atomic batch.
+//!
+//! ```text
+//! table ip <bridge> {
+//!   chain raw-prerouting { type filter hook prerouting priority raw;
+//!     ip daddr SUBNET iifname != BRIDGE drop                  neighbours do not reach containers by their own address
+//!   }
+//!   chain forward { type filter hook forward priority filter; policy accept;
+//!     iifname BRIDGE accept
+//!     oifname BRIDGE ct state established,related accept
+//!     oifname BRIDGE ct status dnat accept                    published ports
+//!     oifname BRIDGE drop
+//!   }
+//!   chain postrouting { type nat hook postrouting priority srcnat;
+//!     ip saddr SUBNET oifname != BRIDGE masquerade
+//!   }
+//! }
+//! ```
+//!
+//! Replies to masqueraded traffic pass the first chain: there they are still addressed to the host, translation comes
+//! later. The host's own traffic to a container passes neither prerouting nor forward.
+
+use std::io;
+
+use ipnet::Ipv4Net;
+use sys::netlink::{ACK, APPEND, CREATE, Message, Protocol, Refused, Socket};
+
+const SUBSYSTEM: u16 = 10;
+const BATCH_BEGIN: u16 = 0x10;
+const BATCH_END: u16 = 0x11;
+const NEWTABLE: u16 = SUBSYSTEM << 8;
+const DELTABLE: u16 = SUBSYSTEM << 8 | 2;
+const NEWCHAIN: u16 = SUBSYSTEM << 8 | 3;
+const NEWRULE: u16 = SUBSYSTEM << 8 | 6;
+const FAMILY_IPV4: u8 = 2;
+
+const PREROUTING: u32 = 0;
+const FORWARD: u32 = 2;
+const POSTROUTING: u32 = 4;
+const PRIORITY_RAW: i32 = -300;
+const PRIORITY_FILTER: i32 = 0;
+const PRIORITY_SRCNAT: i32 = 100;
+
+const REGISTER_VERDICT: u32 = 0;
+const REGISTER: u32 = 1;
+const OFFSET_SOURCE: u32 = 12;
+const OFFSET_DESTINATION: u32 = 16;
+const STATE_ESTABLISHED_RELATED: u32 = 2 | 4;
+const STATUS_DNAT: u32 = 1 << 5;
+
+/// Replaces the bridge's table.
+pub(crate) fn install(bridge: &str, subnet: Ipv4Net) -> Result<(), Refused> {
+    let mut batch = vec![batch_mark(BATCH_BEGIN), new_table(bridge), delete_table(bridge), new_table(bridge)];
+    batch.extend(chain(bridge, "raw-prerouting", "filter", PREROUTING, PRIORITY_RAW, raw_prerouting(bridge, subnet)));
+    batch.extend(chain(bridge, "forward", "filter", FORWARD, PRIORITY_FILTER, forward(bridge)));
+    batch.extend(chain(bridge, "postrouting", "nat", POSTROUTING, PRIORITY_SRCNAT, postrouting(bridge, subnet)));
+    batch.push(batch_mark(BATCH_END));
+    Socket::open(Protocol::Netfilter)?.transact(&batch)
+}
+
+/// Removes the bridge's table; one that does not exist is removed already.
+pub(crate) fn remove(bridge: &str) -> Result<(), Refused> {
+    let batch = [batch_mark(BATCH_BEGIN), new_table(bridge), delete_table(bridge), batch_mark(BATCH_END)];
+    match Socket::open(Protocol::Netfilter) {
+        Ok(socket) => socket.transact(&batch),
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn raw_prerouting(bridge: &str, subnet: Ipv4Net) -> Vec<Rule> {
+    vec![Rule::default().network(OFFSET_DESTINATION, subnet).input(NOT_EQUAL, bridge).verdict(DROP)]
+}
+
+fn forward(bridge: &str) -> Vec<Rule> {
+    vec![
+        Rule::default().input(EQUAL, bridge).verdict(ACCEPT),
+        Rule::default().output(EQUAL, bridge).conntrack(CT_STATE, STATE_ESTABLISHED_RELATED).verdict(ACCEPT),
+        Rule::default().output(EQUAL, bridge).conntrack(CT_STATUS, STATUS_DNAT).verdict(ACCEPT),
+        Rule::default().output(EQUAL, bridge).verdict(DROP),
+    ]
+}
+
+fn postrouting(bridge: &str, subnet: Ipv4Net) -> Vec<Rule> {
+    vec![Rule::default().network(OFFSET_SOURCE, subnet).output(NOT_EQUAL, bridge).masquerade()]
+}
+
+fn header(family: u8, resource: u16) -> [u8; 4] {
+    let [high, low] = resource.to_be_bytes();
+    [family, 0, high, low]
+}
+
+fn batch_mark(kind: u16) -> Message {
+    Message::new(kind, 0).raw(&header(0, SUBSYSTEM))
+}
+
+fn new_table(name: &str) -> Message {
+    Message::new(NEWTABLE, ACK | CREATE).raw(&header(FAMILY_IPV4, 0)).string(1, name).attribute(2, &0_u32.to_be_bytes())
+}
+
+fn delete_table(name: &str) -> Message {
+    Message::new(DELTABLE, ACK).raw(&header(FAMILY_IPV4, 0)).string(1, name)
+}
+
+fn chain(table: &str, name: &str, kind: &str, hook: u32, priority: i32, rules: Vec<Rule>) -> Vec<Message> {
+    let chain = Message::new(NEWCHAIN, ACK | CREATE)
+        .raw(&header(FAMILY_IPV4, 0))
+        .string(1, table)
+        .string(3, name)
+        .nest(4, |m| m.attribute(1, &hook.to_be_bytes()).attribute(2, &priority.to_be_bytes()))
+        .attribute(5, &ACCEPT.to_be_bytes())
+        .string(7, kind);
+    let rules = rules.into_iter().map(|rule| {
+        Message::new(NEWRULE, ACK | CREATE | APPEND).raw(&header(FAMILY_IPV4, 0)).string(1, table).string(2, name).nest(4, |m| {
+            rule.expressions.into_iter().fold(m, |m, expression| {
+                m.nest(1, |m| {
+                    let m = m.string(1, expression.name);
+                    m.nest(2, |m| expression.values.iter().fold(m, |m, value| value.append(m)))
+                })
+            })
+        })
+    });
+    std::iter::once(chain).chain(rules).collect()
+}
+
+const DROP: u32 = 0;
+const ACCEPT: u32 = 1;
+const EQUAL: u32 = 0;
+const NOT_EQUAL: u32 = 1;
+const META_IIFNAME: u32 = 6;
+const META_OIFNAME: u32 = 7;
+const CT_STATE: u32 = 0;
+const CT_STATUS: u32 = 2;
+
+/// A rule: expressions that each look at the packet, the last of which decides.
+#[derive(Debug, Default)]
+struct Rule {
+    expressions: Vec<Expression>,
+}
+
+#[derive(Debug)]
+struct Expression {
+    name: &'static str,
+    values: Vec<Value>,
+}
+
+/// One attribute of an expression.
+#[derive(Debug)]
+enum Value {
+    Number(u16, u32),
+    Data(u16, Vec<u8>),
+    Verdict(u16, u32),
+}
+
+impl Value {
+    fn append(&self, m: Message) -> Message {
+        match self {
+            Self::Number(kind, number) => m.attribute(*kind, &number.to_be_bytes()),
+            Self::Data(kind, bytes) => m.nest(*kind, |m| m.attribute(1, bytes)),
+            Self::Verdict(kind, code) => m.nest(*kind, |m| m.nest(2, |m| m.attribute(1, &code.to_be_bytes()))),
+        }
+    }
+}
+
+impl Rule {
+    fn push(mut self, name: &'static str, values: Vec<Value>) -> Self {
+        self.expressions.push(Expression { name, values });
+        self
+    }
+
+    /// The address at this offset of the IPv4 header lies in `subnet`.
+    fn network(self, offset: u32, subnet: Ipv4Net) -> Self {
+        let number = Value::Number;
+        self.push("payload", vec![number(1, REGISTER), number(2, 1), number(3, offset), number(4, 4)])
+            .mask(subnet.netmask().octets())
+            .compare(EQUAL, subnet.network().octets().to_vec())
+    }
+
+    fn input(self, operator: u32, interface: &str) -> Self {
+        self.interface(META_IIFNAME, operator, interface)
+    }
+
+    fn output(self, operator: u32, interface: &str) -> Self {
+        self.interface(META_OIFNAME, operator, interface)
+    }
+
+    fn interface(self, key: u32, operator: u32, interface: &str) -> Self {
+        let mut name = interface.as_bytes().to_vec();
+        name.resize(16, 0);
+        self.push("meta", vec![Value::Number(1, REGISTER), Value::Number(2, key)]).compare(operator, name)
+    }
+
+    /// One of these bits is set in the connection's state or status.
+    fn conntrack(self, key: u32, bits: u32) -> Self {
+        self.push("ct", vec![Value::Number(1, REGISTER), Value::Number(2, key)])
+            .mask(bits.to_ne_bytes())
+            .compare(NOT_EQUAL, vec![0; 4])
+    }
+
+    fn mask(self, mask: [u8; 4]) -> Self {
+        let values = vec![
+            Value::Number(1, REGISTER),
+            Value::Number(2, REGISTER),
+            Value::Number(3, 4),
+            Value::Data(4, mask.to_vec()),
+            Value::Data(5, vec![0; 4]),
+        ];
+        self.push("bitwise", values)
+    }
+
+    fn compare(self, operator: u32, value: Vec<u8>) -> Self {
+        self.push("cmp", vec![Value::Number(1, REGISTER), Value::Number(2, operator), Value::Data(3, value)])
+    }
+
+    fn verdict(self, code: u32) -> Self {
+        self.push("immediate", vec![Value::Number(1, REGISTER_VERDICT), Value::Verdict(2, code)])
+    }
+
+    fn masquerade(self) -> Self {
+        self.push("masq", Vec::new())
+    }
+}

@@ -1,0 +1,294 @@
+//! Links, addresses and routes as netlink messages: what to send, and how to read the answers. Nothing is decided here.
+
+use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use ipnet::Ipv4Net;
+use sys::netlink::{ACK, CREATE, DUMP, EXCL, Message, REPLACE, Refused, Socket, attributes};
+
+const NEWLINK: u16 = 16;
+const DELLINK: u16 = 17;
+const GETLINK: u16 = 18;
+const SETLINK: u16 = 19;
+const NEWADDR: u16 = 20;
+const DELADDR: u16 = 21;
+const GETADDR: u16 = 22;
+const NEWROUTE: u16 = 24;
+const GETROUTE: u16 = 26;
+const NEWNEIGH: u16 = 28;
+
+const AF_INET: u8 = 2;
+const AF_BRIDGE: u8 = 7;
+const IFF_UP: u32 = 1;
+
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
+const IFLA_NET_NS_FD: u16 = 28;
+const INFO_KIND: u16 = 1;
+const INFO_DATA: u16 = 2;
+const VETH_INFO_PEER: u16 = 1;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_BROADCAST: u16 = 4;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
+const NDA_LLADDR: u16 = 2;
+
+const TABLE_MAIN: u8 = 254;
+const PROTOCOL_BOOT: u8 = 3;
+const SCOPE_UNIVERSE: u8 = 0;
+const TYPE_UNICAST: u8 = 1;
+const NUD_NOARP: u16 = 0x40;
+const NTF_MASTER: u8 = 4;
+
+/// A hardware address.
+pub(crate) type Mac = [u8; 6];
+
+/// An interface as the kernel describes it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) index: u32,
+    pub(crate) mtu: u32,
+    pub(crate) kind: String,
+    pub(crate) alias: String,
+}
+
+/// The address Docker's bridge driver derives for a container: `02:42` and the IPv4 address.
+pub(crate) fn mac_of(address: Ipv4Addr) -> Mac {
+    let [a, b, c, d] = address.octets();
+    [0x02, 0x42, a, b, c, d]
+}
+
+/// The usual way to write a hardware address.
+pub(crate) fn mac_text(mac: Mac) -> String {
+    let [a, b, c, d, e, f] = mac;
+    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+}
+
+fn link_header(index: u32, flags: u32) -> [u8; 16] {
+    let mut header = [0; 16];
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    header[8..12].copy_from_slice(&flags.to_ne_bytes());
+    header[12..16].copy_from_slice(&flags.to_ne_bytes()); // change exactly these flags
+    header
+}
+
+/// Makes a bridge that is up. Its hardware address is fixed: an inherited one would change with every port.
+pub(crate) fn new_bridge(name: &str, mtu: u32, mac: Mac) -> Message {
+    Message::new(NEWLINK, ACK | CREATE | EXCL)
+        .raw(&link_header(0, IFF_UP))
+        .string(IFLA_IFNAME, name)
+        .attribute(IFLA_MTU, &mtu.to_ne_bytes())
+        .attribute(IFLA_ADDRESS, &mac)
+        .nest(IFLA_LINKINFO, |m| m.string(INFO_KIND, "bridge"))
+}
+
+/// Sets the free text that `ip link` shows as alias (creation ignores it).
+pub(crate) fn set_alias(name: &str, alias: &str) -> Message {
+    Message::new(SETLINK, ACK).raw(&link_header(0, 0)).string(IFLA_IFNAME, name).string(IFLA_IFALIAS, alias)
+}
+
+/// Sets an existing bridge's MTU and hardware address, and brings it up.
+pub(crate) fn set_bridge(index: u32, mtu: u32, mac: Mac) -> Message {
+    Message::new(SETLINK, ACK)
+        .raw(&link_header(index, IFF_UP))
+        .attribute(IFLA_MTU, &mtu.to_ne_bytes())
+        .attribute(IFLA_ADDRESS, &mac)
+}
+
+/// One end of a new pair on a bridge.
+#[derive(Debug)]
+pub(crate) struct Pair<'a> {
+    pub(crate) host_name: &'a str,
+    pub(crate) bridge: u32,
+    pub(crate) mtu: u32,
+    pub(crate) peer_name: &'a str,
+    pub(crate) peer_mac: Mac,
+    pub(crate) peer_netns: BorrowedFd<'a>,
+}
+
+/// Makes a veth pair: this end a port of the bridge, the other inside its namespace. Both are down: the kernel ties the
+/// ends together last, and an end without its other cannot be opened (ENOTCONN).
+pub(crate) fn new_pair(pair: &Pair<'_>) -> Message {
+    let mtu = pair.mtu.to_ne_bytes();
+    Message::new(NEWLINK, ACK | CREATE | EXCL)
+        .raw(&link_header(0, 0))
+        .string(IFLA_IFNAME, pair.host_name)
+        .attribute(IFLA_MTU, &mtu)
+        .attribute(IFLA_MASTER, &pair.bridge.to_ne_bytes())
+        .nest(IFLA_LINKINFO, |m| {
+            m.string(INFO_KIND, "veth").nest(INFO_DATA, |m| {
+                m.nest(VETH_INFO_PEER, |m| {
+                    m.raw(&link_header(0, 0))
+                        .string(IFLA_IFNAME, pair.peer_name)
+                        .attribute(IFLA_MTU, &mtu)
+                        .attribute(IFLA_ADDRESS, &pair.peer_mac)
+                        .attribute(IFLA_NET_NS_FD, &pair.peer_netns.as_raw_fd().to_ne_bytes())
+                })
+            })
+        })
+}
+
+/// Brings an interface up, by index.
+pub(crate) fn up(index: u32) -> Message {
+    Message::new(SETLINK, ACK).raw(&link_header(index, IFF_UP))
+}
+
+/// Deletes an interface.
+pub(crate) fn delete(index: u32) -> Message {
+    Message::new(DELLINK, ACK).raw(&link_header(index, 0))
+}
+
+/// Tells a bridge behind which port a hardware address lives, so that nothing is flooded to find out.
+pub(crate) fn bridge_entry(port: u32, mac: Mac) -> Message {
+    let mut header = [0; 12];
+    header[0] = AF_BRIDGE;
+    header[4..8].copy_from_slice(&port.to_ne_bytes());
+    header[8..10].copy_from_slice(&NUD_NOARP.to_ne_bytes());
+    header[10] = NTF_MASTER;
+    Message::new(NEWNEIGH, ACK | CREATE | REPLACE).raw(&header).attribute(NDA_LLADDR, &mac)
+}
+
+fn address_message(kind: u16, flags: u16, index: u32, address: Ipv4Net) -> Message {
+    let mut header = [0; 8];
+    header[0] = AF_INET;
+    header[1] = address.prefix_len();
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    let octets = address.addr().octets();
+    Message::new(kind, flags)
+        .raw(&header)
+        .attribute(IFA_LOCAL, &octets)
+        .attribute(IFA_ADDRESS, &octets)
+        .attribute(IFA_BROADCAST, &address.broadcast().octets())
+}
+
+/// Gives an interface an address; its prefix becomes a route.
+pub(crate) fn add_address(index: u32, address: Ipv4Net) -> Message {
+    address_message(NEWADDR, ACK | CREATE | REPLACE, index, address)
+}
+
+/// Takes an address away.
+pub(crate) fn delete_address(index: u32, address: Ipv4Net) -> Message {
+    address_message(DELADDR, ACK, index, address)
+}
+
+/// Adds the default route.
+pub(crate) fn default_route(index: u32, gateway: Ipv4Addr) -> Message {
+    let header = [AF_INET, 0, 0, 0, TABLE_MAIN, PROTOCOL_BOOT, SCOPE_UNIVERSE, TYPE_UNICAST, 0, 0, 0, 0];
+    Message::new(NEWROUTE, ACK | CREATE | EXCL)
+        .raw(&header)
+        .attribute(RTA_GATEWAY, &gateway.octets())
+        .attribute(RTA_OIF, &index.to_ne_bytes())
+}
+
+/// Looks up an interface by name.
+pub(crate) fn find(socket: &Socket, name: &str) -> Result<Option<Link>, Refused> {
+    let request = Message::new(GETLINK, 0).raw(&link_header(0, 0)).string(IFLA_IFNAME, name);
+    one_link(socket, &request)
+}
+
+/// Looks up an interface by index.
+pub(crate) fn get(socket: &Socket, index: u32) -> Result<Option<Link>, Refused> {
+    one_link(socket, &Message::new(GETLINK, 0).raw(&link_header(index, 0)))
+}
+
+fn one_link(socket: &Socket, request: &Message) -> Result<Option<Link>, Refused> {
+    match socket.query(request) {
+        Ok(found) => Ok(found.first().and_then(|payload| parse_link(payload))),
+        Err(refused) if refused.missing() => Ok(None),
+        Err(refused) => Err(refused),
+    }
+}
+
+fn parse_link(payload: &[u8]) -> Option<Link> {
+    let mut link =
+        Link { index: u32_of(payload.get(4..8)?)?, mtu: 0, kind: String::new(), alias: String::new() };
+    for (kind, value) in attributes(payload.get(16..)?) {
+        match kind {
+            IFLA_MTU => link.mtu = u32_of(value)?,
+            IFLA_IFALIAS => link.alias = text_of(value),
+            IFLA_LINKINFO => {
+                link.kind =
+                    attributes(value).find(|(kind, _)| *kind == INFO_KIND).map_or_else(String::new, |(_, name)| text_of(name));
+            }
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+/// All IPv4 addresses of this namespace, each with its interface.
+pub(crate) fn addresses(socket: &Socket) -> Result<Vec<(u32, Ipv4Net)>, Refused> {
+    let mut header = [0; 8];
+    header[0] = AF_INET;
+    let found = socket.query(&Message::new(GETADDR, DUMP).raw(&header))?;
+    Ok(found.iter().filter_map(|payload| parse_address(payload)).collect())
+}
+
+fn parse_address(payload: &[u8]) -> Option<(u32, Ipv4Net)> {
+    let prefix = *payload.get(1)?;
+    let index = u32_of(payload.get(4..8)?)?;
+    let (_, local) = attributes(payload.get(8..)?).find(|(kind, _)| *kind == IFA_LOCAL)?;
+    Some((index, Ipv4Net::new(address_of(local)?, prefix).ok()?))
+}
+
+/// A route of the main table; the default route has prefix length zero.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) destination: Ipv4Net,
+    pub(crate) interface: Option<u32>,
+    pub(crate) metric: u32,
+}
+
+/// The main table's IPv4 routes.
+pub(crate) fn routes(socket: &Socket) -> Result<Vec<Route>, Refused> {
+    let mut header = [0; 12];
+    header[0] = AF_INET;
+    let found = socket.query(&Message::new(GETROUTE, DUMP).raw(&header))?;
+    Ok(found.iter().filter_map(|payload| parse_route(payload)).collect())
+}
+
+fn parse_route(payload: &[u8]) -> Option<Route> {
+    if *payload.get(4)? != TABLE_MAIN {
+        return None;
+    }
+    let mut destination = Ipv4Addr::UNSPECIFIED;
+    let (mut interface, mut metric) = (None, 0);
+    for (kind, value) in attributes(payload.get(12..)?) {
+        match kind {
+            RTA_DST => destination = address_of(value)?,
+            RTA_OIF => interface = u32_of(value),
+            RTA_PRIORITY => metric = u32_of(value)?,
+            _ => {}
+        }
+    }
+    Some(Route { destination: Ipv4Net::new(destination, payload[1]).ok()?, interface, metric })
+}
+
+fn u32_of(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+}
+
+fn address_of(bytes: &[u8]) -> Option<Ipv4Addr> {
+    Some(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?))
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hardware_address_is_the_one_docker_derives() {
+        assert_eq!(mac_text(mac_of("172.17.0.2".parse().unwrap())), "02:42:ac:11:00:02");
+    }
+}

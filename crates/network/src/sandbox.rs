@@ -1,0 +1,134 @@
+//! A container's network namespace, and how one is made.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use sys::netlink::{Protocol, Socket};
+use sys::netns;
+
+use crate::link::{self, Pair};
+use crate::{Error, Result, sysctl};
+
+const INTERFACE: &str = "eth0";
+const LOOPBACK: u32 = 1;
+
+/// A connected network namespace. It lives as long as this descriptor or a process inside it; its interfaces die with it.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// The namespace.
+    pub netns: OwnedFd,
+    /// How it hangs on its network.
+    pub endpoint: Endpoint,
+}
+
+/// One container's place on one network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The endpoint's owner.
+    pub id: String,
+    /// The network's name.
+    pub network: String,
+    /// The container's address.
+    pub ip: Ipv4Addr,
+    /// The subnet's prefix length.
+    pub prefix: u8,
+    /// Where the default route leads.
+    pub gateway: Ipv4Addr,
+    /// The hardware address of the container's end.
+    pub mac: String,
+    /// The name of the host's end.
+    pub host_interface: String,
+}
+
+/// Makes a network namespace with nothing but a loopback interface that is up.
+pub fn net_none() -> Result<OwnedFd> {
+    let (fd, inside) = netns::create(|_| {
+        let socket = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket in new network namespace"))?;
+        socket.transact(&[link::up(LOOPBACK)]).map_err(Error::refused("bring up loopback interface"))
+    })
+    .map_err(Error::io("create network namespace"))?;
+    inside.map(|()| fd)
+}
+
+/// What a new sandbox is attached to.
+#[derive(Debug)]
+pub(crate) struct Attachment<'a> {
+    pub(crate) host: &'a Socket,
+    pub(crate) network: &'a str,
+    pub(crate) bridge: u32,
+    pub(crate) mtu: u32,
+    pub(crate) gateway: Ipv4Addr,
+    pub(crate) address: Ipv4Net,
+}
+
+/// Makes a sandbox. On failure nothing is left: the interfaces die with the namespace.
+pub(crate) fn make(to: &Attachment<'_>) -> Result<Sandbox> {
+    let host_interface = random_name();
+    let mac = link::mac_of(to.address.addr());
+    let (netns, inside) = netns::create(|fd| fill(to, fd, &host_interface, mac))
+        .map_err(Error::io("create network namespace"))?;
+    inside?;
+    attach(to, &host_interface, mac)?;
+    let endpoint = Endpoint {
+        id: String::new(),
+        network: to.network.to_owned(),
+        ip: to.address.addr(),
+        prefix: to.address.prefix_len(),
+        gateway: to.gateway,
+        mac: link::mac_text(mac),
+        host_interface,
+    };
+    Ok(Sandbox { netns, endpoint })
+}
+
+/// Runs inside the new namespace: makes the pair through the host's socket, then configures this end.
+fn fill(to: &Attachment<'_>, netns: BorrowedFd<'_>, host_interface: &str, mac: link::Mac) -> Result<()> {
+    let inside = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket in new network namespace"))?;
+    // Interfaces inherit the default: without it eth0 would get a link-local address and announce it to every neighbour.
+    sysctl::set_if_present("ipv6/conf/default/disable_ipv6", "1").map_err(Error::io("disable IPv6 on eth0"))?;
+    let pair = Pair {
+        host_name: host_interface,
+        bridge: to.bridge,
+        mtu: to.mtu,
+        peer_name: INTERFACE,
+        peer_mac: mac,
+        peer_netns: netns.as_fd(),
+    };
+    to.host
+        .transact(&[link::new_pair(&pair)])
+        .map_err(Error::refused(format!("create interface {host_interface} on {}", to.network)))?;
+    sysctl::set_if_present("ipv6/conf/default/disable_ipv6", "0").map_err(Error::io("restore IPv6 default"))?;
+    let eth0 = link::find(&inside, INTERFACE)
+        .map_err(Error::refused("look up eth0"))?
+        .ok_or_else(|| Error::io("look up eth0")(std::io::Error::from(std::io::ErrorKind::NotFound)))?;
+    inside
+        .transact(&[
+            link::up(LOOPBACK),
+            link::add_address(eth0.index, to.address),
+            link::up(eth0.index),
+            link::default_route(eth0.index, to.gateway),
+        ])
+        .map_err(Error::refused(format!("configure eth0 with {}", to.address)))
+}
+
+/// Brings the host's end up, on the host's side.
+fn attach(to: &Attachment<'_>, host_interface: &str, mac: link::Mac) -> Result<()> {
+    // Before the interface is up: a port of a bridge speaks no IPv6 itself.
+    sysctl::set_if_present(&format!("ipv6/conf/{host_interface}/disable_ipv6"), "1")
+        .map_err(Error::io(format!("disable IPv6 on {host_interface}")))?;
+    let port = link::find(to.host, host_interface)
+        .map_err(Error::refused(format!("look up {host_interface}")))?
+        .ok_or_else(|| Error::io(format!("look up {host_interface}"))(std::io::ErrorKind::NotFound.into()))?;
+    to.host
+        .transact(&[link::up(port.index), link::bridge_entry(port.index, mac)])
+        .map_err(Error::refused(format!("bring up {host_interface}")))
+}
+
+/// `veth` and seven hexadecimal digits, as Docker names them.
+fn random_name() -> String {
+    let random = RandomState::new().build_hasher().finish();
+    format!("veth{:07x}", random & 0x0fff_ffff)
+}

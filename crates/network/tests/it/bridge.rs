@@ -1,0 +1,143 @@
+//! What a bridge is made of, and what is left of it.
+
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use network::{Bridge, Config, Error, net_none};
+use sys::netns;
+
+use crate::world::{config, eventually, links, on_host, open, outside, read_inside};
+
+#[test]
+fn the_first_container_gets_what_docker_gives() {
+    on_host(|| {
+        let _outside = outside(1400);
+        let bridge = open(config());
+        bridge.refill();
+        let info = bridge.info();
+        assert_eq!((info.subnet.to_string().as_str(), info.mtu, info.pool), ("172.17.0.0/16", 1400, 8));
+        let sandbox = bridge.connect("some id").unwrap();
+        let endpoint = &sandbox.endpoint;
+        assert_eq!(endpoint.id, "some id");
+        assert_eq!(endpoint.ip, Ipv4Addr::new(172, 17, 0, 2));
+        assert_eq!((endpoint.prefix, endpoint.mac.as_str()), (16, "02:42:ac:11:00:02"));
+        let routes = read_inside(&sandbox, "/proc/thread-self/net/route");
+        let default = routes.lines().find(|line| line.starts_with("eth0\t00000000")).unwrap();
+        assert!(default.contains("010011AC"), "{routes}"); // 172.17.0.1, little endian
+        // eth0 has no IPv6 address, loopback has.
+        let six = read_inside(&sandbox, "/proc/thread-self/net/if_inet6");
+        assert!(six.lines().all(|line| line.ends_with(" lo")), "{six}");
+        assert_eq!(six.lines().count(), 1);
+    });
+}
+
+#[test]
+fn nothing_is_left_of_a_dropped_sandbox() {
+    on_host(|| {
+        let bridge = open(config());
+        let before = links();
+        let sandboxes: Vec<_> = (0..4).map(|n| bridge.connect(&n.to_string()).unwrap()).collect();
+        assert_eq!(links(), before + 4);
+        sandboxes.iter().for_each(|sandbox| bridge.release(&sandbox.endpoint));
+        drop(sandboxes);
+        eventually("the interfaces die with their namespaces", || links() == before);
+    });
+}
+
+#[test]
+fn removing_the_bridge_removes_everything() {
+    on_host(|| {
+        let before = links();
+        let bridge = open(config());
+        bridge.refill();
+        bridge.remove().unwrap();
+        eventually("no interface is left", || links() == before);
+        if let Ok(output) = std::process::Command::new("nft").args(["list", "tables"]).output() {
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
+        }
+    });
+}
+
+#[test]
+fn a_bridge_is_adopted_with_its_subnet_and_its_containers() {
+    on_host(|| {
+        let first = open(Config { bip: Some("10.9.0.1/24".parse().unwrap()), ..config() });
+        let sandbox = first.connect("a").unwrap();
+        drop(first);
+        let (second, warnings) = Bridge::open(config(), &[sandbox.endpoint.ip]).unwrap();
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(second.info().subnet.to_string(), "10.9.0.0/24");
+        second.adopt(&sandbox.endpoint).unwrap();
+        assert!(matches!(second.adopt(&sandbox.endpoint), Err(Error::AddressInUse { .. })));
+        assert_ne!(second.connect("b").unwrap().endpoint.ip, sandbox.endpoint.ip);
+    });
+}
+
+#[test]
+fn a_bridge_of_someone_else_is_refused() {
+    on_host(|| {
+        let Ok(status) = std::process::Command::new("ip").args(["link", "add", "corten0", "type", "bridge"]).status() else { return };
+        assert!(status.success());
+        assert!(matches!(Bridge::open(config(), &[]), Err(Error::Foreign { .. })));
+    });
+}
+
+#[test]
+fn a_subnet_in_use_is_avoided() {
+    on_host(|| {
+        let other = open(Config { bridge: "other".into(), bip: Some("172.17.9.1/24".parse().unwrap()), ..config() });
+        assert_eq!(open(config()).info().subnet.to_string(), "172.18.0.0/16");
+        let clash = Config { bridge: "third".into(), bip: Some("172.17.0.1/16".parse().unwrap()), ..config() };
+        assert!(matches!(Bridge::open(clash, &[]), Err(Error::InvalidSubnet { .. })));
+        drop(other);
+    });
+}
+
+#[test]
+fn a_full_subnet_says_so() {
+    on_host(|| {
+        let bridge = open(Config { bip: Some("10.9.0.1/29".parse().unwrap()), ..config() });
+        let held: Vec<_> = (0..5).map(|_| bridge.connect("a").unwrap()).collect();
+        let error = bridge.connect("b").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "allocate an address in 10.9.0.0/29: no available IPv4 addresses on this network's address pools"
+        );
+        bridge.release(&held[3].endpoint);
+        assert_eq!(bridge.connect("b").unwrap().endpoint.ip, held[3].endpoint.ip);
+    });
+}
+
+#[test]
+fn an_isolated_namespace_has_loopback_alone() {
+    on_host(|| {
+        let bridge = open(config());
+        bridge.refill();
+        for netns in [bridge.connect_none().unwrap(), net_none().unwrap()] {
+            let (count, bound) =
+                netns::enter(netns.as_fd(), || (links(), std::net::TcpListener::bind("127.0.0.1:0").is_ok())).unwrap();
+            assert_eq!((count, bound), (1, true));
+        }
+    });
+}
+
+/// Not a promise of speed, but of its order: a connection from the pool makes no system call worth naming.
+#[test]
+fn a_ready_sandbox_is_there_at_once() {
+    on_host(|| {
+        let bridge = open(config());
+        let start = Instant::now();
+        bridge.refill();
+        let refill = start.elapsed() / 10;
+        let start = Instant::now();
+        let ready = bridge.connect("a").unwrap();
+        let connect = start.elapsed();
+        let cold: Vec<_> = (0..7).map(|_| bridge.connect("a").unwrap()).collect();
+        let start = Instant::now();
+        let made = bridge.connect("b").unwrap();
+        eprintln!("refill of one: {refill:?}, connect: {connect:?}, connect without pool: {:?}", start.elapsed());
+        assert!(connect.as_millis() < 5, "{connect:?}");
+        drop((ready, cold, made));
+    });
+}
