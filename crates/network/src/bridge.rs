@@ -155,7 +155,9 @@ impl Bridge {
     /// Makes sandboxes until the pool is full or the subnet is nearly so. A failure is no one's answer here: the next
     /// `connect` meets it again and reports it.
     pub fn refill(&self) {
-        let Ok(_one) = self.refilling.try_lock() else { return };
+        let Ok(_one) = self.refilling.try_lock() else {
+            return;
+        };
         let keep = POOL.min(self.pool_limit());
         while lock(&self.pool).len() < keep {
             let Ok(sandbox) = self.make() else { break };
@@ -183,7 +185,11 @@ impl Bridge {
         drop(self.pool);
         let socket = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket"))?;
         match socket.transact(&[link::delete(self.index)]) {
-            Err(refused) if !refused.missing() => return Err(Error::refused(format!("delete bridge {}", self.name))(refused)),
+            Err(refused) if !refused.missing() => {
+                return Err(Error::refused(format!("delete bridge {}", self.name))(
+                    refused,
+                ));
+            }
             _ => {}
         }
         // A kernel without nftables has no table to remove.
@@ -219,38 +225,64 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn check_name(name: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let valid = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.len() < NAME_SIZE && name.chars().all(allowed);
-    valid.then_some(()).ok_or_else(|| Error::InvalidName { bridge: name.to_owned() })
+    let valid = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.len() < NAME_SIZE
+        && name.chars().all(allowed);
+    valid.then_some(()).ok_or_else(|| Error::InvalidName {
+        bridge: name.to_owned(),
+    })
 }
 
 fn existing(socket: &Socket, name: &str) -> Result<Option<Link>> {
     let found = link::find(socket, name).map_err(Error::refused(format!("look up {name}")))?;
     match found {
-        Some(link) if link.kind != "bridge" || link.alias != ALIAS => Err(Error::Foreign { bridge: name.to_owned() }),
+        Some(link) if link.kind != "bridge" || link.alias != ALIAS => Err(Error::Foreign {
+            bridge: name.to_owned(),
+        }),
         other => Ok(other),
     }
 }
 
 fn default_mtu(socket: &Socket, routes: &[link::Route]) -> Result<u32> {
-    let default = routes.iter().filter(|route| route.destination.prefix_len() == 0).min_by_key(|route| route.metric);
-    let Some(index) = default.and_then(|route| route.interface) else { return Ok(DEFAULT_MTU) };
-    let uplink = link::get(socket, index).map_err(Error::refused("look up the default route's interface"))?;
+    let default = routes
+        .iter()
+        .filter(|route| route.destination.prefix_len() == 0)
+        .min_by_key(|route| route.metric);
+    let Some(index) = default.and_then(|route| route.interface) else {
+        return Ok(DEFAULT_MTU);
+    };
+    let uplink = link::get(socket, index)
+        .map_err(Error::refused("look up the default route's interface"))?;
     Ok(uplink.map_or(DEFAULT_MTU, |link| link.mtu))
 }
 
 /// The address asked for; else the one an adopted bridge has; else the first of a free subnet.
-fn choose_address(socket: &Socket, config: &Config, existing: Option<&Link>, routes: &[link::Route]) -> Result<Ipv4Net> {
+fn choose_address(
+    socket: &Socket,
+    config: &Config,
+    existing: Option<&Link>,
+    routes: &[link::Route],
+) -> Result<Ipv4Net> {
     let bridge = || config.bridge.clone();
     let index = existing.map(|link| link.index);
     let addresses = link::addresses(socket).map_err(Error::refused("list addresses"))?;
-    let foreign_addresses = addresses.iter().filter(|(at, _)| Some(*at) != index).map(|(_, net)| *net);
-    let foreign_routes = routes.iter().filter(|route| index.is_none() || route.interface != index);
+    let foreign_addresses = addresses
+        .iter()
+        .filter(|(at, _)| Some(*at) != index)
+        .map(|(_, net)| *net);
+    let foreign_routes = routes
+        .iter()
+        .filter(|route| index.is_none() || route.interface != index);
     let taken: Vec<Ipv4Net> = foreign_addresses
         .chain(foreign_routes.map(|route| route.destination))
         .filter(|net| net.prefix_len() > 0)
         .collect();
     if let Some(bip) = config.bip {
-        let invalid = |reason| Error::InvalidSubnet { bridge: bridge(), subnet: bip, reason };
+        let invalid = |reason| Error::InvalidSubnet {
+            bridge: bridge(),
+            subnet: bip,
+            reason,
+        };
         if !(8..=30).contains(&bip.prefix_len()) {
             return Err(invalid("the prefix length must be from 8 to 30"));
         }
@@ -270,7 +302,13 @@ fn choose_address(socket: &Socket, config: &Config, existing: Option<&Link>, rou
     Ok(Ipv4Net::new_assert(first, subnet.prefix_len()))
 }
 
-fn set_up(socket: &Socket, name: &str, existing: Option<&Link>, address: Ipv4Net, mtu: u32) -> Result<u32> {
+fn set_up(
+    socket: &Socket,
+    name: &str,
+    existing: Option<&Link>,
+    address: Ipv4Net,
+    mtu: u32,
+) -> Result<u32> {
     let mac = link::mac_of(address.addr());
     let index = match existing {
         Some(link) => {
@@ -282,19 +320,29 @@ fn set_up(socket: &Socket, name: &str, existing: Option<&Link>, address: Ipv4Net
         None => create(socket, name, mtu, mac)?,
     };
     let present = link::addresses(socket).map_err(Error::refused("list addresses"))?;
-    let old = present.into_iter().filter(|(at, net)| *at == index && *net != address);
-    let mut batch: Vec<_> = old.map(|(_, net)| link::delete_address(index, net)).collect();
+    let old = present
+        .into_iter()
+        .filter(|(at, net)| *at == index && *net != address);
+    let mut batch: Vec<_> = old
+        .map(|(_, net)| link::delete_address(index, net))
+        .collect();
     batch.push(link::add_address(index, address));
-    socket.transact(&batch).map_err(Error::refused(format!("set address {address} on bridge {name}")))?;
+    socket.transact(&batch).map_err(Error::refused(format!(
+        "set address {address} on bridge {name}"
+    )))?;
     Ok(index)
 }
 
 fn create(socket: &Socket, name: &str, mtu: u32, mac: link::Mac) -> Result<u32> {
     socket
-        .transact(&[link::new_bridge(name, mtu, mac), link::set_alias(name, ALIAS)])
+        .transact(&[
+            link::new_bridge(name, mtu, mac),
+            link::set_alias(name, ALIAS),
+        ])
         .map_err(Error::refused(format!("create bridge {name}")))?;
     let link = link::find(socket, name).map_err(Error::refused(format!("look up {name}")))?;
-    link.map(|link| link.index).ok_or_else(|| Error::io(format!("look up {name}"))(std::io::ErrorKind::NotFound.into()))
+    link.map(|link| link.index)
+        .ok_or_else(|| Error::io(format!("look up {name}"))(std::io::ErrorKind::NotFound.into()))
 }
 
 /// The kernel settings a bridge needs, in the host's namespace.

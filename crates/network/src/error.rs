@@ -30,7 +30,9 @@ pub enum Error {
         source: io::Error,
     },
     /// The subnet has no address left.
-    #[error("allocate an address in {subnet}: no available IPv4 addresses on this network's address pools")]
+    #[error(
+        "allocate an address in {subnet}: no available IPv4 addresses on this network's address pools"
+    )]
     Exhausted {
         /// The bridge's subnet.
         subnet: Ipv4Net,
@@ -87,7 +89,9 @@ impl Error {
             Self::Refused { .. } | Self::Io { .. } => ErrorKind::Internal,
             Self::Exhausted { .. } | Self::NoSubnet { .. } => ErrorKind::Unavailable,
             Self::AddressInUse { .. } | Self::Foreign { .. } => ErrorKind::Conflict,
-            Self::AddressOutside { .. } | Self::InvalidName { .. } | Self::InvalidSubnet { .. } => ErrorKind::Invalid,
+            Self::AddressOutside { .. } | Self::InvalidName { .. } | Self::InvalidSubnet { .. } => {
+                ErrorKind::Invalid
+            }
         }
     }
 

@@ -39,7 +39,11 @@ pub fn resolv_conf_with(host: &str, dns: &Dns) -> String {
     let mut conf = parse(host);
     if dns.nameservers.is_empty() {
         // The host's loopback is not the container's, and the bridge speaks no IPv6.
-        conf.nameservers.retain(|server| server.parse::<Ipv4Addr>().is_ok_and(|address| !address.is_loopback()));
+        conf.nameservers.retain(|server| {
+            server
+                .parse::<Ipv4Addr>()
+                .is_ok_and(|address| !address.is_loopback())
+        });
         if conf.nameservers.is_empty() {
             conf.nameservers = DEFAULT_NAMESERVERS.map(str::to_owned).to_vec();
         }
@@ -47,7 +51,12 @@ pub fn resolv_conf_with(host: &str, dns: &Dns) -> String {
         conf.nameservers.clone_from(&dns.nameservers);
     }
     if !dns.search.is_empty() {
-        conf.search = dns.search.iter().filter(|domain| *domain != ".").cloned().collect();
+        conf.search = dns
+            .search
+            .iter()
+            .filter(|domain| *domain != ".")
+            .cloned()
+            .collect();
     }
     if !dns.options.is_empty() {
         conf.options.clone_from(&dns.options);
@@ -56,7 +65,12 @@ pub fn resolv_conf_with(host: &str, dns: &Dns) -> String {
 }
 
 /// A container's hosts file; the extra entries are (name, address).
-pub fn hosts(hostname: &str, domain: &str, ip: Option<IpAddr>, extra: &[(String, String)]) -> String {
+pub fn hosts(
+    hostname: &str,
+    domain: &str,
+    ip: Option<IpAddr>,
+    extra: &[(String, String)],
+) -> String {
     let mut text = String::from(
         "127.0.0.1\tlocalhost\n\
          ::1\tlocalhost ip6-localhost ip6-loopback\n\
@@ -126,13 +140,19 @@ mod tests {
     #[test]
     fn servers_of_the_hosts_loopback_are_dropped() {
         let host = "# made by hand\nnameserver 127.0.0.53\nnameserver 9.9.9.9\nnameserver ::1\nsearch a b\noptions edns0 trust-ad\n";
-        assert_eq!(resolv_conf(host), "nameserver 9.9.9.9\nsearch a b\noptions edns0 trust-ad\n");
+        assert_eq!(
+            resolv_conf(host),
+            "nameserver 9.9.9.9\nsearch a b\noptions edns0 trust-ad\n"
+        );
     }
 
     #[test]
     fn without_a_usable_server_the_public_ones_are_used() {
         assert_eq!(resolv_conf(""), "nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
-        assert_eq!(resolv_conf("nameserver 127.0.0.1\nsearch x\n"), "nameserver 8.8.8.8\nnameserver 8.8.4.4\nsearch x\n");
+        assert_eq!(
+            resolv_conf("nameserver 127.0.0.1\nsearch x\n"),
+            "nameserver 8.8.8.8\nnameserver 8.8.4.4\nsearch x\n"
+        );
     }
 
     #[test]
@@ -143,7 +163,10 @@ mod tests {
             search: vec![".".into()],
             options: vec!["timeout:1".into()],
         };
-        assert_eq!(resolv_conf_with(host, &dns), "nameserver 127.0.0.1\noptions timeout:1\n");
+        assert_eq!(
+            resolv_conf_with(host, &dns),
+            "nameserver 127.0.0.1\noptions timeout:1\n"
+        );
     }
 
     #[test]
@@ -155,7 +178,9 @@ mod tests {
             "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n\
              ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n10.0.0.9\tdb\n172.17.0.2\tweb\n"
         );
-        assert!(hosts("web", "example.org", ip, &[]).ends_with("172.17.0.2\tweb.example.org web\n"));
+        assert!(
+            hosts("web", "example.org", ip, &[]).ends_with("172.17.0.2\tweb.example.org web\n")
+        );
         assert!(hosts("web", "", None, &[]).ends_with("ip6-allrouters\n"));
     }
 }

@@ -50,17 +50,48 @@ const STATUS_DNAT: u32 = 1 << 5;
 
 /// Replaces the bridge's table.
 pub(crate) fn install(bridge: &str, subnet: Ipv4Net) -> Result<(), Refused> {
-    let mut batch = vec![batch_mark(BATCH_BEGIN), new_table(bridge), delete_table(bridge), new_table(bridge)];
-    batch.extend(chain(bridge, "raw-prerouting", "filter", PREROUTING, PRIORITY_RAW, raw_prerouting(bridge, subnet)));
-    batch.extend(chain(bridge, "forward", "filter", FORWARD, PRIORITY_FILTER, forward(bridge)));
-    batch.extend(chain(bridge, "postrouting", "nat", POSTROUTING, PRIORITY_SRCNAT, postrouting(bridge, subnet)));
+    let mut batch = vec![
+        batch_mark(BATCH_BEGIN),
+        new_table(bridge),
+        delete_table(bridge),
+        new_table(bridge),
+    ];
+    batch.extend(chain(
+        bridge,
+        "raw-prerouting",
+        "filter",
+        PREROUTING,
+        PRIORITY_RAW,
+        raw_prerouting(bridge, subnet),
+    ));
+    batch.extend(chain(
+        bridge,
+        "forward",
+        "filter",
+        FORWARD,
+        PRIORITY_FILTER,
+        forward(bridge),
+    ));
+    batch.extend(chain(
+        bridge,
+        "postrouting",
+        "nat",
+        POSTROUTING,
+        PRIORITY_SRCNAT,
+        postrouting(bridge, subnet),
+    ));
     batch.push(batch_mark(BATCH_END));
     Socket::open(Protocol::Netfilter)?.transact(&batch)
 }
 
 /// Removes the bridge's table; one that does not exist is removed already.
 pub(crate) fn remove(bridge: &str) -> Result<(), Refused> {
-    let batch = [batch_mark(BATCH_BEGIN), new_table(bridge), delete_table(bridge), batch_mark(BATCH_END)];
+    let batch = [
+        batch_mark(BATCH_BEGIN),
+        new_table(bridge),
+        delete_table(bridge),
+        batch_mark(BATCH_END),
+    ];
     match Socket::open(Protocol::Netfilter) {
         Ok(socket) => socket.transact(&batch),
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
@@ -69,20 +100,36 @@ pub(crate) fn remove(bridge: &str) -> Result<(), Refused> {
 }
 
 fn raw_prerouting(bridge: &str, subnet: Ipv4Net) -> Vec<Rule> {
-    vec![Rule::default().network(OFFSET_DESTINATION, subnet).input(NOT_EQUAL, bridge).verdict(DROP)]
+    vec![
+        Rule::default()
+            .network(OFFSET_DESTINATION, subnet)
+            .input(NOT_EQUAL, bridge)
+            .verdict(DROP),
+    ]
 }
 
 fn forward(bridge: &str) -> Vec<Rule> {
     vec![
         Rule::default().input(EQUAL, bridge).verdict(ACCEPT),
-        Rule::default().output(EQUAL, bridge).conntrack(CT_STATE, STATE_ESTABLISHED_RELATED).verdict(ACCEPT),
-        Rule::default().output(EQUAL, bridge).conntrack(CT_STATUS, STATUS_DNAT).verdict(ACCEPT),
+        Rule::default()
+            .output(EQUAL, bridge)
+            .conntrack(CT_STATE, STATE_ESTABLISHED_RELATED)
+            .verdict(ACCEPT),
+        Rule::default()
+            .output(EQUAL, bridge)
+            .conntrack(CT_STATUS, STATUS_DNAT)
+            .verdict(ACCEPT),
         Rule::default().output(EQUAL, bridge).verdict(DROP),
     ]
 }
 
 fn postrouting(bridge: &str, subnet: Ipv4Net) -> Vec<Rule> {
-    vec![Rule::default().network(OFFSET_SOURCE, subnet).output(NOT_EQUAL, bridge).masquerade()]
+    vec![
+        Rule::default()
+            .network(OFFSET_SOURCE, subnet)
+            .output(NOT_EQUAL, bridge)
+            .masquerade(),
+    ]
 }
 
 fn header(family: u8, resource: u16) -> [u8; 4] {
@@ -95,30 +142,51 @@ fn batch_mark(kind: u16) -> Message {
 }
 
 fn new_table(name: &str) -> Message {
-    Message::new(NEWTABLE, ACK | CREATE).raw(&header(FAMILY_IPV4, 0)).string(1, name).attribute(2, &0_u32.to_be_bytes())
+    Message::new(NEWTABLE, ACK | CREATE)
+        .raw(&header(FAMILY_IPV4, 0))
+        .string(1, name)
+        .attribute(2, &0_u32.to_be_bytes())
 }
 
 fn delete_table(name: &str) -> Message {
-    Message::new(DELTABLE, ACK).raw(&header(FAMILY_IPV4, 0)).string(1, name)
+    Message::new(DELTABLE, ACK)
+        .raw(&header(FAMILY_IPV4, 0))
+        .string(1, name)
 }
 
-fn chain(table: &str, name: &str, kind: &str, hook: u32, priority: i32, rules: Vec<Rule>) -> Vec<Message> {
+fn chain(
+    table: &str,
+    name: &str,
+    kind: &str,
+    hook: u32,
+    priority: i32,
+    rules: Vec<Rule>,
+) -> Vec<Message> {
     let chain = Message::new(NEWCHAIN, ACK | CREATE)
         .raw(&header(FAMILY_IPV4, 0))
         .string(1, table)
         .string(3, name)
-        .nest(4, |m| m.attribute(1, &hook.to_be_bytes()).attribute(2, &priority.to_be_bytes()))
+        .nest(4, |m| {
+            m.attribute(1, &hook.to_be_bytes())
+                .attribute(2, &priority.to_be_bytes())
+        })
         .attribute(5, &ACCEPT.to_be_bytes())
         .string(7, kind);
     let rules = rules.into_iter().map(|rule| {
-        Message::new(NEWRULE, ACK | CREATE | APPEND).raw(&header(FAMILY_IPV4, 0)).string(1, table).string(2, name).nest(4, |m| {
-            rule.expressions.into_iter().fold(m, |m, expression| {
-                m.nest(1, |m| {
-                    let m = m.string(1, expression.name);
-                    m.nest(2, |m| expression.values.iter().fold(m, |m, value| value.append(m)))
+        Message::new(NEWRULE, ACK | CREATE | APPEND)
+            .raw(&header(FAMILY_IPV4, 0))
+            .string(1, table)
+            .string(2, name)
+            .nest(4, |m| {
+                rule.expressions.into_iter().fold(m, |m, expression| {
+                    m.nest(1, |m| {
+                        let m = m.string(1, expression.name);
+                        m.nest(2, |m| {
+                            expression.values.iter().fold(m, |m, value| value.append(m))
+                        })
+                    })
                 })
             })
-        })
     });
     std::iter::once(chain).chain(rules).collect()
 }
@@ -157,7 +225,9 @@ impl Value {
         match self {
             Self::Number(kind, number) => m.attribute(*kind, &number.to_be_bytes()),
             Self::Data(kind, bytes) => m.nest(*kind, |m| m.attribute(1, bytes)),
-            Self::Verdict(kind, code) => m.nest(*kind, |m| m.nest(2, |m| m.attribute(1, &code.to_be_bytes()))),
+            Self::Verdict(kind, code) => m.nest(*kind, |m| {
+                m.nest(2, |m| m.attribute(1, &code.to_be_bytes()))
+            }),
         }
     }
 }
@@ -171,9 +241,17 @@ impl Rule {
     /// The address at this offset of the IPv4 header lies in `subnet`.
     fn network(self, offset: u32, subnet: Ipv4Net) -> Self {
         let number = Value::Number;
-        self.push("payload", vec![number(1, REGISTER), number(2, 1), number(3, offset), number(4, 4)])
-            .mask(subnet.netmask().octets())
-            .compare(EQUAL, subnet.network().octets().to_vec())
+        self.push(
+            "payload",
+            vec![
+                number(1, REGISTER),
+                number(2, 1),
+                number(3, offset),
+                number(4, 4),
+            ],
+        )
+        .mask(subnet.netmask().octets())
+        .compare(EQUAL, subnet.network().octets().to_vec())
     }
 
     fn input(self, operator: u32, interface: &str) -> Self {
@@ -187,14 +265,21 @@ impl Rule {
     fn interface(self, key: u32, operator: u32, interface: &str) -> Self {
         let mut name = interface.as_bytes().to_vec();
         name.resize(16, 0);
-        self.push("meta", vec![Value::Number(1, REGISTER), Value::Number(2, key)]).compare(operator, name)
+        self.push(
+            "meta",
+            vec![Value::Number(1, REGISTER), Value::Number(2, key)],
+        )
+        .compare(operator, name)
     }
 
     /// One of these bits is set in the connection's state or status.
     fn conntrack(self, key: u32, bits: u32) -> Self {
-        self.push("ct", vec![Value::Number(1, REGISTER), Value::Number(2, key)])
-            .mask(bits.to_ne_bytes())
-            .compare(NOT_EQUAL, vec![0; 4])
+        self.push(
+            "ct",
+            vec![Value::Number(1, REGISTER), Value::Number(2, key)],
+        )
+        .mask(bits.to_ne_bytes())
+        .compare(NOT_EQUAL, vec![0; 4])
     }
 
     fn mask(self, mask: [u8; 4]) -> Self {
@@ -209,11 +294,21 @@ impl Rule {
     }
 
     fn compare(self, operator: u32, value: Vec<u8>) -> Self {
-        self.push("cmp", vec![Value::Number(1, REGISTER), Value::Number(2, operator), Value::Data(3, value)])
+        self.push(
+            "cmp",
+            vec![
+                Value::Number(1, REGISTER),
+                Value::Number(2, operator),
+                Value::Data(3, value),
+            ],
+        )
     }
 
     fn verdict(self, code: u32) -> Self {
-        self.push("immediate", vec![Value::Number(1, REGISTER_VERDICT), Value::Verdict(2, code)])
+        self.push(
+            "immediate",
+            vec![Value::Number(1, REGISTER_VERDICT), Value::Verdict(2, code)],
+        )
     }
 
     fn masquerade(self) -> Self {

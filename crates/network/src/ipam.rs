@@ -23,7 +23,12 @@ impl Ipam {
     pub(crate) fn new(subnet: Ipv4Net, gateway: Ipv4Addr) -> Self {
         let size = 1_u32 << (32 - u32::from(subnet.prefix_len()));
         let words = (size as usize).div_ceil(64);
-        let mut ipam = Self { subnet: subnet.trunc(), used: vec![0; words], size, next: 1 };
+        let mut ipam = Self {
+            subnet: subnet.trunc(),
+            used: vec![0; words],
+            size,
+            next: 1,
+        };
         ipam.set(0, true);
         ipam.set(size - 1, true);
         ipam.set(ipam.offset(gateway).unwrap_or(0), true);
@@ -35,7 +40,9 @@ impl Ipam {
         let offset = self
             .first_free(self.next, self.size)
             .or_else(|| self.first_free(0, self.next))
-            .ok_or(Error::Exhausted { subnet: self.subnet })?;
+            .ok_or(Error::Exhausted {
+                subnet: self.subnet,
+            })?;
         self.set(offset, true);
         self.next = (offset + 1) % self.size;
         Ok(Ipv4Addr::from(u32::from(self.subnet.network()) + offset))
@@ -43,8 +50,13 @@ impl Ipam {
 
     /// Claims one address.
     pub(crate) fn claim(&mut self, address: Ipv4Addr) -> Result<()> {
-        let outside = Error::AddressOutside { address, subnet: self.subnet };
-        let Some(offset) = self.offset(address) else { return Err(outside) };
+        let outside = Error::AddressOutside {
+            address,
+            subnet: self.subnet,
+        };
+        let Some(offset) = self.offset(address) else {
+            return Err(outside);
+        };
         if offset == 0 || offset == self.size - 1 {
             return Err(outside);
         }
@@ -65,7 +77,9 @@ impl Ipam {
     }
 
     fn offset(&self, address: Ipv4Addr) -> Option<u32> {
-        self.subnet.contains(&address).then(|| u32::from(address) - u32::from(self.subnet.network()))
+        self.subnet
+            .contains(&address)
+            .then(|| u32::from(address) - u32::from(self.subnet.network()))
     }
 
     fn first_free(&self, from: u32, to: u32) -> Option<u32> {
@@ -104,7 +118,9 @@ mod tests {
     #[test]
     fn the_gateway_and_the_edges_are_never_given_out() {
         let mut ipam = ipam("10.0.0.0/29", "10.0.0.1");
-        let all: Vec<_> = (0..5).map(|_| ipam.allocate().unwrap().octets()[3]).collect();
+        let all: Vec<_> = (0..5)
+            .map(|_| ipam.allocate().unwrap().octets()[3])
+            .collect();
         assert_eq!(all, [2, 3, 4, 5, 6]);
         assert!(matches!(ipam.allocate(), Err(Error::Exhausted { .. })));
         ipam.release("10.0.0.4".parse().unwrap());
@@ -124,9 +140,18 @@ mod tests {
         let mut ipam = ipam("10.0.0.0/24", "10.0.0.1");
         let address = "10.0.0.2".parse().unwrap();
         ipam.claim(address).unwrap();
-        assert!(matches!(ipam.claim(address), Err(Error::AddressInUse { .. })));
-        assert!(matches!(ipam.claim("10.0.0.255".parse().unwrap()), Err(Error::AddressOutside { .. })));
-        assert!(matches!(ipam.claim("10.0.1.2".parse().unwrap()), Err(Error::AddressOutside { .. })));
+        assert!(matches!(
+            ipam.claim(address),
+            Err(Error::AddressInUse { .. })
+        ));
+        assert!(matches!(
+            ipam.claim("10.0.0.255".parse().unwrap()),
+            Err(Error::AddressOutside { .. })
+        ));
+        assert!(matches!(
+            ipam.claim("10.0.1.2".parse().unwrap()),
+            Err(Error::AddressOutside { .. })
+        ));
         assert_eq!(ipam.allocate().unwrap().octets()[3], 3);
     }
 

@@ -91,7 +91,10 @@ pub(crate) fn new_bridge(name: &str, mtu: u32, mac: Mac) -> Message {
 
 /// Sets the free text that `ip link` shows as alias (creation ignores it).
 pub(crate) fn set_alias(name: &str, alias: &str) -> Message {
-    Message::new(SETLINK, ACK).raw(&link_header(0, 0)).string(IFLA_IFNAME, name).string(IFLA_IFALIAS, alias)
+    Message::new(SETLINK, ACK)
+        .raw(&link_header(0, 0))
+        .string(IFLA_IFNAME, name)
+        .string(IFLA_IFALIAS, alias)
 }
 
 /// Sets an existing bridge's MTU and hardware address, and brings it up.
@@ -152,7 +155,9 @@ pub(crate) fn bridge_entry(port: u32, mac: Mac) -> Message {
     header[4..8].copy_from_slice(&port.to_ne_bytes());
     header[8..10].copy_from_slice(&NUD_NOARP.to_ne_bytes());
     header[10] = NTF_MASTER;
-    Message::new(NEWNEIGH, ACK | CREATE | REPLACE).raw(&header).attribute(NDA_LLADDR, &mac)
+    Message::new(NEWNEIGH, ACK | CREATE | REPLACE)
+        .raw(&header)
+        .attribute(NDA_LLADDR, &mac)
 }
 
 fn address_message(kind: u16, flags: u16, index: u32, address: Ipv4Net) -> Message {
@@ -180,7 +185,20 @@ pub(crate) fn delete_address(index: u32, address: Ipv4Net) -> Message {
 
 /// Adds the default route.
 pub(crate) fn default_route(index: u32, gateway: Ipv4Addr) -> Message {
-    let header = [AF_INET, 0, 0, 0, TABLE_MAIN, PROTOCOL_BOOT, SCOPE_UNIVERSE, TYPE_UNICAST, 0, 0, 0, 0];
+    let header = [
+        AF_INET,
+        0,
+        0,
+        0,
+        TABLE_MAIN,
+        PROTOCOL_BOOT,
+        SCOPE_UNIVERSE,
+        TYPE_UNICAST,
+        0,
+        0,
+        0,
+        0,
+    ];
     Message::new(NEWROUTE, ACK | CREATE | EXCL)
         .raw(&header)
         .attribute(RTA_GATEWAY, &gateway.octets())
@@ -189,13 +207,18 @@ pub(crate) fn default_route(index: u32, gateway: Ipv4Addr) -> Message {
 
 /// Looks up an interface by name.
 pub(crate) fn find(socket: &Socket, name: &str) -> Result<Option<Link>, Refused> {
-    let request = Message::new(GETLINK, 0).raw(&link_header(0, 0)).string(IFLA_IFNAME, name);
+    let request = Message::new(GETLINK, 0)
+        .raw(&link_header(0, 0))
+        .string(IFLA_IFNAME, name);
     one_link(socket, &request)
 }
 
 /// Looks up an interface by index.
 pub(crate) fn get(socket: &Socket, index: u32) -> Result<Option<Link>, Refused> {
-    one_link(socket, &Message::new(GETLINK, 0).raw(&link_header(index, 0)))
+    one_link(
+        socket,
+        &Message::new(GETLINK, 0).raw(&link_header(index, 0)),
+    )
 }
 
 fn one_link(socket: &Socket, request: &Message) -> Result<Option<Link>, Refused> {
@@ -207,15 +230,20 @@ fn one_link(socket: &Socket, request: &Message) -> Result<Option<Link>, Refused>
 }
 
 fn parse_link(payload: &[u8]) -> Option<Link> {
-    let mut link =
-        Link { index: u32_of(payload.get(4..8)?)?, mtu: 0, kind: String::new(), alias: String::new() };
+    let mut link = Link {
+        index: u32_of(payload.get(4..8)?)?,
+        mtu: 0,
+        kind: String::new(),
+        alias: String::new(),
+    };
     for (kind, value) in attributes(payload.get(16..)?) {
         match kind {
             IFLA_MTU => link.mtu = u32_of(value)?,
             IFLA_IFALIAS => link.alias = text_of(value),
             IFLA_LINKINFO => {
-                link.kind =
-                    attributes(value).find(|(kind, _)| *kind == INFO_KIND).map_or_else(String::new, |(_, name)| text_of(name));
+                link.kind = attributes(value)
+                    .find(|(kind, _)| *kind == INFO_KIND)
+                    .map_or_else(String::new, |(_, name)| text_of(name));
             }
             _ => {}
         }
@@ -228,7 +256,10 @@ pub(crate) fn addresses(socket: &Socket) -> Result<Vec<(u32, Ipv4Net)>, Refused>
     let mut header = [0; 8];
     header[0] = AF_INET;
     let found = socket.query(&Message::new(GETADDR, DUMP).raw(&header))?;
-    Ok(found.iter().filter_map(|payload| parse_address(payload)).collect())
+    Ok(found
+        .iter()
+        .filter_map(|payload| parse_address(payload))
+        .collect())
 }
 
 fn parse_address(payload: &[u8]) -> Option<(u32, Ipv4Net)> {
@@ -251,7 +282,10 @@ pub(crate) fn routes(socket: &Socket) -> Result<Vec<Route>, Refused> {
     let mut header = [0; 12];
     header[0] = AF_INET;
     let found = socket.query(&Message::new(GETROUTE, DUMP).raw(&header))?;
-    Ok(found.iter().filter_map(|payload| parse_route(payload)).collect())
+    Ok(found
+        .iter()
+        .filter_map(|payload| parse_route(payload))
+        .collect())
 }
 
 fn parse_route(payload: &[u8]) -> Option<Route> {
@@ -268,7 +302,11 @@ fn parse_route(payload: &[u8]) -> Option<Route> {
             _ => {}
         }
     }
-    Some(Route { destination: Ipv4Net::new(destination, payload[1]).ok()?, interface, metric })
+    Some(Route {
+        destination: Ipv4Net::new(destination, payload[1]).ok()?,
+        interface,
+        metric,
+    })
 }
 
 fn u32_of(bytes: &[u8]) -> Option<u32> {
@@ -280,7 +318,9 @@ fn address_of(bytes: &[u8]) -> Option<Ipv4Addr> {
 }
 
 fn text_of(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
+    String::from_utf8_lossy(bytes)
+        .trim_end_matches('\0')
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -289,6 +329,9 @@ mod tests {
 
     #[test]
     fn the_hardware_address_is_the_one_docker_derives() {
-        assert_eq!(mac_text(mac_of("172.17.0.2".parse().unwrap())), "02:42:ac:11:00:02");
+        assert_eq!(
+            mac_text(mac_of("172.17.0.2".parse().unwrap())),
+            "02:42:ac:11:00:02"
+        );
     }
 }

@@ -46,8 +46,11 @@ pub struct Endpoint {
 /// Makes a network namespace with nothing but a loopback interface that is up.
 pub fn net_none() -> Result<OwnedFd> {
     let (fd, inside) = netns::create(|_| {
-        let socket = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket in new network namespace"))?;
-        socket.transact(&[link::up(LOOPBACK)]).map_err(Error::refused("bring up loopback interface"))
+        let socket = Socket::open(Protocol::Route)
+            .map_err(Error::io("open netlink socket in new network namespace"))?;
+        socket
+            .transact(&[link::up(LOOPBACK)])
+            .map_err(Error::refused("bring up loopback interface"))
     })
     .map_err(Error::io("create network namespace"))?;
     inside.map(|()| fd)
@@ -85,10 +88,17 @@ pub(crate) fn make(to: &Attachment<'_>) -> Result<Sandbox> {
 }
 
 /// Runs inside the new namespace: makes the pair through the host's socket, then configures this end.
-fn fill(to: &Attachment<'_>, netns: BorrowedFd<'_>, host_interface: &str, mac: link::Mac) -> Result<()> {
-    let inside = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket in new network namespace"))?;
+fn fill(
+    to: &Attachment<'_>,
+    netns: BorrowedFd<'_>,
+    host_interface: &str,
+    mac: link::Mac,
+) -> Result<()> {
+    let inside = Socket::open(Protocol::Route)
+        .map_err(Error::io("open netlink socket in new network namespace"))?;
     // Interfaces inherit the default: without it eth0 would get a link-local address and announce it to every neighbour.
-    sysctl::set_if_present("ipv6/conf/default/disable_ipv6", "1").map_err(Error::io("disable IPv6 on eth0"))?;
+    sysctl::set_if_present("ipv6/conf/default/disable_ipv6", "1")
+        .map_err(Error::io("disable IPv6 on eth0"))?;
     let pair = Pair {
         host_name: host_interface,
         bridge: to.bridge,
@@ -99,11 +109,17 @@ fn fill(to: &Attachment<'_>, netns: BorrowedFd<'_>, host_interface: &str, mac: l
     };
     to.host
         .transact(&[link::new_pair(&pair)])
-        .map_err(Error::refused(format!("create interface {host_interface} on {}", to.network)))?;
-    sysctl::set_if_present("ipv6/conf/default/disable_ipv6", "0").map_err(Error::io("restore IPv6 default"))?;
+        .map_err(Error::refused(format!(
+            "create interface {host_interface} on {}",
+            to.network
+        )))?;
+    sysctl::set_if_present("ipv6/conf/default/disable_ipv6", "0")
+        .map_err(Error::io("restore IPv6 default"))?;
     let eth0 = link::find(&inside, INTERFACE)
         .map_err(Error::refused("look up eth0"))?
-        .ok_or_else(|| Error::io("look up eth0")(std::io::Error::from(std::io::ErrorKind::NotFound)))?;
+        .ok_or_else(|| {
+            Error::io("look up eth0")(std::io::Error::from(std::io::ErrorKind::NotFound))
+        })?;
     inside
         .transact(&[
             link::up(LOOPBACK),
@@ -111,7 +127,10 @@ fn fill(to: &Attachment<'_>, netns: BorrowedFd<'_>, host_interface: &str, mac: l
             link::up(eth0.index),
             link::default_route(eth0.index, to.gateway),
         ])
-        .map_err(Error::refused(format!("configure eth0 with {}", to.address)))
+        .map_err(Error::refused(format!(
+            "configure eth0 with {}",
+            to.address
+        )))
 }
 
 /// Brings the host's end up, on the host's side.
@@ -121,7 +140,9 @@ fn attach(to: &Attachment<'_>, host_interface: &str, mac: link::Mac) -> Result<(
         .map_err(Error::io(format!("disable IPv6 on {host_interface}")))?;
     let port = link::find(to.host, host_interface)
         .map_err(Error::refused(format!("look up {host_interface}")))?
-        .ok_or_else(|| Error::io(format!("look up {host_interface}"))(std::io::ErrorKind::NotFound.into()))?;
+        .ok_or_else(|| {
+            Error::io(format!("look up {host_interface}"))(std::io::ErrorKind::NotFound.into())
+        })?;
     to.host
         .transact(&[link::up(port.index), link::bridge_entry(port.index, mac)])
         .map_err(Error::refused(format!("bring up {host_interface}")))

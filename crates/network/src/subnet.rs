@@ -8,7 +8,9 @@ use ipnet::Ipv4Net;
 fn candidates() -> impl Iterator<Item = Ipv4Net> {
     let large = (17..=31).map(|second| (Ipv4Addr::new(172, second, 0, 0), 16));
     let small = (0..16).map(|part| (Ipv4Addr::new(192, 168, part * 16, 0), 20));
-    large.chain(small).filter_map(|(address, prefix)| Ipv4Net::new(address, prefix).ok())
+    large
+        .chain(small)
+        .filter_map(|(address, prefix)| Ipv4Net::new(address, prefix).ok())
 }
 
 /// The first default subnet that overlaps none of the host's.
@@ -35,7 +37,10 @@ mod tests {
         check(&["10.0.0.0/8"], Some("172.17.0.0/16"));
         check(&["172.17.4.0/24"], Some("172.18.0.0/16"));
         check(&["172.16.0.0/12"], Some("192.168.0.0/20"));
-        check(&["172.16.0.0/12", "192.168.1.0/24"], Some("192.168.16.0/20"));
+        check(
+            &["172.16.0.0/12", "192.168.1.0/24"],
+            Some("192.168.16.0/20"),
+        );
         check(&["172.16.0.0/12", "192.168.0.0/16"], None);
     }
 }

@@ -9,7 +9,10 @@ pub(crate) fn set(name: &str, value: &str) -> io::Result<()> {
     if fs::read_to_string(&path).is_ok_and(|now| now.trim() == value) {
         return Ok(());
     }
-    OpenOptions::new().write(true).open(path)?.write_all(value.as_bytes())
+    OpenOptions::new()
+        .write(true)
+        .open(path)?
+        .write_all(value.as_bytes())
 }
 
 /// Writes one setting; a kernel built without it is as good.

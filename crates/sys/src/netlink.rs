@@ -161,7 +161,11 @@ impl Refused {
 
 impl From<io::Error> for Refused {
     fn from(error: io::Error) -> Self {
-        Self { index: None, error, text: None }
+        Self {
+            index: None,
+            error,
+            text: None,
+        }
     }
 }
 
@@ -188,7 +192,10 @@ impl Socket {
         // Both options only make answers better: an old kernel without them still answers.
         enable(&fd, libc::NETLINK_EXT_ACK);
         enable(&fd, libc::NETLINK_CAP_ACK);
-        Ok(Self { fd, sequence: AtomicU32::new(1) })
+        Ok(Self {
+            fd,
+            sequence: AtomicU32::new(1),
+        })
     }
 
     /// Sends all messages at once and returns the first refusal. Messages after a refused one may have been carried out,
@@ -201,7 +208,10 @@ impl Socket {
     /// Sends all messages at once and returns every refusal.
     pub fn transact_all(&self, messages: &[Message]) -> io::Result<Vec<Refused>> {
         let first = self.send(messages)?;
-        let mut pending = messages.iter().filter(|message| message.flags() & ACK != 0).count();
+        let mut pending = messages
+            .iter()
+            .filter(|message| message.flags() & ACK != 0)
+            .count();
         let mut refusals = Vec::new();
         let mut buffer = vec![0; BUFFER];
         // With an answer to each message there is nothing left to read; without, the empty queue ends it.
@@ -255,11 +265,17 @@ impl Socket {
     fn send(&self, messages: &[Message]) -> io::Result<u32> {
         let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
         let first = self.sequence.fetch_add(count, Ordering::Relaxed);
-        let mut bytes = Vec::with_capacity(messages.iter().map(|message| message.bytes.len()).sum());
+        let mut bytes =
+            Vec::with_capacity(messages.iter().map(|message| message.bytes.len()).sum());
         for (sequence, message) in (first..).zip(messages) {
             message.finish(sequence, &mut bytes);
         }
-        rustix::net::sendto(&self.fd, &bytes, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+        rustix::net::sendto(
+            &self.fd,
+            &bytes,
+            SendFlags::empty(),
+            &SocketAddrNetlink::new(0, 0),
+        )?;
         Ok(first)
     }
 }
@@ -298,7 +314,11 @@ fn datagram(bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
         if length < HEADER || length > rest.len() {
             return None;
         }
-        let header = Header { kind: u16_at(rest, 4), flags: u16_at(rest, 6), sequence: u32_at(rest, 8) };
+        let header = Header {
+            kind: u16_at(rest, 4),
+            flags: u16_at(rest, 6),
+            sequence: u32_at(rest, 8),
+        };
         let payload = &rest[HEADER..length];
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some((header, payload))
@@ -316,20 +336,42 @@ fn refusal(header: &Header, payload: &[u8]) -> Option<Refused> {
     }
     let mut text = None;
     if header.flags & FLAG_ACK_TLVS != 0 {
-        let original = if header.flags & FLAG_CAPPED != 0 { HEADER } else { u32_at(payload, 4) as usize };
-        let extra = payload.get(4 + original.next_multiple_of(4)..).unwrap_or_default();
+        let original = if header.flags & FLAG_CAPPED != 0 {
+            HEADER
+        } else {
+            u32_at(payload, 4) as usize
+        };
+        let extra = payload
+            .get(4 + original.next_multiple_of(4)..)
+            .unwrap_or_default();
         text = attributes(extra)
             .find(|(kind, _)| *kind == ERROR_TEXT)
-            .map(|(_, text)| String::from_utf8_lossy(text).trim_end_matches('\0').to_owned());
+            .map(|(_, text)| {
+                String::from_utf8_lossy(text)
+                    .trim_end_matches('\0')
+                    .to_owned()
+            });
     }
-    Some(Refused { index: None, error: io::Error::from_raw_os_error(number.wrapping_neg()), text })
+    Some(Refused {
+        index: None,
+        error: io::Error::from_raw_os_error(number.wrapping_neg()),
+        text,
+    })
 }
 
 fn enable(fd: &OwnedFd, option: i32) {
     let one: libc::c_int = 1;
     let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(4);
     // SAFETY: setsockopt reads `length` bytes from the pointer; `one` is a local of exactly that size and outlives the call.
-    let _ignored = unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_NETLINK, option, (&raw const one).cast(), length) };
+    let _ignored = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_NETLINK,
+            option,
+            (&raw const one).cast(),
+            length,
+        )
+    };
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
@@ -346,7 +388,9 @@ mod tests {
 
     #[test]
     fn a_nested_attribute_is_read_back() {
-        let message = Message::new(16, ACK).raw(&[1, 2]).nest(5, |m| m.string(1, "abc").attribute(2, &[9]));
+        let message = Message::new(16, ACK)
+            .raw(&[1, 2])
+            .nest(5, |m| m.string(1, "abc").attribute(2, &[9]));
         let found: Vec<_> = attributes(&message.bytes[HEADER + 4..]).collect();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].0, 5);

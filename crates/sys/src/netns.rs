@@ -44,8 +44,13 @@ fn unshare_net() -> io::Result<()> {
 
 fn on_own_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("netns".into()).stack_size(STACK).spawn_scoped(scope, work)?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let thread = std::thread::Builder::new()
+            .name("netns".into())
+            .stack_size(STACK)
+            .spawn_scoped(scope, work)?;
+        thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
@@ -56,17 +61,25 @@ mod tests {
     use super::*;
 
     fn inode(fd: &OwnedFd) -> u64 {
-        File::from(fd.try_clone().unwrap()).metadata().unwrap().st_ino()
+        File::from(fd.try_clone().unwrap())
+            .metadata()
+            .unwrap()
+            .st_ino()
     }
 
     #[test]
     fn the_caller_stays_where_it_is() {
         let before = inode(&current().unwrap());
-        let Ok((fd, inside)) = create(|_| current().map(|fd| inode(&fd))) else { return };
+        let Ok((fd, inside)) = create(|_| current().map(|fd| inode(&fd))) else {
+            return;
+        };
         let inside = inside.unwrap();
         assert_eq!(inside, inode(&fd));
         assert_ne!(inside, before);
-        assert_eq!(enter(fd.as_fd(), || inode(&current().unwrap())).unwrap(), inside);
+        assert_eq!(
+            enter(fd.as_fd(), || inode(&current().unwrap())).unwrap(),
+            inside
+        );
         assert_eq!(inode(&current().unwrap()), before);
     }
 }

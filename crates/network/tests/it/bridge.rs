@@ -16,14 +16,23 @@ fn the_first_container_gets_what_docker_gives() {
         let bridge = open(config());
         bridge.refill();
         let info = bridge.info();
-        assert_eq!((info.subnet.to_string().as_str(), info.mtu, info.pool), ("172.17.0.0/16", 1400, 8));
+        assert_eq!(
+            (info.subnet.to_string().as_str(), info.mtu, info.pool),
+            ("172.17.0.0/16", 1400, 8)
+        );
         let sandbox = bridge.connect("some id").unwrap();
         let endpoint = &sandbox.endpoint;
         assert_eq!(endpoint.id, "some id");
         assert_eq!(endpoint.ip, Ipv4Addr::new(172, 17, 0, 2));
-        assert_eq!((endpoint.prefix, endpoint.mac.as_str()), (16, "02:42:ac:11:00:02"));
+        assert_eq!(
+            (endpoint.prefix, endpoint.mac.as_str()),
+            (16, "02:42:ac:11:00:02")
+        );
         let routes = read_inside(&sandbox, "/proc/thread-self/net/route");
-        let default = routes.lines().find(|line| line.starts_with("eth0\t00000000")).unwrap();
+        let default = routes
+            .lines()
+            .find(|line| line.starts_with("eth0\t00000000"))
+            .unwrap();
         assert!(default.contains("010011AC"), "{routes}"); // 172.17.0.1, little endian
         // eth0 has no IPv6 address, loopback has.
         let six = read_inside(&sandbox, "/proc/thread-self/net/if_inet6");
@@ -37,11 +46,17 @@ fn nothing_is_left_of_a_dropped_sandbox() {
     on_host(|| {
         let bridge = open(config());
         let before = links();
-        let sandboxes: Vec<_> = (0..4).map(|n| bridge.connect(&n.to_string()).unwrap()).collect();
+        let sandboxes: Vec<_> = (0..4)
+            .map(|n| bridge.connect(&n.to_string()).unwrap())
+            .collect();
         assert_eq!(links(), before + 4);
-        sandboxes.iter().for_each(|sandbox| bridge.release(&sandbox.endpoint));
+        sandboxes
+            .iter()
+            .for_each(|sandbox| bridge.release(&sandbox.endpoint));
         drop(sandboxes);
-        eventually("the interfaces die with their namespaces", || links() == before);
+        eventually("the interfaces die with their namespaces", || {
+            links() == before
+        });
     });
 }
 
@@ -53,7 +68,10 @@ fn removing_the_bridge_removes_everything() {
         bridge.refill();
         bridge.remove().unwrap();
         eventually("no interface is left", || links() == before);
-        if let Ok(output) = std::process::Command::new("nft").args(["list", "tables"]).output() {
+        if let Ok(output) = std::process::Command::new("nft")
+            .args(["list", "tables"])
+            .output()
+        {
             assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
         }
     });
@@ -62,34 +80,62 @@ fn removing_the_bridge_removes_everything() {
 #[test]
 fn a_bridge_is_adopted_with_its_subnet_and_its_containers() {
     on_host(|| {
-        let first = open(Config { bip: Some("10.9.0.1/24".parse().unwrap()), ..config() });
+        let first = open(Config {
+            bip: Some("10.9.0.1/24".parse().unwrap()),
+            ..config()
+        });
         let sandbox = first.connect("a").unwrap();
         drop(first);
         let (second, warnings) = Bridge::open(config(), &[sandbox.endpoint.ip]).unwrap();
         assert_eq!(warnings, Vec::<String>::new());
         assert_eq!(second.info().subnet.to_string(), "10.9.0.0/24");
         second.adopt(&sandbox.endpoint).unwrap();
-        assert!(matches!(second.adopt(&sandbox.endpoint), Err(Error::AddressInUse { .. })));
-        assert_ne!(second.connect("b").unwrap().endpoint.ip, sandbox.endpoint.ip);
+        assert!(matches!(
+            second.adopt(&sandbox.endpoint),
+            Err(Error::AddressInUse { .. })
+        ));
+        assert_ne!(
+            second.connect("b").unwrap().endpoint.ip,
+            sandbox.endpoint.ip
+        );
     });
 }
 
 #[test]
 fn a_bridge_of_someone_else_is_refused() {
     on_host(|| {
-        let Ok(status) = std::process::Command::new("ip").args(["link", "add", "corten0", "type", "bridge"]).status() else { return };
+        let Ok(status) = std::process::Command::new("ip")
+            .args(["link", "add", "corten0", "type", "bridge"])
+            .status()
+        else {
+            return;
+        };
         assert!(status.success());
-        assert!(matches!(Bridge::open(config(), &[]), Err(Error::Foreign { .. })));
+        assert!(matches!(
+            Bridge::open(config(), &[]),
+            Err(Error::Foreign { .. })
+        ));
     });
 }
 
 #[test]
 fn a_subnet_in_use_is_avoided() {
     on_host(|| {
-        let other = open(Config { bridge: "other".into(), bip: Some("172.17.9.1/24".parse().unwrap()), ..config() });
+        let other = open(Config {
+            bridge: "other".into(),
+            bip: Some("172.17.9.1/24".parse().unwrap()),
+            ..config()
+        });
         assert_eq!(open(config()).info().subnet.to_string(), "172.18.0.0/16");
-        let clash = Config { bridge: "third".into(), bip: Some("172.17.0.1/16".parse().unwrap()), ..config() };
-        assert!(matches!(Bridge::open(clash, &[]), Err(Error::InvalidSubnet { .. })));
+        let clash = Config {
+            bridge: "third".into(),
+            bip: Some("172.17.0.1/16".parse().unwrap()),
+            ..config()
+        };
+        assert!(matches!(
+            Bridge::open(clash, &[]),
+            Err(Error::InvalidSubnet { .. })
+        ));
         drop(other);
     });
 }
@@ -97,7 +143,10 @@ fn a_subnet_in_use_is_avoided() {
 #[test]
 fn a_full_subnet_says_so() {
     on_host(|| {
-        let bridge = open(Config { bip: Some("10.9.0.1/29".parse().unwrap()), ..config() });
+        let bridge = open(Config {
+            bip: Some("10.9.0.1/29".parse().unwrap()),
+            ..config()
+        });
         let held: Vec<_> = (0..5).map(|_| bridge.connect("a").unwrap()).collect();
         let error = bridge.connect("b").unwrap_err();
         assert_eq!(
@@ -105,7 +154,10 @@ fn a_full_subnet_says_so() {
             "allocate an address in 10.9.0.0/29: no available IPv4 addresses on this network's address pools"
         );
         bridge.release(&held[3].endpoint);
-        assert_eq!(bridge.connect("b").unwrap().endpoint.ip, held[3].endpoint.ip);
+        assert_eq!(
+            bridge.connect("b").unwrap().endpoint.ip,
+            held[3].endpoint.ip
+        );
     });
 }
 
@@ -115,8 +167,10 @@ fn an_isolated_namespace_has_loopback_alone() {
         let bridge = open(config());
         bridge.refill();
         for netns in [bridge.connect_none().unwrap(), net_none().unwrap()] {
-            let (count, bound) =
-                netns::enter(netns.as_fd(), || (links(), std::net::TcpListener::bind("127.0.0.1:0").is_ok())).unwrap();
+            let (count, bound) = netns::enter(netns.as_fd(), || {
+                (links(), std::net::TcpListener::bind("127.0.0.1:0").is_ok())
+            })
+            .unwrap();
             assert_eq!((count, bound), (1, true));
         }
     });
@@ -136,7 +190,10 @@ fn a_ready_sandbox_is_there_at_once() {
         let cold: Vec<_> = (0..7).map(|_| bridge.connect("a").unwrap()).collect();
         let start = Instant::now();
         let made = bridge.connect("b").unwrap();
-        eprintln!("refill of one: {refill:?}, connect: {connect:?}, connect without pool: {:?}", start.elapsed());
+        eprintln!(
+            "refill of one: {refill:?}, connect: {connect:?}, connect without pool: {:?}",
+            start.elapsed()
+        );
         assert!(connect.as_millis() < 5, "{connect:?}");
         drop((ready, cold, made));
     });

@@ -12,11 +12,20 @@ fn containers_reach_each_other_and_the_host() {
         let bridge = open(config());
         let (a, b) = (bridge.connect("a").unwrap(), bridge.connect("b").unwrap());
         let listener = listen(b.netns.as_fd());
-        assert_eq!(reach(a.netns.as_fd(), b.endpoint.ip.into(), &listener).unwrap(), a.endpoint.ip);
+        assert_eq!(
+            reach(a.netns.as_fd(), b.endpoint.ip.into(), &listener).unwrap(),
+            a.endpoint.ip
+        );
         let host = netns::current().unwrap();
-        assert_eq!(reach(host.as_fd(), b.endpoint.ip.into(), &listener).unwrap(), bridge.info().gateway);
+        assert_eq!(
+            reach(host.as_fd(), b.endpoint.ip.into(), &listener).unwrap(),
+            bridge.info().gateway
+        );
         let listener = listen(host.as_fd());
-        assert_eq!(reach(a.netns.as_fd(), bridge.info().gateway.into(), &listener).unwrap(), a.endpoint.ip);
+        assert_eq!(
+            reach(a.netns.as_fd(), bridge.info().gateway.into(), &listener).unwrap(),
+            a.endpoint.ip
+        );
     });
 }
 
@@ -43,7 +52,9 @@ fn neighbours_do_not_reach_a_container() {
         netns::enter(outside.as_fd(), || route_to(bridge.info().subnet.network())).unwrap();
         assert!(reach(outside.as_fd(), sandbox.endpoint.ip.into(), &listener).is_err());
         // The route itself works: without the rules the same connection is made.
-        let status = std::process::Command::new("nft").args(["delete", "table", "ip", "corten0"]).status();
+        let status = std::process::Command::new("nft")
+            .args(["delete", "table", "ip", "corten0"])
+            .status();
         if status.is_ok_and(|status| status.success()) {
             reach(outside.as_fd(), sandbox.endpoint.ip.into(), &listener).unwrap();
         }
@@ -54,7 +65,10 @@ fn neighbours_do_not_reach_a_container() {
 fn two_bridges_are_apart() {
     on_host(|| {
         let one = open(config());
-        let two = open(network::Config { bridge: "corten1".into(), ..config() });
+        let two = open(network::Config {
+            bridge: "corten1".into(),
+            ..config()
+        });
         assert_ne!(one.info().subnet, two.info().subnet);
         let (a, b) = (one.connect("a").unwrap(), two.connect("b").unwrap());
         let listener = listen(b.netns.as_fd());

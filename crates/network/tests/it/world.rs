@@ -17,9 +17,15 @@ pub(crate) const OUTSIDE: &str = "198.51.100.2";
 
 /// Runs a test on a thread inside a new network namespace, which is the host of the test.
 pub(crate) fn on_host(test: impl FnOnce() + Send) {
-    let root = std::fs::read_to_string("/proc/self/status").unwrap().lines().any(|line| line == "Uid:\t0\t0\t0\t0");
+    let root = std::fs::read_to_string("/proc/self/status")
+        .unwrap()
+        .lines()
+        .any(|line| line == "Uid:\t0\t0\t0\t0");
     if !root {
-        assert!(std::env::var_os("REQUIRE_ROOT").is_none(), "this test needs root");
+        assert!(
+            std::env::var_os("REQUIRE_ROOT").is_none(),
+            "this test needs root"
+        );
         eprintln!("skipped: needs root");
         return;
     }
@@ -34,16 +40,27 @@ pub(crate) fn on_host(test: impl FnOnce() + Send) {
 pub(crate) fn outside(mtu: u32) -> OwnedFd {
     let (fd, ()) = netns::create(|_| up(1)).unwrap();
     let attributes = |m: Message, name: &str| m.string(3, name).attribute(4, &mtu.to_ne_bytes());
-    let message = attributes(Message::new(16, ACK | CREATE).raw(&link_header(77, 0)), "uplink").nest(18, |m| {
+    let message = attributes(
+        Message::new(16, ACK | CREATE).raw(&link_header(77, 0)),
+        "uplink",
+    )
+    .nest(18, |m| {
         m.string(1, "veth").nest(2, |m| {
-            m.nest(1, |m| attributes(m.raw(&link_header(77, 0)), "out").attribute(28, &fd.as_raw_fd().to_ne_bytes()))
+            m.nest(1, |m| {
+                attributes(m.raw(&link_header(77, 0)), "out")
+                    .attribute(28, &fd.as_raw_fd().to_ne_bytes())
+            })
         })
     });
     socket().transact(&[message]).unwrap();
     address(77, HOST);
     let route = [2, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
     let gateway: Ipv4Addr = OUTSIDE.parse().unwrap();
-    socket().transact(&[Message::new(24, ACK | CREATE).raw(&route).attribute(5, &gateway.octets())]).unwrap();
+    socket()
+        .transact(&[Message::new(24, ACK | CREATE)
+            .raw(&route)
+            .attribute(5, &gateway.octets())])
+        .unwrap();
     netns::enter(fd.as_fd(), || address(77, OUTSIDE)).unwrap();
     fd
 }
@@ -54,19 +71,29 @@ fn address(index: u32, address: &str) {
     let mut header = [2, 24, 0, 0, 0, 0, 0, 0];
     header[4..8].copy_from_slice(&index.to_ne_bytes());
     up(index);
-    socket().transact(&[Message::new(20, ACK | CREATE).raw(&header).attribute(2, &octets).attribute(1, &octets)]).unwrap();
+    socket()
+        .transact(&[Message::new(20, ACK | CREATE)
+            .raw(&header)
+            .attribute(2, &octets)
+            .attribute(1, &octets)])
+        .unwrap();
 }
 
 /// A route of the calling thread's namespace into `subnet` (a /16) through the host.
 pub(crate) fn route_to(subnet: Ipv4Addr) {
     let gateway: Ipv4Addr = HOST.parse().unwrap();
     let header = [2, 16, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
-    let message = Message::new(24, ACK | CREATE).raw(&header).attribute(1, &subnet.octets()).attribute(5, &gateway.octets());
+    let message = Message::new(24, ACK | CREATE)
+        .raw(&header)
+        .attribute(1, &subnet.octets())
+        .attribute(5, &gateway.octets());
     socket().transact(&[message]).unwrap();
 }
 
 fn up(index: u32) {
-    socket().transact(&[Message::new(19, ACK).raw(&link_header(index, 1))]).unwrap();
+    socket()
+        .transact(&[Message::new(19, ACK).raw(&link_header(index, 1))])
+        .unwrap();
 }
 
 fn link_header(index: u32, up: u8) -> [u8; 16] {
@@ -82,7 +109,12 @@ fn socket() -> Socket {
 }
 
 pub(crate) fn config() -> Config {
-    Config { bridge: "corten0".into(), bip: None, mtu: None, state_dir: PathBuf::new() }
+    Config {
+        bridge: "corten0".into(),
+        bip: None,
+        mtu: None,
+        state_dir: PathBuf::new(),
+    }
 }
 
 /// Opens a bridge that must work without a warning.
@@ -94,7 +126,11 @@ pub(crate) fn open(config: Config) -> Bridge {
 
 /// How many interfaces the calling thread's namespace has.
 pub(crate) fn links() -> usize {
-    std::fs::read_to_string("/proc/thread-self/net/dev").unwrap().lines().count() - 2
+    std::fs::read_to_string("/proc/thread-self/net/dev")
+        .unwrap()
+        .lines()
+        .count()
+        - 2
 }
 
 /// Waits up to two seconds for something.
@@ -112,9 +148,15 @@ pub(crate) fn listen(netns: BorrowedFd<'_>) -> TcpListener {
 }
 
 /// Connects from inside a namespace; returns the address that the listener saw.
-pub(crate) fn reach(from: BorrowedFd<'_>, to: IpAddr, listener: &TcpListener) -> std::io::Result<IpAddr> {
+pub(crate) fn reach(
+    from: BorrowedFd<'_>,
+    to: IpAddr,
+    listener: &TcpListener,
+) -> std::io::Result<IpAddr> {
     let target = SocketAddr::new(to, 80);
-    let mut client = netns::enter(from, || TcpStream::connect_timeout(&target, Duration::from_millis(1500)))??;
+    let mut client = netns::enter(from, || {
+        TcpStream::connect_timeout(&target, Duration::from_millis(1500))
+    })??;
     let (mut server, peer) = listener.accept()?;
     server.write_all(b"hello")?;
     drop(server);
@@ -126,5 +168,8 @@ pub(crate) fn reach(from: BorrowedFd<'_>, to: IpAddr, listener: &TcpListener) ->
 
 /// Reads a file as the sandbox's processes would see it.
 pub(crate) fn read_inside(sandbox: &Sandbox, path: &str) -> String {
-    netns::enter(sandbox.netns.as_fd(), || std::fs::read_to_string(path).unwrap()).unwrap()
+    netns::enter(sandbox.netns.as_fd(), || {
+        std::fs::read_to_string(path).unwrap()
+    })
+    .unwrap()
 }
