@@ -31,7 +31,9 @@ fn run(program: &[u8], nr: u32, arch: u32, args: [u64; 6]) -> u32 {
     data.extend(nr.to_ne_bytes());
     data.extend(arch.to_ne_bytes());
     data.extend([0; 8]);
-    args.iter().for_each(|arg| data.extend(arg.to_ne_bytes()));
+    for arg in args {
+        data.extend(arg.to_ne_bytes());
+    }
     let (mut at, mut accumulator) = (0usize, 0u32);
     loop {
         let bytes = &program[at * 8..at * 8 + 8];
