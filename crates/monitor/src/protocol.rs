@@ -12,7 +12,7 @@
 //!   │ Request::Attach + fd ─────────────────────────────>│ (any number, before or after Start)
 //!   │ <──────────────────────────────────────── Reply::Done
 //!   │ Request::Start ───────────────────────────────────>│ lets the container's process execute its program
-//!   │ <────────────────────────────── Reply::Started | Reply::Failed(Failure)
+//!   │ <────────────────────────────── Reply::Started | Reply::Failed(Failure); then the monitor goes away, without Exited
 //!   │ Signal, Resize, Exec (+ fd), Pause, Resume, State  │
 //!   │ <──────────────────────── Event::Exited(Exit), after exit.json is on disk; then the monitor goes away
 //! ```
@@ -22,6 +22,26 @@
 
 use runtime::plan::Plan;
 use serde::{Deserialize, Serialize};
+
+pub use runtime::{Failure, Stage};
+
+/// Number of the inherited control socket in the monitor.
+pub const CONTROL_FD: i32 = 3;
+/// Number of the memory file with the [`Launch`]; read from its beginning.
+pub const LAUNCH_FD: i32 = 4;
+/// Number of the container's root, a detached mount ([`runtime::plan::Rootfs::Inherited`]); else absent.
+pub const ROOTFS_FD: i32 = 5;
+/// Number of the network namespace ([`runtime::plan::Namespace::Inherited`]); else absent.
+pub const NETNS_FD: i32 = 6;
+/// Number of the sealed memory file with our own program, for the container's init; absent when none is wanted.
+pub const EXECUTABLE_FD: i32 = 7;
+
+/// Name of the listening socket in the run directory.
+pub const SOCKET: &str = "monitor.sock";
+/// Name of the file with the monitor's process id in the run directory.
+pub const PID_FILE: &str = "monitor.pid";
+/// Name of the file with the [`Exit`] (JSON) in the state directory.
+pub const EXIT_FILE: &str = "exit.json";
 
 /// Everything a monitor has to know. Written once, to a sealed memory file, before the monitor is spawned.
 #[derive(Debug, Serialize, Deserialize)]
@@ -82,7 +102,8 @@ pub struct Call {
 pub enum Request {
     /// Lets the created container execute its program.
     Start,
-    /// Connects a client; with one fd, the client's connection (any stream socket).
+    /// Connects a client; with one fd, the client's connection (any stream socket). Its output begins with the next
+    /// byte; it is closed when the container ends or the client detaches.
     Attach(Attach),
     /// Sends a signal to the container's first process, or to all.
     Signal {
@@ -208,28 +229,4 @@ pub struct Exit {
     pub started_at: u64,
     /// Nanoseconds since the epoch.
     pub finished_at: u64,
-}
-
-/// A step that failed: crosses processes as data, never as a bare string.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// Which step.
-    pub stage: Stage,
-    /// `errno`, or 0.
-    pub errno: i32,
-    /// What was attempted and on what.
-    pub message: String,
-}
-
-/// Where a launch can fail; decides the exit code that users see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Stage {
-    /// Anything before the program is looked up (125).
-    Setup,
-    /// The working directory.
-    WorkingDirectory,
-    /// The program does not exist in the image (127).
-    NotFound,
-    /// The program exists and cannot be executed (126).
-    NotExecutable,
 }

@@ -7,6 +7,7 @@ pub mod caps;
 pub mod cgroup;
 pub mod inotify;
 pub mod memfd;
+pub mod memory;
 pub mod mount;
 pub mod netlink;
 pub mod netns;

@@ -1,7 +1,7 @@
 //! poll(2) over a list that is rebuilt for each wait and keeps its memory.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 /// What to wait for.
@@ -104,6 +104,35 @@ impl Poll {
             hangup: fd.revents & (libc::POLLHUP | libc::POLLERR) != 0,
         }
     }
+}
+
+/// Chooses whether reads and writes of this open file (all its descriptors) wait.
+pub fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
+    Ok(rustix::io::ioctl_fionbio(fd, nonblocking)?)
+}
+
+/// News of one signal, which must be blocked: a non-blocking descriptor that is readable while it is pending.
+pub fn signal(number: i32) -> io::Result<OwnedFd> {
+    let mut mask = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: initialises `mask`.
+    unsafe { libc::sigemptyset(mask.as_mut_ptr()) };
+    // SAFETY: `mask` was initialised above; a wrong number is refused.
+    if unsafe { libc::sigaddset(mask.as_mut_ptr(), number) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `mask` is initialised and lives until after the call.
+    let fd = unsafe { libc::signalfd(-1, mask.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: just opened, owned by nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Takes the pending signals of [`signal`].
+pub fn drain_signal(signal: BorrowedFd<'_>) {
+    let mut news = [0_u8; size_of::<libc::signalfd_siginfo>()];
+    while matches!(rustix::io::read(signal, &mut news), Ok(1..)) {}
 }
 
 #[cfg(test)]

@@ -151,6 +151,19 @@ pub fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<Peer> {
     })
 }
 
+/// Sends what there is room for now, whatever mode the stream socket is in; never raises SIGPIPE.
+pub fn send_now(fd: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    Ok(retry(|| {
+        rustix::net::sendmsg(fd, parts, &mut SendAncillaryBuffer::default(), flags)
+    })?)
+}
+
+/// Receives what is there now, whatever mode the stream socket is in. Zero: the other end sends no more.
+pub fn recv_now(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    Ok(retry(|| rustix::net::recv(fd, &mut *buffer, RecvFlags::DONTWAIT))?.1)
+}
+
 /// Ends one direction of a stream socket: the other end reads its end of file.
 pub fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::net::shutdown(fd, rustix::net::Shutdown::Write)?)

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A started process.
 #[derive(Debug)]
@@ -88,6 +89,22 @@ pub fn spawn(
         errno: 0,
     };
     clone(&mut child)
+}
+
+/// Takes the descriptor that this program was started with at `number` (below 64); `None`: there is none. Each is given
+/// once only, since only one owner may close it. It is not passed on to programs executed from here.
+pub fn inherited(number: i32) -> Option<OwnedFd> {
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
+    let bit = 1_u64.checked_shl(u32::try_from(number).ok()?)?;
+    if TAKEN.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+        return None;
+    }
+    // SAFETY: sets a flag; refused when there is no such descriptor.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } != 0 {
+        return None;
+    }
+    // SAFETY: open, and by contract with whoever started this program nobody else's: called before anything is opened.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
