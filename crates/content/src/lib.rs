@@ -1,1 +1,146 @@
 //! Blobs by digest, verified on the way in.
+//!
+//! The only constructor of a blob's path; a blob that exists is a blob whose bytes have its name. Knows nothing of media
+//! types, tags or registries.
+
+mod error;
+mod hash;
+mod ingest;
+mod spool;
+
+use std::fs::{self, File};
+use std::io::{ErrorKind as IoErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use oci::Digest;
+
+pub use error::Error;
+pub use hash::{HashReader, Hasher, digest_of};
+pub use ingest::Ingest;
+pub use spool::Spool;
+
+/// The blobs below one directory.
+#[derive(Debug)]
+pub struct Content {
+    blobs: PathBuf,
+    ingest: PathBuf,
+    count: AtomicU64,
+}
+
+impl Content {
+    /// Opens `<root>/content`, made when it does not exist. What an interrupted ingest left is removed.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let root = root.join("content");
+        let (blobs, ingest) = (root.join("blobs/sha256"), root.join("ingest"));
+        store::create_dir_all(&blobs)?;
+        store::remove_tree(&ingest)?;
+        store::create_dir(&ingest)?;
+        Ok(Self {
+            blobs,
+            ingest,
+            count: AtomicU64::new(0),
+        })
+    }
+
+    /// Begins a blob.
+    pub fn ingest(&self) -> Result<Ingest<'_>, Error> {
+        Ingest::begin(self, self.scratch()?)
+    }
+
+    /// Stores bytes that are in memory.
+    pub fn add(&self, bytes: &[u8]) -> Result<Digest, Error> {
+        let digest = digest_of(bytes);
+        if !self.has(&digest)? {
+            let mut ingest = self.ingest()?;
+            ingest
+                .write_all(bytes)
+                .map_err(Error::io("write blob", digest.as_str()))?;
+            ingest.commit(Some(&digest), Some(bytes.len() as u64))?;
+        }
+        Ok(digest)
+    }
+
+    /// A directory for files on their way in, removed with the value.
+    pub fn spool(&self) -> Result<Spool, Error> {
+        Ok(Spool::new(self.scratch()?))
+    }
+
+    /// Opens a blob for reading.
+    pub fn open_blob(&self, digest: &Digest) -> Result<File, Error> {
+        File::open(self.path(digest)).map_err(|error| match error.kind() {
+            IoErrorKind::NotFound => Error::NotFound(digest.clone()),
+            _ => Error::io("open blob", digest.as_str())(error),
+        })
+    }
+
+    /// Reads a small blob into memory and checks it once more.
+    pub fn read(&self, digest: &Digest, max: u64) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        let file = self.open_blob(digest)?;
+        file.take(max.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(Error::io("read blob", digest.as_str()))?;
+        if bytes.len() as u64 > max {
+            return Err(Error::TooLarge {
+                what: digest.to_string(),
+                max,
+            });
+        }
+        let found = digest_of(&bytes);
+        if found != *digest {
+            return Err(Error::Mismatch {
+                expected: digest.clone(),
+                found,
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// Whether a blob is there.
+    pub fn has(&self, digest: &Digest) -> Result<bool, Error> {
+        self.path(digest)
+            .try_exists()
+            .map_err(Error::io("look for blob", digest.as_str()))
+    }
+
+    /// Removes a blob; one that is not there is done.
+    pub fn remove(&self, digest: &Digest) -> Result<(), Error> {
+        Ok(store::remove_tree(&self.path(digest))?)
+    }
+
+    /// Every blob with its length.
+    pub fn list(&self) -> Result<Vec<(Digest, u64)>, Error> {
+        let path = || self.blobs.display().to_string();
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.blobs).map_err(Error::io("list blobs", path()))? {
+            let entry = entry.map_err(Error::io("list blobs", path()))?;
+            let name = entry.file_name();
+            let Some(digest) = name.to_str().and_then(|hex| Digest::from_hex(hex).ok()) else {
+                continue;
+            };
+            match entry.metadata() {
+                Ok(metadata) => found.push((digest, metadata.len())),
+                Err(error) if error.kind() == IoErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("list blobs", path())(error)),
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        self.blobs.join(digest.hex())
+    }
+
+    fn scratch(&self) -> Result<PathBuf, Error> {
+        let dir = self
+            .ingest
+            .join(self.count.fetch_add(1, Ordering::Relaxed).to_string());
+        store::create_dir(&dir)?;
+        Ok(dir)
+    }
+}
+
+#[cfg(test)]
+mod tests;

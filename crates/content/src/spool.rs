@@ -1,0 +1,46 @@
+//! Files of an archive that must be read whole before they can be understood.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use crate::Error;
+
+/// A scratch directory with numbered files. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct Spool {
+    dir: PathBuf,
+    count: usize,
+}
+
+impl Spool {
+    pub(crate) fn new(dir: PathBuf) -> Self {
+        Self { dir, count: 0 }
+    }
+
+    /// Makes a file; its number is its name.
+    pub fn create(&mut self) -> Result<(usize, File), Error> {
+        let number = self.count;
+        let path = self.path(number);
+        let file =
+            File::create_new(&path).map_err(Error::io("create", path.display().to_string()))?;
+        self.count += 1;
+        Ok((number, file))
+    }
+
+    /// Opens a file for reading.
+    pub fn open(&self, number: usize) -> Result<File, Error> {
+        let path = self.path(number);
+        File::open(&path).map_err(Error::io("open", path.display().to_string()))
+    }
+
+    fn path(&self, number: usize) -> PathBuf {
+        self.dir.join(number.to_string())
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        // What stays is removed at the next start.
+        drop(store::remove_tree(&self.dir));
+    }
+}
