@@ -1,0 +1,90 @@
+//! Running other programs, and saying how long a phase took.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+/// The root of the checkout.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask stands below the root")
+}
+
+/// Where things that are made once are kept, outside the checkout.
+pub(crate) fn cache() -> PathBuf {
+    if let Some(cache) = std::env::var_os("CORTEN_CACHE") {
+        return cache.into();
+    }
+    let home = std::env::var_os("HOME").unwrap_or_else(|| "/root".into());
+    Path::new(&home).join(".cache/corten")
+}
+
+/// Runs cargo in the root of the checkout.
+pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
+    run(Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(root()))
+}
+
+/// Runs a command to its end; a status other than 0 is an error.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| format!("run {}", show(command)))?;
+    if !status.success() {
+        bail!("{}: {status}", show(command));
+    }
+    Ok(())
+}
+
+/// Runs a command quietly; its output is shown only where it fails. Returns stdout.
+pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("run {}", show(command)))?;
+    if !output.status.success() {
+        bail!(
+            "{}: {}\n{}{}",
+            show(command),
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(output.stdout)
+}
+
+/// A command with its arguments, for a quick [`output`].
+pub(crate) fn quiet<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> Result<String> {
+    let stdout = output(Command::new(program).args(arguments))?;
+    Ok(String::from_utf8_lossy(&stdout).into_owned())
+}
+
+fn show(command: &Command) -> String {
+    let mut line = command.get_program().to_string_lossy().into_owned();
+    for argument in command.get_args() {
+        line.push(' ');
+        line.push_str(&argument.to_string_lossy());
+    }
+    line
+}
+
+/// Runs a phase and prints how long it took.
+pub(crate) fn phase<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let start = Instant::now();
+    println!("== {name}");
+    let result = work();
+    println!("== {name}: {:.1} s", start.elapsed().as_secs_f64());
+    result.with_context(|| name.to_owned())
+}
+
+/// Whether this process runs as root.
+pub(crate) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
