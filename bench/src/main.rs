@@ -1,2 +1,216 @@
-//! Automation of the project.
-fn main() {}
+//! Measures Corten beside its peers and beside a floor, in turn, in one run: `cargo xtask bench`.
+//!
+//! ```text
+//! bench ──pipes──> worker in the contestant's own mount and network namespace ──> its daemon, its command line
+//! ```
+//!
+//! Every contestant has its own root, socket, bridge and cgroup; all are gone when the program ends.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_precision_loss,
+    reason = "a developer's tool: it runs commands, writes files and talks to a person"
+)]
+
+mod contestants;
+mod floor;
+mod http;
+mod machine;
+mod report;
+mod stats;
+mod suites;
+mod worker;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use contestants::{Bare, Engine, Place};
+use suites::{Field, NAMES};
+
+/// The image that everyone runs.
+const IMAGE: &str = "busybox:latest";
+
+const USAGE: &str = "\
+usage: bench [OPTION...]
+
+  --suite A,B       run, exec, rate, memory, ps, crowd, daemon (all)
+  --only A,B        corten, docker, podman, crun, runc, floor (all that this machine has)
+  --rounds N        samples a contestant (20)
+  --containers N    the size of the crowd (300)
+  --corten PATH     the binary (beside this one)
+  --clients DIR     the tree with the peers (~/.cache/corten/fixtures/clients)
+  --no-history      do not write into bench/history";
+
+/// What the command line says.
+#[derive(Debug)]
+pub(crate) struct Options {
+    suites: Vec<String>,
+    only: Vec<String>,
+    pub(crate) rounds: usize,
+    pub(crate) containers: usize,
+    corten: PathBuf,
+    clients: PathBuf,
+    history: bool,
+}
+
+impl Options {
+    pub(crate) fn wants(&self, suite: &str) -> bool {
+        self.suites.is_empty() || self.suites.iter().any(|name| name == suite)
+    }
+
+    fn invites(&self, contestant: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == contestant)
+    }
+}
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some("worker") {
+        return worker::serve();
+    }
+    let Some(options) = parse(std::env::args().skip(1))? else {
+        println!("{USAGE}");
+        return Ok(());
+    };
+    let place = place(&options)?;
+    let rows = place.make_image().map(|()| {
+        let mut field = gather(&place, &options);
+        suites::run(&mut field, &options)
+    });
+    clean(&place);
+    let rows = rows?;
+    report::print(&rows);
+    if options.history && !rows.is_empty() {
+        let history = Path::new(env!("CARGO_MANIFEST_DIR")).join("history");
+        println!("\nlogged in {}", report::log(&rows, &history)?.display());
+    }
+    Ok(())
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>> {
+    let home = std::env::var("HOME").unwrap_or_else(|_| "/root".into());
+    let beside = std::env::current_exe()?.with_file_name("corten");
+    let clients = PathBuf::from(home).join(".cache/corten/fixtures/clients");
+    let mut options = Options {
+        suites: Vec::new(),
+        only: Vec::new(),
+        rounds: 20,
+        containers: 300,
+        corten: beside,
+        clients,
+        history: true,
+    };
+    let list = |text: String| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+    while let Some(word) = arguments.next() {
+        let mut value = || {
+            arguments
+                .next()
+                .with_context(|| format!("{word} needs a value"))
+        };
+        match word.as_str() {
+            "--suite" => options.suites = list(value()?),
+            "--only" => options.only = list(value()?),
+            "--rounds" => options.rounds = value()?.parse()?,
+            "--containers" => options.containers = value()?.parse()?,
+            "--corten" => options.corten = fs::canonicalize(value()?)?,
+            "--clients" => options.clients = fs::canonicalize(value()?)?,
+            "--no-history" => options.history = false,
+            "--help" | "-h" => return Ok(None),
+            other => bail!("unknown option {other:?}\n\n{USAGE}"),
+        }
+    }
+    if let Some(unknown) = options
+        .suites
+        .iter()
+        .find(|name| !NAMES.contains(&name.as_str()))
+    {
+        bail!("unknown suite {unknown:?}: there are {}", NAMES.join(", "));
+    }
+    Ok(Some(options))
+}
+
+fn place(options: &Options) -> Result<Place> {
+    let tag = format!("{:x}", std::process::id());
+    // Not /tmp: that may be a tmpfs, on which the peers' storage would not be what it is elsewhere.
+    let work = PathBuf::from("/var/tmp").join(format!("corten-bench-{tag}"));
+    fs::create_dir_all(&work)?;
+    let tree = options
+        .clients
+        .join("usr/bin")
+        .exists()
+        .then(|| options.clients.clone());
+    Ok(Place {
+        work,
+        tree,
+        corten: options.corten.clone(),
+        tag,
+    })
+}
+
+/// Brings up everyone who is invited and able; says who is not and why.
+fn gather(place: &Place, options: &Options) -> Field {
+    fn admit<T>(name: &str, list: &mut Vec<T>, one: Result<T>) {
+        match one {
+            Ok(one) => list.push(one),
+            Err(error) => eprintln!("bench: without {name}: {error:#}"),
+        }
+    }
+    let mut field = Field {
+        engines: Vec::new(),
+        bare: Vec::new(),
+    };
+    if options.invites("corten") {
+        admit("corten", &mut field.engines, Engine::corten(place));
+    }
+    if options.invites("docker") {
+        admit("docker", &mut field.engines, Engine::docker(place));
+    }
+    if options.invites("podman") {
+        admit("podman", &mut field.bare, Bare::podman(place));
+    }
+    for name in ["crun", "runc"] {
+        if options.invites(name) {
+            admit(name, &mut field.bare, Bare::runtime(place, name));
+        }
+    }
+    if options.invites("floor") {
+        admit("floor", &mut field.bare, Bare::floor(place));
+    }
+    field
+}
+
+/// Removes this run's directory and cgroups; what it cannot remove it names.
+fn clean(place: &Place) {
+    let prefix = format!("corten-bench-{}", place.tag);
+    let mount = PathBuf::from("/sys/fs/cgroup");
+    let hierarchies = fs::read_dir(&mount)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    // One hierarchy at the mount point itself (v2), or one in each directory below it (v1).
+    for hierarchy in hierarchies.chain([mount]) {
+        for entry in fs::read_dir(hierarchy).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                remove_cgroup(&entry.path());
+            }
+        }
+    }
+    if let Err(error) = fs::remove_dir_all(&place.work) {
+        eprintln!("bench: left behind: {}: {error}", place.work.display());
+    }
+}
+
+fn remove_cgroup(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_cgroup(&entry.path());
+        }
+    }
+    if let Err(error) = fs::remove_dir(path) {
+        eprintln!("bench: left behind: {}: {error}", path.display());
+    }
+}

@@ -1,0 +1,420 @@
+//! Who is measured: Corten, the peers of the tree of clients, and the floor.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::IMAGE;
+use crate::machine::Machine;
+use crate::worker::Request;
+
+/// Where everything of one bench run lives.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// A directory of this run alone.
+    pub(crate) work: PathBuf,
+    /// The tree of clients, when there is one.
+    pub(crate) tree: Option<PathBuf>,
+    /// The corten binary.
+    pub(crate) corten: PathBuf,
+    /// Part of the name of every cgroup and bridge, so that two runs never meet.
+    pub(crate) tag: String,
+}
+
+impl Place {
+    fn text(&self, name: &str) -> String {
+        self.work.join(name).to_string_lossy().into_owned()
+    }
+
+    fn archive(&self) -> String {
+        self.text("image.tar")
+    }
+
+    /// A container's root directory with busybox, as a directory and as an image archive.
+    pub(crate) fn make_image(&self) -> Result<()> {
+        let rootfs = self.work.join("rootfs");
+        let layer = self.work.join("layer");
+        for part in ["bin", "proc", "dev", "sys", "tmp", "etc", "run"] {
+            fs::create_dir_all(rootfs.join(part))?;
+        }
+        let inside_tree = self.tree.as_ref().map(|tree| tree.join("usr/bin/busybox"));
+        let found = [PathBuf::from("/bin/busybox")]
+            .into_iter()
+            .chain(inside_tree)
+            .find(|path| path.exists());
+        fs::copy(
+            found.context("no busybox here or in the tree of clients")?,
+            rootfs.join("bin/busybox"),
+        )?;
+        for applet in ["sh", "true", "sleep", "echo", "cat"] {
+            std::os::unix::fs::symlink("busybox", rootfs.join("bin").join(applet))?;
+        }
+        fs::create_dir_all(&layer)?;
+        shell(&[
+            "tar",
+            "--create",
+            "--owner=0",
+            "--group=0",
+            "--file",
+            &self.text("layer/layer.tar"),
+            "--directory",
+            &self.text("rootfs"),
+            ".",
+        ])?;
+        let sum = output(&["sha256sum", &self.text("layer/layer.tar")])?;
+        let digest = sum.split_whitespace().next().context("no digest")?;
+        let config = json!({
+            "architecture": "amd64", "os": "linux", "created": "2026-01-01T00:00:00Z",
+            "config": { "Env": ["PATH=/bin"], "Cmd": ["sh"] },
+            "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{digest}")] },
+            "history": [{ "created": "2026-01-01T00:00:00Z" }],
+        });
+        let manifest =
+            json!([{ "Config": "config.json", "RepoTags": [IMAGE], "Layers": ["layer.tar"] }]);
+        fs::write(layer.join("config.json"), config.to_string())?;
+        fs::write(layer.join("manifest.json"), manifest.to_string())?;
+        shell(&[
+            "tar",
+            "--create",
+            "--file",
+            &self.archive(),
+            "--directory",
+            &self.text("layer"),
+            "config.json",
+            "layer.tar",
+            "manifest.json",
+        ])
+    }
+}
+
+fn shell(argv: &[&str]) -> Result<()> {
+    output(argv).map(drop)
+}
+
+fn output(argv: &[&str]) -> Result<String> {
+    let output = Command::new(argv[0])
+        .args(&argv[1..])
+        .output()
+        .with_context(|| argv.join(" "))?;
+    ensure!(
+        output.status.success(),
+        "{}: {}",
+        argv.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// How an engine with a daemon and an API is driven.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) name: &'static str,
+    pub(crate) machine: Machine,
+    pub(crate) socket: PathBuf,
+    /// The command line up to the verb.
+    pub(crate) cli: Vec<String>,
+    start: Request,
+}
+
+impl Engine {
+    pub(crate) fn corten(place: &Place) -> Result<Self> {
+        ensure!(
+            place.corten.exists(),
+            "{} does not exist",
+            place.corten.display()
+        );
+        let private = place.work.join("corten");
+        fs::create_dir_all(&private)?;
+        let socket = private.join("corten.sock");
+        let host = format!("unix://{}", socket.display());
+        let program = place.corten.to_string_lossy().into_owned();
+        let argv = words(
+            &program,
+            &[
+                "daemon",
+                "--host",
+                &host,
+                "--data-root",
+                &place.text("corten/data"),
+                "--exec-root",
+                &place.text("corten/exec"),
+                "--pidfile",
+                &place.text("corten/pid"),
+                "--bridge",
+                &format!("cb-{}", place.tag),
+                "--bip",
+                "172.30.0.1/16",
+                "--cgroup-parent",
+                &format!("/corten-bench-{}-corten", place.tag),
+            ],
+        );
+        let start = Request::Daemon {
+            argv,
+            socket: socket.clone(),
+            log: private.join("log"),
+        };
+        let cli = words(&program, &["--host", &host]);
+        Self {
+            name: "corten",
+            machine: Machine::plain()?,
+            socket,
+            cli,
+            start,
+        }
+        .ready(place)
+    }
+
+    pub(crate) fn docker(place: &Place) -> Result<Self> {
+        let tree = place.tree.as_ref().context("no tree of clients")?;
+        ensure!(
+            tree.join("usr/sbin/dockerd").exists(),
+            "the tree of clients has no dockerd"
+        );
+        let machine = Machine::chrooted(tree, &place.work.join("docker"), &place.work)?;
+        let socket = place.work.join("docker.sock");
+        let host = format!("unix://{}", socket.display());
+        let argv = words(
+            "/usr/sbin/dockerd",
+            &[
+                "--host",
+                &host,
+                "--data-root",
+                "/data",
+                "--exec-root",
+                "/run/docker",
+                "--pidfile",
+                "/run/docker.pid",
+                "--cgroup-parent",
+                &format!("/corten-bench-{}-docker", place.tag),
+                "--log-level",
+                "warn",
+            ],
+        );
+        let start = Request::Daemon {
+            argv,
+            socket: socket.clone(),
+            log: place.work.join("docker.log"),
+        };
+        let cli = words("/usr/bin/docker", &["--host", &host]);
+        Self {
+            name: "docker",
+            machine,
+            socket,
+            cli,
+            start,
+        }
+        .ready(place)
+    }
+
+    fn ready(mut self, place: &Place) -> Result<Self> {
+        self.restart()?;
+        self.verb(&["load", "--quiet", "--input", &place.archive()])
+            .context("load the image")?;
+        self.verb(&["run", "--rm", IMAGE, "true"])
+            .context("the first container")?;
+        Ok(self)
+    }
+
+    /// Stops the daemon when it runs, starts it, and returns the milliseconds to its first answer.
+    pub(crate) fn restart(&mut self) -> Result<f64> {
+        self.machine.ask(&Request::Stop)?;
+        self.machine
+            .ask(&self.start)?
+            .first()
+            .copied()
+            .context("no time")
+    }
+
+    /// Runs one command of the engine's own command line; milliseconds.
+    pub(crate) fn verb(&mut self, arguments: &[&str]) -> Result<f64> {
+        let argv: Vec<&str> = self
+            .cli
+            .iter()
+            .map(String::as_str)
+            .chain(arguments.iter().copied())
+            .collect();
+        self.machine.run(&argv)
+    }
+
+    /// Removes every container.
+    pub(crate) fn clear(&mut self) -> Result<()> {
+        self.machine
+            .ask(&Request::Clear {
+                socket: self.socket.clone(),
+            })
+            .map(drop)
+    }
+}
+
+/// A peer without a daemon, or the floor: one command a run.
+#[derive(Debug)]
+pub(crate) struct Bare {
+    pub(crate) name: &'static str,
+    machine: Machine,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Floor {
+        rootfs: PathBuf,
+        scratch: PathBuf,
+    },
+    Runtime {
+        program: &'static str,
+        bundle: String,
+        id: String,
+    },
+    Podman {
+        options: Vec<String>,
+    },
+}
+
+impl Bare {
+    pub(crate) fn floor(place: &Place) -> Result<Self> {
+        let kind = Kind::Floor {
+            rootfs: place.work.join("rootfs"),
+            scratch: place.work.join("floor"),
+        };
+        Self {
+            name: "floor",
+            machine: Machine::plain()?,
+            kind,
+        }
+        .ready()
+    }
+
+    /// `crun` or `runc` with a bundle that was prepared: no image, no storage, no network.
+    pub(crate) fn runtime(place: &Place, name: &'static str) -> Result<Self> {
+        let tree = place.tree.as_ref().context("no tree of clients")?;
+        let program = match name {
+            "crun" => "/usr/bin/crun",
+            _ => "/usr/sbin/runc",
+        };
+        ensure!(
+            tree.join(&program[1..]).exists(),
+            "the tree of clients has no {name}"
+        );
+        let mut machine = Machine::chrooted(tree, &place.work.join(name), &place.work)?;
+        let bundle = place.work.join(format!("bundle-{name}"));
+        fs::create_dir_all(&bundle)?;
+        let bundle_text = bundle.to_string_lossy().into_owned();
+        machine
+            .run(&["/usr/sbin/runc", "spec", "--bundle", &bundle_text])
+            .context("make a config.json")?;
+        prepare_bundle(place, &bundle, name)?;
+        let id = format!("corten-bench-{}", place.tag);
+        Self {
+            name,
+            machine,
+            kind: Kind::Runtime {
+                program,
+                bundle: bundle_text,
+                id,
+            },
+        }
+        .ready()
+    }
+
+    pub(crate) fn podman(place: &Place) -> Result<Self> {
+        let tree = place.tree.as_ref().context("no tree of clients")?;
+        ensure!(
+            tree.join("usr/bin/podman").exists(),
+            "the tree of clients has no podman"
+        );
+        let mut machine = Machine::chrooted(tree, &place.work.join("podman"), &place.work)?;
+        let options = words(
+            "/usr/bin/podman",
+            &[
+                "--root",
+                "/data/root",
+                "--runroot",
+                "/run/podman",
+                "--cgroup-manager",
+                "cgroupfs",
+                "--events-backend",
+                "file",
+            ],
+        );
+        let load: Vec<&str> = options
+            .iter()
+            .map(String::as_str)
+            .chain(["load", "--quiet", "--input"])
+            .collect();
+        let archive = place.archive();
+        machine
+            .run(&[&load[..], &[&archive]].concat())
+            .context("load the image")?;
+        let parent = format!("/corten-bench-{}-podman", place.tag);
+        let run = [
+            "run",
+            "--rm",
+            "--cgroup-parent",
+            &parent,
+            "localhost/busybox:latest",
+            "true",
+        ]
+        .map(str::to_owned);
+        let options = options.into_iter().chain(run).collect();
+        Self {
+            name: "podman",
+            machine,
+            kind: Kind::Podman { options },
+        }
+        .ready()
+    }
+
+    fn ready(mut self) -> Result<Self> {
+        self.run().context("the first run")?;
+        Ok(self)
+    }
+
+    /// One container from start to end; milliseconds.
+    pub(crate) fn run(&mut self) -> Result<f64> {
+        match &self.kind {
+            Kind::Floor { rootfs, scratch } => {
+                let request = Request::Floor {
+                    rootfs: rootfs.clone(),
+                    scratch: scratch.clone(),
+                };
+                self.machine
+                    .ask(&request)?
+                    .first()
+                    .copied()
+                    .context("no time")
+            }
+            Kind::Runtime {
+                program,
+                bundle,
+                id,
+            } => self.machine.run(&[program, "run", "--bundle", bundle, id]),
+            Kind::Podman { options } => {
+                let argv: Vec<&str> = options.iter().map(String::as_str).collect();
+                self.machine.run(&argv)
+            }
+        }
+    }
+}
+
+/// Changes the default bundle to run `true` in our root directory and cgroup.
+fn prepare_bundle(place: &Place, bundle: &Path, name: &str) -> Result<()> {
+    let path = bundle.join("config.json");
+    let mut config: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
+    config["process"]["args"] = json!(["true"]);
+    config["process"]["terminal"] = json!(false);
+    config["process"]["env"] = json!(["PATH=/bin"]);
+    config["root"] = json!({ "path": place.text("rootfs"), "readonly": true });
+    config["linux"]["cgroupsPath"] = json!(format!("/corten-bench-{}-{name}/run", place.tag));
+    fs::write(path, config.to_string())?;
+    Ok(())
+}
+
+fn words(program: &str, arguments: &[&str]) -> Vec<String> {
+    std::iter::once(program)
+        .chain(arguments.iter().copied())
+        .map(str::to_owned)
+        .collect()
+}

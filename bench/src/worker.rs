@@ -1,0 +1,279 @@
+//! The measuring process inside a contestant's namespaces: reads one request a line, answers one line each.
+//!
+//! It alone takes times, so that entering namespaces is never measured; and it is one small process, so that every
+//! contestant's program is started at the same price.
+
+use std::fs::{self, File};
+use std::io::{BufRead, Write};
+use std::os::linux::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::http::{self, Connection};
+use crate::{IMAGE, floor};
+
+/// What a worker can be asked for. All times are milliseconds.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// Run a program to its end.
+    Run { argv: Vec<String> },
+    /// Start a daemon and wait for its first answer; its output goes to `log`.
+    Daemon {
+        argv: Vec<String>,
+        socket: PathBuf,
+        log: PathBuf,
+    },
+    /// Stop the daemon that was started last.
+    Stop,
+    /// Start this many containers, one after the other, that sleep.
+    Fill { socket: PathBuf, count: usize },
+    /// Remove all containers.
+    Clear { socket: PathBuf },
+    /// Create, start, wait and delete with so many clients for so many seconds; answers with starts a second.
+    Rate {
+        socket: PathBuf,
+        clients: usize,
+        seconds: u64,
+    },
+    /// The memory of every process in this network namespace: private and proportional KiB, and how many processes.
+    Memory,
+    /// The bare system calls.
+    Floor { rootfs: PathBuf, scratch: PathBuf },
+}
+
+/// What a worker answers: numbers, or why not.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    pub(crate) values: Vec<f64>,
+    pub(crate) error: Option<String>,
+}
+
+/// Serves requests until the input ends, then stops what it started.
+pub(crate) fn serve() -> Result<()> {
+    let mut daemon = None;
+    for line in std::io::stdin().lock().lines() {
+        let request = serde_json::from_str(&line?).context("read a request")?;
+        let answer = match handle(request, &mut daemon) {
+            Ok(values) => Answer {
+                values,
+                error: None,
+            },
+            Err(error) => Answer {
+                values: Vec::new(),
+                error: Some(format!("{error:#}")),
+            },
+        };
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{}", serde_json::to_string(&answer)?)?;
+        out.flush()?;
+    }
+    stop(&mut daemon)
+}
+
+fn handle(request: Request, daemon: &mut Option<Child>) -> Result<Vec<f64>> {
+    match request {
+        Request::Run { argv } => run(&argv).map(|time| vec![millis(time)]),
+        Request::Daemon { argv, socket, log } => {
+            stop(daemon)?;
+            let (child, time) = start_daemon(&argv, &socket, &log)?;
+            *daemon = Some(child);
+            Ok(vec![millis(time)])
+        }
+        Request::Stop => stop(daemon).map(|()| Vec::new()),
+        Request::Fill { socket, count } => fill(&socket, count),
+        Request::Clear { socket } => clear(&socket).map(|()| Vec::new()),
+        Request::Rate {
+            socket,
+            clients,
+            seconds,
+        } => rate(&socket, clients, seconds).map(|rate| vec![rate]),
+        Request::Memory => memory(),
+        Request::Floor { rootfs, scratch } => Ok(vec![millis(floor::run(&rootfs, &scratch)?)]),
+    }
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn command(argv: &[String]) -> Result<Command> {
+    let (program, arguments) = argv.split_first().context("an empty command")?;
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    Ok(command)
+}
+
+fn run(argv: &[String]) -> Result<Duration> {
+    let mut command = command(argv)?;
+    command.stderr(Stdio::piped());
+    let start = Instant::now();
+    let output = command
+        .spawn()
+        .and_then(Child::wait_with_output)
+        .with_context(|| argv.join(" "))?;
+    let elapsed = start.elapsed();
+    if !output.status.success() {
+        bail!(
+            "{}: {}: {}",
+            argv.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(elapsed)
+}
+
+fn start_daemon(argv: &[String], socket: &Path, log: &Path) -> Result<(Child, Duration)> {
+    let output = File::options().create(true).append(true).open(log)?;
+    let mut command = command(argv)?;
+    command.stdout(output.try_clone()?).stderr(output);
+    let start = Instant::now();
+    let mut child = command.spawn().with_context(|| argv.join(" "))?;
+    loop {
+        let answered = Connection::open(socket)
+            .and_then(|mut connection| connection.done("GET", "/_ping", None));
+        if answered.is_ok() {
+            return Ok((child, start.elapsed()));
+        }
+        if let Some(status) = child.try_wait()? {
+            bail!(
+                "{} ended with {status}: see {}",
+                argv.join(" "),
+                log.display()
+            );
+        }
+        if start.elapsed() > Duration::from_secs(60) {
+            stop(&mut Some(child))?;
+            bail!("{} does not answer: see {}", argv.join(" "), log.display());
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+fn stop(daemon: &mut Option<Child>) -> Result<()> {
+    let Some(mut child) = daemon.take() else {
+        return Ok(());
+    };
+    let pid = i32::try_from(child.id())?;
+    sys::process::kill(pid, 15)?;
+    for _ in 0..2000 {
+        if child.try_wait()?.is_some() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill()?;
+    child.wait()?;
+    bail!("the daemon did not end within 20 s of SIGTERM")
+}
+
+fn fill(socket: &Path, count: usize) -> Result<Vec<f64>> {
+    let mut connection = Connection::open(socket)?;
+    let mut times = Vec::new();
+    for _ in 0..count {
+        let id = http::create(&mut connection, IMAGE, &["sleep", "1000000"])?;
+        let start = Instant::now();
+        connection.done("POST", &format!("/containers/{id}/start"), None)?;
+        times.push(millis(start.elapsed()));
+    }
+    Ok(times)
+}
+
+fn clear(socket: &Path) -> Result<()> {
+    let all = Connection::open(socket)?.done("GET", "/containers/json?all=1", None)?;
+    let ids: Vec<String> = all
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| Some(one["Id"].as_str()?.to_owned()))
+        .collect();
+    std::thread::scope(|scope| {
+        let parts = ids.chunks(ids.len().div_ceil(8).max(1)).map(|part| {
+            scope.spawn(move || -> Result<()> {
+                let mut connection = Connection::open(socket)?;
+                part.iter().try_for_each(|id| {
+                    connection
+                        .done("DELETE", &format!("/containers/{id}?force=1"), None)
+                        .map(drop)
+                })
+            })
+        });
+        let threads: Vec<_> = parts.collect();
+        threads.into_iter().try_for_each(|thread| {
+            thread
+                .join()
+                .unwrap_or_else(|_| bail!("a remover panicked"))
+        })
+    })
+}
+
+fn rate(socket: &Path, clients: usize, seconds: u64) -> Result<f64> {
+    let over = AtomicBool::new(false);
+    let start = Instant::now();
+    let counts = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..clients)
+            .map(|_| scope.spawn(|| cycles(socket, &over)))
+            .collect();
+        std::thread::sleep(Duration::from_secs(seconds));
+        over.store(true, Ordering::Relaxed);
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| bail!("a client panicked")))
+            .collect::<Result<Vec<u32>>>()
+    })?;
+    Ok(f64::from(counts.into_iter().sum::<u32>()) / start.elapsed().as_secs_f64())
+}
+
+fn cycles(socket: &Path, over: &AtomicBool) -> Result<u32> {
+    let mut connection = Connection::open(socket)?;
+    let mut count = 0;
+    while !over.load(Ordering::Relaxed) {
+        let id = http::create(&mut connection, IMAGE, &["true"])?;
+        for (method, path) in [("POST", "/start"), ("POST", "/wait"), ("DELETE", "")] {
+            connection.done(method, &format!("/containers/{id}{path}"), None)?;
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Containers have network namespaces of their own: what shares this one is the engine.
+fn memory() -> Result<Vec<f64>> {
+    let own = fs::metadata("/proc/self/ns/net")?.st_ino();
+    let (mut private, mut proportional, mut processes) = (0.0, 0.0, 0.0);
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let same = fs::metadata(entry.path().join("ns/net")).is_ok_and(|ns| ns.st_ino() == own);
+        if pid == std::process::id() || !same {
+            continue;
+        }
+        let Ok(text) = fs::read_to_string(entry.path().join("smaps_rollup")) else {
+            continue;
+        };
+        for line in text.lines() {
+            let value = line
+                .split_whitespace()
+                .nth(1)
+                .and_then(|word| word.parse::<f64>().ok())
+                .unwrap_or(0.0);
+            match line.split(':').next() {
+                Some("Private_Clean" | "Private_Dirty") => private += value,
+                Some("Pss") => proportional += value,
+                _ => {}
+            }
+        }
+        processes += 1.0;
+    }
+    Ok(vec![private, proportional, processes])
+}
