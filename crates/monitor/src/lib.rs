@@ -3,5 +3,10 @@
 //!
 //! Public to others are [`protocol`] and [`logfile`] alone. Must never know images, networks, HTTP or tokio.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
+mod client;
+mod detach;
 pub mod logfile;
 pub mod protocol;
+mod streams;
