@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// The API version that all measured engines serve.
 const VERSION: &str = "/v1.44";
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A connection that is kept open between calls.
 #[derive(Debug)]

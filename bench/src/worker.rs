@@ -150,7 +150,7 @@ fn start_daemon(argv: &[String], socket: &Path, log: &Path) -> Result<(Child, Du
                 log.display()
             );
         }
-        if start.elapsed() > Duration::from_secs(60) {
+        if start.elapsed() > Duration::from_mins(1) {
             stop(&mut Some(child))?;
             bail!("{} does not answer: see {}", argv.join(" "), log.display());
         }

@@ -93,11 +93,12 @@ impl Bridge {
                 warnings.push(format!("set {setting} to {value}: {error}"));
             }
         }
-        if let Err(refused) = firewall::install(&config.bridge, address.trunc()) {
-            warnings.push(format!(
+        match firewall::install(&config.bridge, address.trunc()) {
+            Ok(()) => warnings.extend(foreign_drops(&config.bridge)),
+            Err(refused) => warnings.push(format!(
                 "install nftables rules for {}: {refused}; containers reach the host and each other, but nothing beyond",
                 config.bridge
-            ));
+            )),
         }
         let mut ipam = Ipam::new(address, address.addr());
         let mut expected = HashSet::new();
@@ -221,6 +222,16 @@ impl Bridge {
 /// Everything behind these locks is whole between two statements: a panic elsewhere does not damage it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn foreign_drops(bridge: &str) -> Vec<String> {
+    let chains = firewall::dropping_chains().unwrap_or_default();
+    let warning = |chain| {
+        format!(
+            "nftables chain {chain} drops what is forwarded: unless it accepts {bridge}, containers reach nothing beyond the host"
+        )
+    };
+    chains.into_iter().map(warning).collect()
 }
 
 fn check_name(name: &str) -> Result<()> {

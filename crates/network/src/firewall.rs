@@ -23,7 +23,7 @@
 use std::io;
 
 use ipnet::Ipv4Net;
-use sys::netlink::{ACK, APPEND, CREATE, Message, Protocol, Refused, Socket};
+use sys::netlink::{ACK, APPEND, CREATE, DUMP, Message, Protocol, Refused, Socket, attributes};
 
 const SUBSYSTEM: u16 = 10;
 const BATCH_BEGIN: u16 = 0x10;
@@ -31,6 +31,7 @@ const BATCH_END: u16 = 0x11;
 const NEWTABLE: u16 = SUBSYSTEM << 8;
 const DELTABLE: u16 = SUBSYSTEM << 8 | 2;
 const NEWCHAIN: u16 = SUBSYSTEM << 8 | 3;
+const GETCHAIN: u16 = SUBSYSTEM << 8 | 4;
 const NEWRULE: u16 = SUBSYSTEM << 8 | 6;
 const FAMILY_IPV4: u8 = 2;
 
@@ -97,6 +98,38 @@ pub(crate) fn remove(bridge: &str) -> Result<(), Refused> {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Chains of others that drop what is forwarded unless their rules say otherwise (Docker's, most firewalls').
+/// A packet must pass every table: ours cannot overrule them.
+pub(crate) fn dropping_chains() -> Result<Vec<String>, Refused> {
+    let request = Message::new(GETCHAIN, DUMP).raw(&header(FAMILY_IPV4, 0));
+    let found = Socket::open(Protocol::Netfilter)?.query(&request)?;
+    Ok(found
+        .iter()
+        .filter_map(|payload| dropping_chain(payload))
+        .collect())
+}
+
+fn dropping_chain(payload: &[u8]) -> Option<String> {
+    let find = |bytes, wanted| {
+        attributes(bytes)
+            .find(|(kind, _)| *kind == wanted)
+            .map(|(_, value)| value)
+    };
+    let text = |bytes: &[u8]| {
+        String::from_utf8_lossy(bytes)
+            .trim_end_matches('\0')
+            .to_owned()
+    };
+    let payload = payload.get(4..)?;
+    let forwards = find(find(payload, 4)?, 1)? == FORWARD.to_be_bytes();
+    let drops = find(payload, 5)? == DROP.to_be_bytes();
+    (forwards && drops).then_some(format!(
+        "{} of table {}",
+        text(find(payload, 3)?),
+        text(find(payload, 1)?)
+    ))
 }
 
 fn raw_prerouting(bridge: &str, subnet: Ipv4Net) -> Vec<Rule> {

@@ -67,8 +67,7 @@ pub(crate) fn mac_of(address: Ipv4Addr) -> Mac {
 
 /// The usual way to write a hardware address.
 pub(crate) fn mac_text(mac: Mac) -> String {
-    let [a, b, c, d, e, f] = mac;
-    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+    mac.map(|byte| format!("{byte:02x}")).join(":")
 }
 
 fn link_header(index: u32, flags: u32) -> [u8; 16] {

@@ -50,9 +50,9 @@ fn nothing_is_left_of_a_dropped_sandbox() {
             .map(|n| bridge.connect(&n.to_string()).unwrap())
             .collect();
         assert_eq!(links(), before + 4);
-        sandboxes
-            .iter()
-            .for_each(|sandbox| bridge.release(&sandbox.endpoint));
+        for sandbox in &sandboxes {
+            bridge.release(&sandbox.endpoint);
+        }
         drop(sandboxes);
         eventually("the interfaces die with their namespaces", || {
             links() == before
@@ -115,6 +115,46 @@ fn a_bridge_of_someone_else_is_refused() {
             Bridge::open(config(), &[]),
             Err(Error::Foreign { .. })
         ));
+    });
+}
+
+#[test]
+fn a_firewall_that_drops_what_is_forwarded_is_named() {
+    on_host(|| {
+        let rules = "add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }";
+        let Ok(status) = std::process::Command::new("nft").arg(rules).status() else {
+            return;
+        };
+        assert!(status.success());
+        let (_bridge, warnings) = Bridge::open(config(), &[]).unwrap();
+        assert_eq!(warnings.len(), 1);
+        assert!(
+            warnings[0].starts_with("nftables chain FORWARD of table filter drops"),
+            "{warnings:?}"
+        );
+    });
+}
+
+#[test]
+fn connections_from_many_threads_have_addresses_of_their_own() {
+    on_host(|| {
+        let bridge = open(config());
+        let mut addresses: Vec<_> = std::thread::scope(|scope| {
+            let connect = || {
+                bridge.refill();
+                (0..6)
+                    .map(|_| bridge.connect("a").unwrap().endpoint.ip)
+                    .collect::<Vec<_>>()
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(connect)).collect();
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        addresses.sort_unstable();
+        addresses.dedup();
+        assert_eq!(addresses.len(), 24);
     });
 }
 
