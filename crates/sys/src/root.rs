@@ -154,8 +154,10 @@ impl RootDir {
             }
             let (parent, name) = self.parent(&done)?;
             match parent.create_dir(&name, mode) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
+                // The mode is what was asked for, whatever the umask is.
+                Ok(()) => parent.set_mode(&name, mode)?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
             }
         }
         self.open(path, flags, 0)

@@ -1,0 +1,1 @@
+//! Archives as builders write them, and as attackers do.

@@ -1,0 +1,1 @@
+//! Trees live and die.
