@@ -1,7 +1,7 @@
 //! An attached client: its connection, and what it has not read yet.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use sys::poll::{Interest, Poll};
 use sys::socket::{recv_now, send_now, shutdown_write};
@@ -67,6 +67,7 @@ impl Client {
     }
 
     /// Says whether the client has everything.
+    #[cfg(test)]
     pub(crate) fn is_flushed(&self) -> bool {
         self.gone || self.backlog.is_empty()
     }
@@ -124,7 +125,8 @@ impl Client {
         if sent < header.len() {
             self.backlog.extend_from_slice(&header[sent..]);
         }
-        self.backlog.extend_from_slice(&bytes[sent.saturating_sub(header.len())..]);
+        self.backlog
+            .extend_from_slice(&bytes[sent.saturating_sub(header.len())..]);
     }
 
     /// Sends what was kept.
@@ -182,15 +184,11 @@ impl Drop for Client {
     }
 }
 
-impl AsFd for Client {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
 /// The header of one piece of output: stream, three zeroes, length (big endian).
 pub(crate) fn header(stream: Stream, length: usize) -> [u8; 8] {
-    let length = u32::try_from(length).expect("pieces are of one buffer's size").to_be_bytes();
+    let length = u32::try_from(length)
+        .expect("pieces are of one buffer's size")
+        .to_be_bytes();
     let number = match stream {
         Stream::Stdout => 1,
         Stream::Stderr => 2,
@@ -207,7 +205,11 @@ mod tests {
 
     fn client(tty: bool) -> (Client, UnixStream) {
         let (ours, theirs) = UnixStream::pair().expect("a pair");
-        let attach = Attach { stdout: true, stderr: true, ..Attach::default() };
+        let attach = Attach {
+            stdout: true,
+            stderr: true,
+            ..Attach::default()
+        };
         (Client::new(ours.into(), &attach, tty, &[]), theirs)
     }
 

@@ -11,7 +11,10 @@ pub(crate) struct Detach {
 impl Detach {
     /// `None` for no keys: nothing detaches.
     pub(crate) fn new(keys: &[u8]) -> Option<Self> {
-        (!keys.is_empty()).then(|| Self { keys: keys.to_vec(), matched: 0 })
+        (!keys.is_empty()).then(|| Self {
+            keys: keys.to_vec(),
+            matched: 0,
+        })
     }
 
     /// Takes input, appends what is for the terminal, says whether the sequence is complete. What follows it is lost.

@@ -62,18 +62,23 @@ pub(crate) struct Pipes {
     pub(crate) ends: [OwnedFd; 3],
 }
 
-/// Makes pipes, which belong to the process's user so that it may open /dev/stdout; a stream nobody will use is
-/// `/dev/null`.
-pub(crate) fn pipes(stdio: &Stdio, owner: (u32, u32), output: bool) -> io::Result<Pipes> {
-    let mut streams = Streams { close_stdin: stdio.stdin_once, ..Streams::default() };
-    let null = || File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from);
-    let own = |end: &OwnedFd| std::os::unix::fs::fchown(end, Some(owner.0), Some(owner.1));
+/// Makes pipes; a stream nobody will use is `/dev/null`.
+pub(crate) fn pipes(stdio: &Stdio, output: bool) -> io::Result<Pipes> {
+    let mut streams = Streams {
+        close_stdin: stdio.stdin_once,
+        ..Streams::default()
+    };
+    let null = || {
+        File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/null")
+            .map(OwnedFd::from)
+    };
     let stdin = if stdio.open_stdin {
         let (reader, writer) = io::pipe()?;
-        let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
-        own(&reader)?;
-        streams.input = Some(Input::new(writer)?);
-        reader
+        streams.input = Some(Input::new(writer.into())?);
+        reader.into()
     } else {
         null()?
     };
@@ -82,26 +87,36 @@ pub(crate) fn pipes(stdio: &Stdio, owner: (u32, u32), output: bool) -> io::Resul
             return null();
         }
         let (reader, writer) = io::pipe()?;
-        let writer = OwnedFd::from(writer);
-        own(&writer)?;
         streams.outputs[place] = Some(Output::new(reader.into())?);
-        Ok(writer)
+        Ok(OwnedFd::from(writer))
     };
     let (stdout, stderr) = (piped(0)?, piped(1)?);
-    Ok(Pipes { streams, ends: [stdin, stdout, stderr] })
+    Ok(Pipes {
+        streams,
+        ends: [stdin, stdout, stderr],
+    })
 }
 
 impl Input {
     fn new(fd: OwnedFd) -> io::Result<Self> {
         sys::poll::set_nonblocking(fd.as_fd(), true)?;
-        Ok(Self { file: fd.into(), pending: Vec::new(), ends: false, place: NOWHERE })
+        Ok(Self {
+            file: fd.into(),
+            pending: Vec::new(),
+            ends: false,
+            place: NOWHERE,
+        })
     }
 }
 
 impl Output {
     fn new(fd: OwnedFd) -> io::Result<Self> {
         sys::poll::set_nonblocking(fd.as_fd(), true)?;
-        Ok(Self { file: fd.into(), place: NOWHERE, hung_up: false })
+        Ok(Self {
+            file: fd.into(),
+            place: NOWHERE,
+            hung_up: false,
+        })
     }
 }
 
@@ -111,15 +126,19 @@ impl Streams {
         if let Some((rows, columns)) = stdio.console_size {
             sys::tty::set_size(master.as_fd(), sys::tty::Size { rows, columns })?;
         }
-        let input = if stdio.open_stdin { Some(Input::new(master.try_clone()?)?) } else { None };
+        let input = if stdio.open_stdin {
+            Some(Input::new(master.try_clone()?)?)
+        } else {
+            None
+        };
         let outputs = [Some(Output::new(master)?), None];
-        Ok(Self { tty: true, close_stdin: stdio.stdin_once, input, outputs, clients: Vec::new() })
-    }
-
-    /// Takes the streams of `made` but keeps the clients that came before.
-    pub(crate) fn adopt(&mut self, made: Self) {
-        let clients = std::mem::take(&mut self.clients);
-        *self = Self { clients, ..made };
+        Ok(Self {
+            tty: true,
+            close_stdin: stdio.stdin_once,
+            input,
+            outputs,
+            clients: Vec::new(),
+        })
     }
 
     /// Connects a client.
@@ -148,28 +167,52 @@ impl Streams {
         let mut listen = true;
         if let Some(input) = &mut self.input {
             listen = input.pending.is_empty();
-            input.place = if listen { NOWHERE } else { poll.add(input.file.as_fd(), Interest::Write) };
+            input.place = if listen {
+                NOWHERE
+            } else {
+                poll.add(input.file.as_fd(), Interest::Write)
+            };
         }
         for client in &mut self.clients {
             client.poll(poll, listen);
         }
         for stream in [Stream::Stdout, Stream::Stderr] {
-            let room = drain || self.clients.iter().all(|client| !client.wants(stream) || client.has_room());
+            let room = drain
+                || self
+                    .clients
+                    .iter()
+                    .all(|client| !client.wants(stream) || client.has_room());
             if let Some(output) = &mut self.outputs[stream as usize] {
                 let wait = room && (drain || !output.hung_up);
-                output.place = if wait { poll.add(output.file.as_fd(), Interest::Read) } else { NOWHERE };
+                output.place = if wait {
+                    poll.add(output.file.as_fd(), Interest::Read)
+                } else {
+                    NOWHERE
+                };
             }
         }
     }
 
     /// Moves what can be moved.
-    pub(crate) fn serve(&mut self, poll: &Poll, buffer: &mut [u8], log: &mut Option<Writer>, drain: bool) {
+    pub(crate) fn serve(
+        &mut self,
+        poll: &Poll,
+        buffer: &mut [u8],
+        log: &mut Option<Writer>,
+        drain: bool,
+    ) {
         self.serve_clients(poll, buffer);
-        if self.input.as_ref().is_some_and(|input| poll.ready(input.place).writable) {
+        if self
+            .input
+            .as_ref()
+            .is_some_and(|input| poll.ready(input.place).writable)
+        {
             self.write_input(&[]);
         }
         for stream in [Stream::Stdout, Stream::Stderr] {
-            let ready = self.outputs[stream as usize].as_ref().is_some_and(|output| poll.ready(output.place).readable);
+            let ready = self.outputs[stream as usize]
+                .as_ref()
+                .is_some_and(|output| poll.ready(output.place).readable);
             if ready {
                 self.read_output(stream, buffer, log, drain);
             }
@@ -180,7 +223,10 @@ impl Streams {
     fn serve_clients(&mut self, poll: &Poll, buffer: &mut [u8]) {
         let mut clients = std::mem::take(&mut self.clients);
         for client in &mut clients {
-            let may_read = self.input.as_ref().is_none_or(|input| input.pending.is_empty());
+            let may_read = self
+                .input
+                .as_ref()
+                .is_none_or(|input| input.pending.is_empty());
             if client.news(poll) && may_read {
                 match client.receive(buffer) {
                     Some(0) => self.input_ended(client),
@@ -247,8 +293,16 @@ impl Streams {
         }
     }
 
-    fn read_output(&mut self, stream: Stream, buffer: &mut [u8], log: &mut Option<Writer>, drain: bool) {
-        let Some(output) = &mut self.outputs[stream as usize] else { return };
+    fn read_output(
+        &mut self,
+        stream: Stream,
+        buffer: &mut [u8],
+        log: &mut Option<Writer>,
+        drain: bool,
+    ) {
+        let Some(output) = &mut self.outputs[stream as usize] else {
+            return;
+        };
         match output.file.read(buffer) {
             Ok(count @ 1..) => {
                 output.hung_up = false;
@@ -256,11 +310,19 @@ impl Streams {
                 if let Some(log) = log {
                     log.write(stream, bytes, SystemTime::now());
                 }
-                for client in self.clients.iter_mut().filter(|client| client.wants(stream)) {
+                for client in self
+                    .clients
+                    .iter_mut()
+                    .filter(|client| client.wants(stream))
+                {
                     client.send(stream, bytes);
                 }
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) => {}
             // EIO: no process has the terminal open. One may open it again, as systemd does with the console.
             Err(_) if self.tty && !drain => output.hung_up = true,
             _ => {
@@ -301,11 +363,6 @@ impl Streams {
             client.leave();
         }
         self.clients.retain(|client| !client.gone);
-    }
-
-    /// Says whether every client has everything.
-    pub(crate) fn is_flushed(&self) -> bool {
-        self.clients.iter().all(Client::is_flushed)
     }
 
     /// Says whether any output is still waited for.

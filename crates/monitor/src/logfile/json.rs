@@ -64,7 +64,10 @@ fn escape_valid(out: &mut Vec<u8>, bytes: &[u8]) {
             b'\r' => out.extend_from_slice(br"\r"),
             _ if class == SHORT => out.extend_from_slice(&[b'\\', byte]),
             _ => {
-                let hex = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+                let hex = [
+                    DIGITS[usize::from(byte >> 4)],
+                    DIGITS[usize::from(byte & 15)],
+                ];
                 out.extend_from_slice(&[b'\\', b'u', b'0', b'0', hex[0], hex[1]]);
             }
         }
@@ -89,7 +92,10 @@ mod tests {
         check(b"\t\x00\x1f\x7f", "\\u0009\\u0000\\u001f\x7f");
         check(b"<a href='x'>&", r"\u003ca href='x'\u003e\u0026");
         check("zażółć 🦀 €".as_bytes(), "zażółć 🦀 €");
-        check("x\u{2028}y\u{2029}z\u{2027}".as_bytes(), "x\\u2028y\\u2029z\u{2027}");
+        check(
+            "x\u{2028}y\u{2029}z\u{2027}".as_bytes(),
+            "x\\u2028y\\u2029z\u{2027}",
+        );
     }
 
     #[test]

@@ -34,7 +34,13 @@ pub struct Query {
 
 impl Default for Query {
     fn default() -> Self {
-        Self { stdout: true, stderr: true, since: None, until: None, tail: None }
+        Self {
+            stdout: true,
+            stderr: true,
+            since: None,
+            until: None,
+            tail: None,
+        }
     }
 }
 
@@ -107,7 +113,9 @@ impl Reader {
     /// The next record wanted; `None` at the end of what is there.
     pub fn next_record(&mut self) -> io::Result<Option<Record>> {
         while !self.finished {
-            let Some(record) = self.any_record()? else { return Ok(None) };
+            let Some(record) = self.any_record()? else {
+                return Ok(None);
+            };
             let wanted = match record.stream {
                 Stream::Stdout => self.query.stdout,
                 Stream::Stderr => self.query.stderr,
@@ -145,12 +153,17 @@ impl Reader {
 
     /// Length of the first line in the buffer, its newline included.
     fn line_length(&self) -> Option<usize> {
-        self.buffer[self.start..].iter().position(|byte| *byte == b'\n').map(|newline| newline + 1)
+        self.buffer[self.start..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map(|newline| newline + 1)
     }
 
     /// Reads a block; false at the end of the file.
     fn fill(&mut self) -> io::Result<bool> {
-        let Some(file) = self.files.front() else { return Ok(false) };
+        let Some(file) = self.files.front() else {
+            return Ok(false);
+        };
         if file.metadata()?.len() < self.offset {
             // Truncated, by rotation with a single file or by hand.
             self.offset = 0;
@@ -199,7 +212,9 @@ impl Reader {
 
     /// Files begun since the one being read, oldest first.
     fn newer_files(&self) -> io::Result<VecDeque<File>> {
-        let Some(current) = self.files.front() else { return open_all(&self.path, self.max_files) };
+        let Some(current) = self.files.front() else {
+            return open_all(&self.path, self.max_files);
+        };
         let identity = identity(current)?;
         match std::fs::metadata(&self.path) {
             Ok(newest) if (newest.dev(), newest.ino()) != identity => {}
@@ -225,7 +240,10 @@ impl Reader {
                 let begin = end.saturating_sub(BLOCK as u64);
                 let window = &mut block[..usize::try_from(end - begin).unwrap_or(BLOCK)];
                 self.files[place].read_exact_at(window, begin)?;
-                for index in (0..window.len()).rev().filter(|index| window[*index] == b'\n') {
+                for index in (0..window.len())
+                    .rev()
+                    .filter(|index| window[*index] == b'\n')
+                {
                     if wanted == 0 {
                         self.offset = begin + index as u64 + 1;
                         self.files.drain(..place);
@@ -283,8 +301,14 @@ fn open_all(path: &Path, max_files: u32) -> io::Result<VecDeque<File>> {
 fn parse(line: &[u8]) -> Option<Record> {
     const BEGIN: &[u8] = br#"{"log":""#;
     parse_exactly(line).or_else(|| {
-        let begin = line.windows(BEGIN.len()).rposition(|window| window == BEGIN)?;
-        if begin == 0 { None } else { parse_exactly(&line[begin..]) }
+        let begin = line
+            .windows(BEGIN.len())
+            .rposition(|window| window == BEGIN)?;
+        if begin == 0 {
+            None
+        } else {
+            parse_exactly(&line[begin..])
+        }
     })
 }
 
@@ -297,5 +321,10 @@ fn parse_exactly(line: &[u8]) -> Option<Record> {
     };
     let time = stdx::time::parse_rfc3339(wire.time)?;
     let line = wire.log.into_owned().into_bytes();
-    Some(Record { stream, time, partial: line.last() != Some(&b'\n'), line })
+    Some(Record {
+        stream,
+        time,
+        partial: line.last() != Some(&b'\n'),
+        line,
+    })
 }

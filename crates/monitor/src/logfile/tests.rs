@@ -13,7 +13,11 @@ fn now(second: u64) -> SystemTime {
 }
 
 fn log(path: &Path, max_size: u64, max_files: u32) -> Log {
-    Log { path: path.to_str().expect("UTF-8").to_owned(), max_size, max_files }
+    Log {
+        path: path.to_str().expect("UTF-8").to_owned(),
+        max_size,
+        max_files,
+    }
 }
 
 fn fresh() -> (tempfile::TempDir, PathBuf) {
@@ -24,11 +28,16 @@ fn fresh() -> (tempfile::TempDir, PathBuf) {
 
 fn lines(path: &Path, query: Query) -> Vec<String> {
     let reader = Reader::query(path, 10, query).expect("opens");
-    reader.map(|record| String::from_utf8(record.expect("reads").line).expect("UTF-8")).collect()
+    reader
+        .map(|record| String::from_utf8(record.expect("reads").line).expect("UTF-8"))
+        .collect()
 }
 
 fn tail(count: u64) -> Query {
-    Query { tail: Some(count), ..Query::default() }
+    Query {
+        tail: Some(count),
+        ..Query::default()
+    }
 }
 
 fn write(path: &Path, texts: &[&str]) {
@@ -68,14 +77,20 @@ fn long_lines_are_cut() {
     for length in [MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, 3 * MAX_LINE + 5] {
         let (_directory, path) = fresh();
         write(&path, &[&format!("{}\nnext\n", "x".repeat(length))]);
-        let records: Vec<Record> = Reader::open(&path, 1).expect("opens").map(|r| r.expect("reads")).collect();
+        let records: Vec<Record> = Reader::open(&path, 1)
+            .expect("opens")
+            .map(|r| r.expect("reads"))
+            .collect();
         let (last, line) = records.split_last().expect("records");
         assert_eq!(last.line, b"next\n");
         assert_eq!(line.len(), length / MAX_LINE + 1);
         for record in &line[..line.len() - 1] {
             assert!(record.partial && record.line.len() == MAX_LINE);
         }
-        assert_eq!(line.iter().map(|record| record.line.len()).sum::<usize>(), length + 1);
+        assert_eq!(
+            line.iter().map(|record| record.line.len()).sum::<usize>(),
+            length + 1
+        );
         assert!(!line[line.len() - 1].partial);
     }
 }
@@ -87,7 +102,11 @@ fn rotates_and_reads_across_files() {
     let mut follower = Reader::open(&path, 3).expect("opens");
     let mut followed = Vec::new();
     for number in 0..20 {
-        writer.write(Stream::Stdout, format!("line {number}\n").as_bytes(), now(number));
+        writer.write(
+            Stream::Stdout,
+            format!("line {number}\n").as_bytes(),
+            now(number),
+        );
         writer.flush();
         while let Some(record) = follower.next_record().expect("reads") {
             followed.push(String::from_utf8(record.line).expect("UTF-8"));
@@ -95,7 +114,10 @@ fn rotates_and_reads_across_files() {
     }
     let all: Vec<String> = (0..20).map(|number| format!("line {number}\n")).collect();
     assert_eq!(followed, all);
-    assert_eq!(std::fs::read_dir(directory.path()).expect("lists").count(), 3);
+    assert_eq!(
+        std::fs::read_dir(directory.path()).expect("lists").count(),
+        3
+    );
     let kept = lines(&path, Query::default());
     assert!(kept.len() >= 8 && all.ends_with(&kept), "{kept:?}");
     assert_eq!(lines(&path, tail(5)), all[15..]);
@@ -108,32 +130,63 @@ fn a_single_file_is_begun_anew() {
     let (directory, path) = fresh();
     let mut writer = Writer::open(&log(&path, 200, 1)).expect("opens");
     for number in 0..20 {
-        writer.write(Stream::Stdout, format!("line {number}\n").as_bytes(), now(number));
+        writer.write(
+            Stream::Stdout,
+            format!("line {number}\n").as_bytes(),
+            now(number),
+        );
     }
     writer.flush();
-    assert_eq!(std::fs::read_dir(directory.path()).expect("lists").count(), 1);
-    assert_eq!(lines(&path, Query::default()).last().map(String::as_str), Some("line 19\n"));
+    assert_eq!(
+        std::fs::read_dir(directory.path()).expect("lists").count(),
+        1
+    );
+    assert_eq!(
+        lines(&path, Query::default()).last().map(String::as_str),
+        Some("line 19\n")
+    );
 }
 
 #[test]
 fn filters() {
     let (_directory, path) = fresh();
     write(&path, &["a\n", "b\n", "c\n", "d\n"]);
-    let between = Query { since: Some(now(1)), until: Some(now(2)), ..Query::default() };
+    let between = Query {
+        since: Some(now(1)),
+        until: Some(now(2)),
+        ..Query::default()
+    };
     assert_eq!(lines(&path, between), ["b\n", "c\n"]);
-    assert_eq!(lines(&path, Query { stdout: false, ..Query::default() }), Vec::<String>::new());
+    assert_eq!(
+        lines(
+            &path,
+            Query {
+                stdout: false,
+                ..Query::default()
+            }
+        ),
+        Vec::<String>::new()
+    );
     assert_eq!(lines(&path, tail(0)), Vec::<String>::new());
     assert_eq!(lines(&path, tail(1)), ["d\n"]);
-    assert_eq!(lines(Path::new("/nonexistent/log"), tail(1)), Vec::<String>::new());
+    assert_eq!(
+        lines(Path::new("/nonexistent/log"), tail(1)),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
 fn tail_crosses_blocks() {
     let (_directory, path) = fresh();
-    let texts: Vec<String> = (0..3000).map(|number| format!("{number}-{}\n", "y".repeat(90))).collect();
+    let texts: Vec<String> = (0..3000)
+        .map(|number| format!("{number}-{}\n", "y".repeat(90)))
+        .collect();
     write(&path, &texts.iter().map(String::as_str).collect::<Vec<_>>());
     for count in [0, 1, 400, 401, 2999, 3000, 3001] {
-        assert_eq!(lines(&path, tail(count)), texts[3000_usize.saturating_sub(count as usize)..]);
+        assert_eq!(
+            lines(&path, tail(count)),
+            texts[3000_usize.saturating_sub(count as usize)..]
+        );
     }
 }
 
@@ -146,12 +199,19 @@ fn torn_and_zeroed_records_are_passed_over() {
     bytes.extend_from_slice(&[0; 4096]);
     std::fs::write(&path, &bytes).expect("writes");
     write(&path, &["second\n"]);
-    let expect = ["first {\"log\":\"fake\",\"stream\":\"stdout\"}\n", "second\n"];
+    let expect = [
+        "first {\"log\":\"fake\",\"stream\":\"stdout\"}\n",
+        "second\n",
+    ];
     assert_eq!(lines(&path, Query::default()), expect);
     let good = std::fs::read(&path).expect("reads");
     let last = good.iter().rposition(|b| *b == b'{').expect("a record");
     // NULs directly before a record, and a record cut off at the end.
-    std::fs::write(&path, [&[0; 100][..], &good[last..], br#"{"log":"x\n","str"#].concat()).expect("writes");
+    std::fs::write(
+        &path,
+        [&[0; 100][..], &good[last..], br#"{"log":"x\n","str"#].concat(),
+    )
+    .expect("writes");
     assert_eq!(lines(&path, Query::default()), ["second\n"]);
 }
 
@@ -163,10 +223,16 @@ fn a_record_is_read_once_it_is_whole() {
     let cut = bytes.len() - 20;
     std::fs::write(&path, &bytes[..cut]).expect("writes");
     let mut reader = Reader::open(&path, 1).expect("opens");
-    assert_eq!(reader.next_record().expect("reads").expect("a record").line, b"a\n");
+    assert_eq!(
+        reader.next_record().expect("reads").expect("a record").line,
+        b"a\n"
+    );
     assert_eq!(reader.next_record().expect("reads"), None);
     std::fs::write(&path, &bytes).expect("writes");
-    assert_eq!(reader.next_record().expect("reads").expect("a record").line, b"b\n");
+    assert_eq!(
+        reader.next_record().expect("reads").expect("a record").line,
+        b"b\n"
+    );
 }
 
 #[test]
@@ -179,15 +245,26 @@ fn throughput() {
         writer.write(Stream::Stdout, output.as_bytes(), SystemTime::now());
         writer.flush();
     }
-    let rate = |bytes: u64, since: std::time::Instant| bytes as f64 / 1e6 / since.elapsed().as_secs_f64();
-    println!("short lines: {:.0} MB/s of log", rate(std::fs::metadata(&path).expect("size").len(), begun));
-    let output = format!("{}\n", "the quick brown fox jumps over the lazy dog ".repeat(3)).repeat(480);
+    let rate =
+        |bytes: u64, since: std::time::Instant| bytes as f64 / 1e6 / since.elapsed().as_secs_f64();
+    println!(
+        "short lines: {:.0} MB/s of log",
+        rate(std::fs::metadata(&path).expect("size").len(), begun)
+    );
+    let output = format!(
+        "{}\n",
+        "the quick brown fox jumps over the lazy dog ".repeat(3)
+    )
+    .repeat(480);
     let begun = std::time::Instant::now();
     for _ in 0..500 {
         writer.write(Stream::Stdout, output.as_bytes(), SystemTime::now());
         writer.flush();
     }
-    println!("long lines: {:.0} MB/s of output", rate(500 * output.len() as u64, begun));
+    println!(
+        "long lines: {:.0} MB/s of output",
+        rate(500 * output.len() as u64, begun)
+    );
 }
 
 proptest! {

@@ -75,7 +75,10 @@ impl Writer {
         while !rest.is_empty() {
             let room = MAX_LINE - unfinished.len();
             let window = &rest[..rest.len().min(room)];
-            let end = window.iter().position(|byte| *byte == b'\n').map(|newline| newline + 1);
+            let end = window
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map(|newline| newline + 1);
             let taken = end.unwrap_or(window.len());
             let (piece, after) = rest.split_at(taken);
             rest = after;
@@ -153,7 +156,8 @@ impl Writer {
         self.ending.extend_from_slice(br#"","stream":""#);
         self.ending.extend_from_slice(stream.as_str().as_bytes());
         self.ending.extend_from_slice(br#"","time":""#);
-        self.ending.extend_from_slice(stdx::time::rfc3339_nano(now).as_bytes());
+        self.ending
+            .extend_from_slice(stdx::time::rfc3339_nano(now).as_bytes());
         self.ending.extend_from_slice(b"\"}\n");
     }
 
@@ -177,7 +181,9 @@ impl Writer {
         if self.size < self.max_size {
             return;
         }
-        let shifted = (1..self.max_files).rev().all(|age| shift(&self.path, age).is_ok());
+        let shifted = (1..self.max_files)
+            .rev()
+            .all(|age| shift(&self.path, age).is_ok());
         if shifted && self.open_file(self.max_files == 1).is_ok() {
             self.torn = false;
         }
@@ -185,7 +191,10 @@ impl Writer {
 }
 
 /// Renames the file that is `age - 1` old to `age`; a missing one is no failure.
-#[expect(clippy::disallowed_methods, reason = "rotation moves a file that is complete; nothing is put in place by it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "rotation moves a file that is complete; nothing is put in place by it"
+)]
 fn shift(path: &Path, age: u32) -> io::Result<()> {
     match std::fs::rename(rotated(path, age - 1), rotated(path, age)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -12,15 +12,31 @@ struct Process {
 }
 
 fn process(stdin_once: bool) -> Process {
-    let stdio = Stdio { open_stdin: true, stdin_once, ..Stdio::default() };
-    let Pipes { streams, ends: [stdin, stdout, stderr] } = pipes(&stdio, (0, 0), true).expect("pipes");
+    let stdio = Stdio {
+        open_stdin: true,
+        stdin_once,
+        ..Stdio::default()
+    };
+    let Pipes {
+        streams,
+        ends: [stdin, stdout, stderr],
+    } = pipes(&stdio, true).expect("pipes");
     drop(stderr);
-    Process { streams, stdin: Some(stdin.into()), stdout: Some(stdout.into()) }
+    Process {
+        streams,
+        stdin: Some(stdin.into()),
+        stdout: Some(stdout.into()),
+    }
 }
 
 fn attach(streams: &mut Streams, stdin: bool) -> UnixStream {
     let (ours, theirs) = UnixStream::pair().expect("a pair");
-    let attach = Attach { stdin, stdout: true, stderr: true, ..Attach::default() };
+    let attach = Attach {
+        stdin,
+        stdout: true,
+        stderr: true,
+        ..Attach::default()
+    };
     streams.attach(ours.into(), &attach, b"\x10\x11");
     theirs.set_nonblocking(true).expect("sets");
     theirs
@@ -110,7 +126,12 @@ fn input_waits_for_the_process_and_ends_with_its_client() {
     }
     assert!(taken == input);
     // The client still gets output.
-    process.stdout.as_ref().expect("stdout").write_all(b"bye").expect("writes");
+    process
+        .stdout
+        .as_ref()
+        .expect("stdout")
+        .write_all(b"bye")
+        .expect("writes");
     settle(&mut process.streams);
     assert_eq!(client.read(&mut buffer).expect("reads"), 11);
 }
@@ -146,24 +167,53 @@ fn without_stdin_once_the_end_of_input_is_the_end_of_the_client() {
     let mut process = process(false);
     let mut client = attach(&mut process.streams, true);
     client.write_all(b"hello").expect("writes");
-    client.shutdown(std::net::Shutdown::Write).expect("shuts down");
+    client
+        .shutdown(std::net::Shutdown::Write)
+        .expect("shuts down");
     settle(&mut process.streams);
     let mut buffer = [0; 10];
-    assert_eq!(process.stdin.as_ref().expect("stdin").read(&mut buffer).expect("reads"), 5);
+    assert_eq!(
+        process
+            .stdin
+            .as_ref()
+            .expect("stdin")
+            .read(&mut buffer)
+            .expect("reads"),
+        5
+    );
     assert_eq!(client.read(&mut buffer).expect("reads the end"), 0);
     let mut second = attach(&mut process.streams, true);
     second.write_all(b"again").expect("writes");
     settle(&mut process.streams);
-    assert_eq!(process.stdin.as_ref().expect("stdin").read(&mut buffer).expect("reads"), 5);
+    assert_eq!(
+        process
+            .stdin
+            .as_ref()
+            .expect("stdin")
+            .read(&mut buffer)
+            .expect("reads"),
+        5
+    );
 }
 
 #[test]
 fn detach_keys_leave_a_terminal() {
     let pty = sys::pty::open().expect("a terminal");
-    let stdio = Stdio { tty: true, open_stdin: true, console_size: Some((5, 50)), ..Stdio::default() };
+    let stdio = Stdio {
+        tty: true,
+        open_stdin: true,
+        console_size: Some((5, 50)),
+        ..Stdio::default()
+    };
     let mut streams = Streams::terminal(&stdio, pty.master).expect("streams");
     let mut slave = File::from(pty.slave);
-    assert_eq!(sys::tty::size(slave.as_fd()).expect("size"), sys::tty::Size { rows: 5, columns: 50 });
+    assert_eq!(
+        sys::tty::size(slave.as_fd()).expect("size"),
+        sys::tty::Size {
+            rows: 5,
+            columns: 50
+        }
+    );
     let mut client = attach(&mut streams, true);
     client.write_all(b"typed\n\x10").expect("writes");
     settle(&mut streams);

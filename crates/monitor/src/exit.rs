@@ -1,0 +1,165 @@
+//! Ends: of an exec, of the container, of the monitor.
+//!
+//! ```text
+//! first process reaped ─> rest of the cgroup killed ─> output drained, log written ─> exit.json on disk
+//!   ─> Event::Exited ─> clients get what they have not read ─> cgroup removed ─> the monitor ends
+//! ```
+
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::control::nanoseconds;
+use crate::protocol::{EXIT_FILE, Event, Exit};
+use crate::streams::Streams;
+use crate::watch::Monitor;
+
+/// How long output is waited for that another process keeps open.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long a client has to read the rest of its output.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// A process that was put into the container.
+#[derive(Debug)]
+pub(crate) struct Exec {
+    pub(crate) id: String,
+    pub(crate) pid: i32,
+    pub(crate) streams: Streams,
+    pub(crate) ended: Option<Ended>,
+    /// Engines know of its end.
+    pub(crate) announced: bool,
+}
+
+/// An exec that is no more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    code: i32,
+    /// When what is still waited for is given up.
+    pub(crate) deadline: Instant,
+}
+
+/// A container whose first process is no more.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// What is to be recorded; none if it never ran, or when it has been recorded.
+    exit: Option<Exit>,
+    /// When what is still waited for is given up.
+    pub(crate) deadline: Instant,
+    /// Nothing but farewells is left.
+    recorded: bool,
+}
+
+impl Monitor {
+    /// Takes every child that has ended.
+    pub(crate) fn reap(&mut self) {
+        while let Ok(Some((pid, ended))) = sys::process::reap_any() {
+            if pid == self.container.pid() {
+                self.first_process_ended(ended.code());
+            } else if let Some(exec) = self
+                .execs
+                .iter_mut()
+                .find(|exec| exec.pid == pid && exec.ended.is_none())
+            {
+                exec.ended = Some(Ended {
+                    code: ended.code(),
+                    deadline: Instant::now() + DRAIN,
+                });
+            }
+        }
+    }
+
+    fn first_process_ended(&mut self, code: i32) {
+        if self.ending.is_some() {
+            return;
+        }
+        let exit = Exit {
+            code,
+            oom_killed: self.container.oom_killed(),
+            started_at: self.started_at,
+            finished_at: nanoseconds(SystemTime::now()),
+        };
+        self.container.kill_rest();
+        self.ending = Some(Ending {
+            exit: Some(exit),
+            deadline: Instant::now() + DRAIN,
+            recorded: false,
+        });
+    }
+
+    /// The program could not be executed: there is no exit to record.
+    pub(crate) fn never_started(&mut self) {
+        self.container.kill_rest();
+        self.ending = Some(Ending {
+            exit: None,
+            deadline: Instant::now() + DRAIN,
+            recorded: false,
+        });
+    }
+
+    /// Announces execs whose output is complete, forgets those whose clients have it.
+    pub(crate) fn finish_execs(&mut self) {
+        let now = Instant::now();
+        for place in 0..self.execs.len() {
+            let exec = &mut self.execs[place];
+            let Some(ended) = exec.ended else { continue };
+            if !exec.announced && (exec.streams.has_ended() || now >= ended.deadline) {
+                exec.streams.end(&mut None);
+                exec.announced = true;
+                exec.ended = Some(Ended {
+                    deadline: now + FAREWELL,
+                    ..ended
+                });
+                let event = Event::ExecExited {
+                    id: exec.id.clone(),
+                    code: ended.code,
+                };
+                self.announce(event);
+            }
+        }
+        self.execs.retain(|exec| {
+            let over = exec.ended.is_some_and(|ended| now >= ended.deadline);
+            !exec.announced || !(over || !exec.streams.has_clients())
+        });
+    }
+
+    /// Records and announces the end of the container once its output is complete.
+    pub(crate) fn finish_container(&mut self) {
+        let now = Instant::now();
+        let Some(ending) = &mut self.ending else {
+            return;
+        };
+        let execs_done = self.execs.iter().all(|exec| exec.announced);
+        if ending.recorded || (!(self.streams.has_ended() && execs_done) && now < ending.deadline) {
+            return;
+        }
+        ending.recorded = true;
+        ending.deadline = now + FAREWELL;
+        let exit = ending.exit.take();
+        self.streams.end(&mut self.log);
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
+        if let Some(exit) = exit {
+            self.record(&exit);
+            self.announce(Event::Exited(exit));
+        }
+        self.container.remove_cgroup();
+    }
+
+    /// Writes exit.json. That it cannot be written is no reason not to tell those who listen.
+    fn record(&self, exit: &Exit) {
+        let path = self.settings.state_dir.join(EXIT_FILE);
+        if let Ok(json) = serde_json::to_vec(exit) {
+            store::write_atomic(&path, &json, self.settings.durable).ok();
+        }
+    }
+
+    /// Says whether the monitor has nothing left to do.
+    pub(crate) fn is_over(&self) -> bool {
+        let Some(ending) = &self.ending else {
+            return false;
+        };
+        let all_read = !self.streams.has_clients()
+            && self.execs.iter().all(|exec| !exec.streams.has_clients());
+        ending.recorded && (all_read || Instant::now() >= ending.deadline)
+    }
+}
