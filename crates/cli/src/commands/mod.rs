@@ -1,0 +1,109 @@
+//! The built commands, one file each (or one for a few that do the same to many containers).
+//!
+//! A command that docker has and this table has not is refused by its name, and so is a flag.
+
+mod attach;
+mod create;
+mod events;
+mod exec;
+mod hold;
+mod images;
+mod info;
+mod inspect;
+mod lifecycle;
+mod load;
+mod logs;
+mod networks;
+mod ps;
+mod pull;
+mod remove;
+mod run;
+mod start;
+pub(crate) mod version;
+
+use crate::flags::Given;
+use crate::report::{Failure, Outcome};
+use crate::session::Session;
+use crate::spec;
+use crate::surface::Command;
+
+/// Runs a command.
+pub(crate) async fn dispatch(session: &Session, command: &Command, given: &Given) -> Outcome {
+    let path = command.path.as_str();
+    refuse_unbuilt_flags(session, path, given)?;
+    match path {
+        "run" | "container run" => run::run(session, given).await,
+        "create" | "container create" => create::create(session, given).await,
+        "start" | "container start" => start::start(session, given).await,
+        "attach" | "container attach" => attach::attach(session, given).await,
+        "exec" | "container exec" => exec::exec(session, given).await,
+        "logs" | "container logs" => logs::logs(session, given).await,
+        "ps" | "container ls" => ps::ps(session, given).await,
+        "wait" | "container wait" => lifecycle::wait(session, given).await,
+        "kill" | "container kill" => lifecycle::kill(session, given).await,
+        "stop" | "container stop" => lifecycle::stop(session, given, "stop").await,
+        "restart" | "container restart" => lifecycle::stop(session, given, "restart").await,
+        "pause" | "container pause" => lifecycle::simple(session, given, "pause").await,
+        "unpause" | "container unpause" => lifecycle::simple(session, given, "unpause").await,
+        "rename" | "container rename" => lifecycle::rename(session, given).await,
+        "rm" | "container rm" => remove::containers(session, given).await,
+        "rmi" | "image rm" => remove::images(session, given).await,
+        "load" | "image load" => load::load(session, given).await,
+        "import" | "image import" => load::import(session, given).await,
+        "pull" | "image pull" => pull::pull(session, given).await,
+        "tag" | "image tag" => images::tag(session, given).await,
+        "images" | "image ls" => images::list(session, given).await,
+        "inspect" | "container inspect" | "image inspect" | "network inspect" => {
+            inspect::inspect(session, path, given).await
+        }
+        "network ls" => networks::list(session, given).await,
+        "events" | "system events" => events::events(session, given).await,
+        "version" => version::version(session, given).await,
+        "info" | "system info" => info::info(session, given).await,
+        _ => Err(Failure::unbuilt(session.program, &format!("'{} {path}'", session.program))),
+    }
+}
+
+/// Flags of built commands that are not built.
+fn unbuilt_flags(path: &str) -> &'static [&'static str] {
+    match path.strip_prefix("container ").or_else(|| path.strip_prefix("image ")).unwrap_or(path) {
+        "run" | "create" => &spec::UNBUILT,
+        "start" => &["checkpoint", "checkpoint-dir"],
+        "pull" => &["all-tags", "disable-content-trust"],
+        "images" | "ls" => &["tree"],
+        _ => &[],
+    }
+}
+
+fn refuse_unbuilt_flags(session: &Session, path: &str, given: &Given) -> Result<(), Failure> {
+    match given.names().find(|name| unbuilt_flags(path).contains(name)) {
+        None => Ok(()),
+        Some(name) => Err(Failure::unbuilt(session.program, &format!("flag --{name} of '{} {path}'", session.program))),
+    }
+}
+
+/// Does the same to each argument: prints what went well, reports what did not, fails if anything did.
+pub(crate) async fn each(names: &[String], mut action: impl AsyncFnMut(String) -> Result<Option<String>, Failure>) -> Outcome {
+    let mut failures = Vec::new();
+    for name in names {
+        match action(name.clone()).await {
+            Ok(Some(line)) => crate::report::print(&format!("{line}\n")),
+            Ok(None) => {}
+            Err(failure) => failures.push(failure.text),
+        }
+    }
+    if failures.is_empty() { Ok(0) } else { Err(Failure::new(failures.join("\n"))) }
+}
+
+/// A name as a part of a path.
+pub(crate) fn segment(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:@/".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
