@@ -46,8 +46,8 @@ pub(crate) const LAYERS: &[Layer] = &[
     ),
     layer("bench", &["stdx", "sys", "testkit"], &[]),
     layer("e2e", &["testkit"], &[]),
-    layer("testkit", &["api", "client", "stdx", "sys"], &[]),
-    layer("xtask", &[], &[]),
+    layer("testkit", &[], &[]),
+    layer("xtask", &["testkit"], &[]),
     // Edges.
     layer(
         "cli",

@@ -1,0 +1,155 @@
+//! What a daemon may have left behind: processes, mounts, interfaces, firewall rules, cgroups, records, snapshots.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::command::{self, eventually};
+
+/// The names under which a context's things are found.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// Everything on disk stands below it, and every process of ours names it.
+    pub directory: PathBuf,
+    /// The bridge, also the name of its firewall table.
+    pub bridge: String,
+    /// The parent of the containers' cgroups, without a slash.
+    pub cgroup: String,
+}
+
+/// Everything that is left while the daemon still runs and has no containers: records, snapshots, monitors, cgroups.
+pub fn of_containers(names: &Names) -> Vec<String> {
+    let mut left = containers_on_disk(names);
+    left.extend(cgroups(names));
+    left.extend(
+        processes(names)
+            .into_iter()
+            .filter(|line| line.contains("monitor")),
+    );
+    left
+}
+
+/// Everything that is left once the daemon has ended.
+pub fn of_daemon(names: &Names) -> Vec<String> {
+    let mut left = containers_on_disk(names);
+    left.extend(processes(names));
+    left.extend(mounts(names));
+    left.extend(interfaces(names));
+    left.extend(cgroups(names));
+    left
+}
+
+/// Waits until nothing is left: the kernel tears down in its own time, and a reaper has a second.
+pub fn settle(limit: Duration, mut look: impl FnMut() -> Vec<String>) -> Vec<String> {
+    let mut left = Vec::new();
+    eventually(limit, || {
+        left = look();
+        left.is_empty()
+    });
+    left
+}
+
+/// Removes what outlives a daemon by design, as Docker's own bridge does: the bridge and its rules.
+pub fn remove_network(names: &Names) {
+    if Path::new("/sys/class/net").join(&names.bridge).exists() {
+        command::run(Command::new("ip").args(["link", "delete", &names.bridge]));
+    }
+    _ = Command::new("nft")
+        .args(["delete", "table", "ip", &names.bridge])
+        .stderr(std::process::Stdio::null())
+        .status();
+}
+
+fn containers_on_disk(names: &Names) -> Vec<String> {
+    let mut left = Vec::new();
+    for path in ["data/containers", "run/containers"] {
+        left.extend(
+            entries(&names.directory.join(path))
+                .map(|path| format!("directory {}", path.display())),
+        );
+    }
+    // Containers' snapshots are active; layers, committed ones, have no upper work directory.
+    for path in entries(&names.directory.join("data/snapshots")) {
+        if path.join("work").exists() {
+            left.push(format!("snapshot {}", path.display()));
+        }
+    }
+    left
+}
+
+fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+}
+
+fn processes(names: &Names) -> Vec<String> {
+    let directory = names.directory.to_string_lossy().into_owned();
+    let mut left = Vec::new();
+    for path in entries(Path::new("/proc")) {
+        let Some(pid) = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        let text = |name: &str| {
+            String::from_utf8_lossy(&fs::read(path.join(name)).unwrap_or_default())
+                .replace('\0', " ")
+        };
+        let arguments = text("cmdline");
+        if pid != std::process::id()
+            && [arguments.as_str(), &text("environ"), &text("cgroup")]
+                .iter()
+                .any(|text| {
+                    text.contains(&directory) || text.contains(&format!("/{}", names.cgroup))
+                })
+        {
+            left.push(format!("process {pid} {}", arguments.trim()));
+        }
+    }
+    left
+}
+
+fn mounts(names: &Names) -> Vec<String> {
+    let directory = names.directory.to_string_lossy().into_owned();
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    table
+        .lines()
+        .filter(|line| line.contains(&directory))
+        .map(|line| format!("mount {line}"))
+        .collect()
+}
+
+/// Ports of the bridge, and veths whose other end has gone with them still there: those have no bridge any more.
+fn interfaces(names: &Names) -> Vec<String> {
+    entries(&Path::new("/sys/class/net").join(&names.bridge).join("brif"))
+        .map(|path| format!("interface {}", path.display()))
+        .collect()
+}
+
+/// Control groups below the context's own, in every hierarchy.
+fn cgroups(names: &Names) -> Vec<String> {
+    let mut left = Vec::new();
+    let root = Path::new("/sys/fs/cgroup");
+    for hierarchy in entries(root).chain([root.to_path_buf()]) {
+        let parent = hierarchy.join(&names.cgroup);
+        left.extend(
+            entries(&parent)
+                .filter(|path| path.is_dir())
+                .map(|path| format!("cgroup {}", path.display())),
+        );
+    }
+    left
+}
+
+/// Removes the context's own, empty control groups.
+pub fn remove_cgroups(names: &Names) {
+    let root = Path::new("/sys/fs/cgroup");
+    for hierarchy in entries(root).chain([root.to_path_buf()]) {
+        _ = fs::remove_dir(hierarchy.join(&names.cgroup));
+    }
+}
