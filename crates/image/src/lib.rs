@@ -1,1 +1,25 @@
 //! Image records: load, import, tag, list, remove.
+//!
+//! Knows names and what they point at; asks `content` for bytes and `snapshots` for trees. Must never know containers: it
+//! is told whether an image is in use. An image's id is the SHA-256 of its configuration's bytes.
+
+mod archive;
+mod changes;
+mod decompress;
+mod error;
+mod image;
+mod images;
+mod import;
+mod layers;
+mod load;
+mod records;
+mod remove;
+
+pub use changes::ImageConfigChanges;
+pub use decompress::decompress;
+pub use error::Error;
+pub use image::{Image, InUse, Loaded, Removed};
+pub use images::Images;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! An archive of images, spooled: its entries may come in any order, so all are kept until the last is read.
+//!
+//! Names in it are keys of a map, never paths of the host. Links are followed in that map only.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Write as _};
+use std::path::{Component, Path, PathBuf};
+
+use content::{Content, Hasher, Spool};
+use oci::Digest;
+use snapshots::archive::{Entry, Kind, Reader};
+use sys::root::FileKind;
+
+use crate::{Error, decompress};
+
+/// How large an archive may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Most entries.
+    pub(crate) entries: usize,
+    /// Most bytes of all files, after the archive's own compression.
+    pub(crate) bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            entries: 100_000,
+            bytes: 256 << 30,
+        }
+    }
+}
+
+/// Most links in a row.
+const MAX_LINKS: usize = 16;
+
+/// The files of an archive.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    spool: Spool,
+    items: HashMap<PathBuf, Item>,
+}
+
+#[derive(Debug)]
+enum Item {
+    File {
+        number: usize,
+        size: u64,
+        digest: Digest,
+    },
+    Link(PathBuf),
+}
+
+impl Archive {
+    /// Reads an archive to its end.
+    pub(crate) fn read(
+        reader: &mut dyn Read,
+        content: &Content,
+        limits: Limits,
+    ) -> Result<Self, Error> {
+        let mut archive = Self {
+            spool: content.spool()?,
+            items: HashMap::new(),
+        };
+        let mut reader = Reader::new(decompress(reader).map_err(Error::io("read archive"))?);
+        let mut left = limits.bytes;
+        let mut count = 0;
+        while let Some(entry) = reader.next_entry().map_err(Error::io("read archive"))? {
+            count += 1;
+            if count > limits.entries {
+                return Err(Error::Archive(format!(
+                    "it has more than {} entries",
+                    limits.entries
+                )));
+            }
+            left = left.checked_sub(entry.size).ok_or_else(|| {
+                Error::Archive(format!("its files are larger than {} bytes", limits.bytes))
+            })?;
+            archive.add(&entry, &mut reader)?;
+        }
+        Ok(archive)
+    }
+
+    fn add(&mut self, entry: &Entry, content: &mut impl Read) -> Result<(), Error> {
+        let path = clean(Path::new(""), &entry.path)?;
+        let item = match &entry.kind {
+            Kind::Node(FileKind::Regular) => {
+                let (number, file) = self.spool.create()?;
+                let digest = copy(content, file).map_err(Error::io("read archive"))?;
+                Item::File {
+                    number,
+                    size: entry.size,
+                    digest,
+                }
+            }
+            Kind::Symlink(target) => Item::Link(clean(
+                path.parent().unwrap_or(Path::new("")),
+                Path::new(target),
+            )?),
+            Kind::HardLink(target) => Item::Link(clean(Path::new(""), target)?),
+            // Directories say nothing; devices and pipes have no place here and are not made.
+            Kind::Node(_) => return Ok(()),
+        };
+        self.items.insert(path, item);
+        Ok(())
+    }
+
+    /// Whether there is a file of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.items.contains_key(Path::new(name))
+    }
+
+    /// Opens a file.
+    pub(crate) fn open(&self, name: &str) -> Result<File, Error> {
+        let (number, _, _) = self.find(name)?;
+        Ok(self.spool.open(number)?)
+    }
+
+    /// Reads a small file.
+    pub(crate) fn document(&self, name: &str, max: u64) -> Result<Vec<u8>, Error> {
+        let (number, size, _) = self.find(name)?;
+        if size > max {
+            return Err(Error::Archive(format!(
+                "{name:?} is larger than {max} bytes"
+            )));
+        }
+        let mut bytes = Vec::new();
+        self.spool
+            .open(number)?
+            .read_to_end(&mut bytes)
+            .map_err(Error::io(format!("read {name:?}")))?;
+        Ok(bytes)
+    }
+
+    /// Checks that the blob of an OCI layout is what its name says, and returns that name.
+    pub(crate) fn blob(&self, digest: &Digest, size: u64) -> Result<String, Error> {
+        let name = format!("blobs/sha256/{}", digest.hex());
+        let (_, found_size, found) = self.find(&name)?;
+        if found != digest {
+            return Err(content::Error::Mismatch {
+                expected: digest.clone(),
+                found: found.clone(),
+            }
+            .into());
+        }
+        if found_size != size {
+            return Err(content::Error::Size {
+                expected: size,
+                found: found_size,
+            }
+            .into());
+        }
+        Ok(name)
+    }
+
+    fn find(&self, name: &str) -> Result<(usize, u64, &Digest), Error> {
+        let mut path = clean(Path::new(""), Path::new(name))?;
+        for _ in 0..MAX_LINKS {
+            match self.items.get(&path) {
+                Some(Item::File {
+                    number,
+                    size,
+                    digest,
+                }) => return Ok((*number, *size, digest)),
+                Some(Item::Link(target)) => path.clone_from(target),
+                None => return Err(Error::Archive(format!("it has no file {name:?}"))),
+            }
+        }
+        Err(Error::Archive(format!(
+            "{name:?} is a link to a link without end"
+        )))
+    }
+}
+
+/// A path inside the archive, without `.` and `..`; an error when it leads out.
+fn clean(base: &Path, path: &Path) -> Result<PathBuf, Error> {
+    let outside = || {
+        Error::Archive(format!(
+            "the path {:?} leads out of it",
+            path.to_string_lossy()
+        ))
+    };
+    let mut cleaned = base.to_owned();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => cleaned.push(name),
+            Component::ParentDir if cleaned.pop() => {}
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                return Err(outside());
+            }
+        }
+    }
+    Ok(cleaned)
+}
+
+fn copy(from: &mut impl Read, mut to: File) -> io::Result<Digest> {
+    let mut hasher = Hasher::default();
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(length) => {
+                hasher.update(&buffer[..length]);
+                to.write_all(&buffer[..length])?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What can go wrong with images. Texts that clients match are Docker's.
+
+use std::io;
+
+use oci::Digest;
+use stdx::ErrorKind;
+
+/// An operation on images that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No image has this name or id.
+    #[error("No such image: {0}")]
+    NotFound(String),
+    /// Several images have ids that begin like this.
+    #[error("ambiguous reference: {0}")]
+    Ambiguous(String),
+    /// A text that is no reference, no digest or no such document.
+    #[error(transparent)]
+    Invalid(#[from] oci::Error),
+    /// A name cannot be taken away.
+    #[error(
+        "conflict: unable to remove repository reference \"{name}\" (must force) - container {container} is using its \
+         referenced image {image}"
+    )]
+    ReferenceInUse {
+        /// As it was given.
+        name: String,
+        /// Short id of the container.
+        container: String,
+        /// Short id of the image.
+        image: String,
+    },
+    /// An image cannot be deleted.
+    #[error("conflict: unable to delete {image} ({}) - {reason}", if *hard { "cannot be forced" } else { "must be forced" })]
+    Conflict {
+        /// Short id of the image.
+        image: String,
+        /// Whether not even force helps.
+        hard: bool,
+        /// Why.
+        reason: String,
+    },
+    /// An archive that is not what it should be.
+    #[error("invalid archive: {0}")]
+    Archive(String),
+    /// A layer's content is not what the configuration says.
+    #[error(
+        "layer {position}: its content has the digest {found}, the image's configuration says {expected}"
+    )]
+    DiffId {
+        /// Which layer, from zero.
+        position: usize,
+        /// What the configuration says.
+        expected: Digest,
+        /// What it is.
+        found: Digest,
+    },
+    /// An image for another system.
+    #[error("cannot load {0} image on linux")]
+    System(String),
+    /// An instruction that an import does not know.
+    #[error("{0}")]
+    Change(String),
+    /// A stream or a file failed.
+    #[error("{action}: {source}")]
+    Io {
+        /// What was attempted.
+        action: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Blobs failed.
+    #[error(transparent)]
+    Content(#[from] content::Error),
+    /// Trees failed.
+    #[error(transparent)]
+    Snapshots(#[from] snapshots::Error),
+    /// Records failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Error {
+    /// The class of the failure.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound(_) | Self::Ambiguous(_) => ErrorKind::NotFound,
+            Self::ReferenceInUse { .. } | Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Invalid(_)
+            | Self::Archive(_)
+            | Self::DiffId { .. }
+            | Self::System(_)
+            | Self::Change(_) => ErrorKind::Invalid,
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::Invalid,
+                _ => ErrorKind::Internal,
+            },
+            Self::Content(error) => error.kind(),
+            Self::Snapshots(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+        }
+    }
+
+    pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let action = action.into();
+        move |source| Self::Io { action, source }
+    }
+}

@@ -1,0 +1,289 @@
+//! All images, in memory: the index over the records, rebuilt when it is opened.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::SystemTime;
+
+use content::Content;
+use oci::image::MAX_DOCUMENT;
+use oci::{Digest, ImageConfig, Reference, digest};
+use snapshots::Snapshots;
+
+use crate::layers::{self, Layers};
+use crate::records::{Quarantined, Records};
+use crate::{Error, Image, archive};
+
+/// The images below one directory. Internally synchronised; reading waits for no load.
+pub struct Images {
+    pub(crate) content: Arc<Content>,
+    pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) records: Records,
+    pub(crate) layers: Layers,
+    pub(crate) archive_limits: archive::Limits,
+    state: RwLock<State>,
+    /// Held over a change of the records and then of the index.
+    changing: Mutex<()>,
+    quarantined: Quarantined,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) images: HashMap<Digest, Arc<Image>>,
+    pub(crate) references: BTreeMap<Reference, Digest>,
+}
+
+impl Images {
+    /// Opens `<root>/images` and `<root>/refs`, made when they do not exist. Damaged files go to `<root>/quarantine`.
+    pub fn open(
+        root: &Path,
+        content: Arc<Content>,
+        snapshots: Arc<Snapshots>,
+    ) -> Result<Self, Error> {
+        let records = Records::open(root)?;
+        let layers = Layers::open(Arc::clone(&snapshots))?;
+        let mut images = Self {
+            content,
+            snapshots,
+            records,
+            layers,
+            archive_limits: archive::Limits::default(),
+            state: RwLock::default(),
+            changing: Mutex::default(),
+            quarantined: Vec::new(),
+        };
+        images.read_records()?;
+        images.collect()?;
+        Ok(images)
+    }
+
+    fn read_records(&mut self) -> Result<(), Error> {
+        let mut state = State::default();
+        let found = self.records.images()?;
+        self.quarantined.extend(found.quarantined);
+        for (path, record) in found.records {
+            let read = if self.records.image_path(&record.id) == path {
+                self.describe(&record.id, record.tagged())
+                    .map_err(|error| error.to_string())
+            } else {
+                Err("the file has the name of another image".to_owned())
+            };
+            match read {
+                Ok(image) => drop(state.images.insert(record.id, Arc::new(image))),
+                Err(reason) => self
+                    .quarantined
+                    .push((self.records.quarantine(&path)?, reason)),
+            }
+        }
+        let found = self.records.references()?;
+        self.quarantined.extend(found.quarantined);
+        for (path, record) in found.records {
+            let reason = match record.reference.parse::<Reference>() {
+                Ok(reference) if !state.images.contains_key(&record.image) => {
+                    format!(
+                        "{reference} points at the image {}, which does not exist",
+                        record.image
+                    )
+                }
+                Ok(reference) if self.records.reference_path(&reference) == path => {
+                    state.references.insert(reference, record.image);
+                    continue;
+                }
+                Ok(_) => "the file has the name of another reference".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            self.quarantined
+                .push((self.records.quarantine(&path)?, reason));
+        }
+        let ids: Vec<Digest> = state.images.keys().cloned().collect();
+        for id in ids {
+            state.name(&id, None);
+        }
+        self.state = RwLock::new(state);
+        Ok(())
+    }
+
+    /// What was damaged when it was opened: where it lies, and why.
+    pub fn quarantined(&self) -> &[(PathBuf, String)] {
+        &self.quarantined
+    }
+
+    /// The image of a reference, a full id or the beginning of one.
+    pub fn resolve(&self, name: &str) -> Result<Arc<Image>, Error> {
+        let state = self.read();
+        let full = if digest::is_identifier(name) {
+            Digest::from_hex(name).ok()
+        } else {
+            name.parse().ok()
+        };
+        if let Some(id) = full {
+            return state
+                .images
+                .get(&id)
+                .cloned()
+                .ok_or_else(|| Error::NotFound(id.to_string()));
+        }
+        let reference = name.parse::<Reference>()?.with_default_tag();
+        if let Some(image) = state.by_reference(&reference) {
+            return Ok(image);
+        }
+        let prefix = name.strip_prefix(Digest::PREFIX).unwrap_or(name);
+        let mut found = state
+            .images
+            .values()
+            .filter(|image| image.id.hex().starts_with(prefix));
+        match (found.next(), found.next()) {
+            (Some(image), None) => Ok(Arc::clone(image)),
+            (Some(_), Some(_)) => Err(Error::Ambiguous(name.to_owned())),
+            (None, _) => Err(Error::NotFound(reference.familiar())),
+        }
+    }
+
+    /// Every image, newest first.
+    pub fn list(&self) -> Vec<Arc<Image>> {
+        let mut images: Vec<_> = self.read().images.values().cloned().collect();
+        // Times of configurations are written alike, so texts sort as times do; ties are settled by the id.
+        images.sort_by(|left, right| (&right.created, &right.id).cmp(&(&left.created, &left.id)));
+        images
+    }
+
+    /// Gives an image a further name; another image that had it loses it.
+    pub fn tag(&self, source: &Image, target: &Reference) -> Result<(), Error> {
+        self.name(&source.id, target).map(drop)
+    }
+
+    /// Points a name at an image and returns the image that had it before.
+    pub(crate) fn name(&self, id: &Digest, reference: &Reference) -> Result<Option<Digest>, Error> {
+        let reference = without_tag_beside_digest(reference.clone().with_default_tag());
+        let _change = self.change();
+        if !self.read().images.contains_key(id) {
+            return Err(Error::NotFound(id.to_string()));
+        }
+        let now = SystemTime::now();
+        self.records.save_reference(&reference, id)?;
+        self.records.save_image(id, now)?;
+        let mut state = self.write();
+        let before = state
+            .references
+            .insert(reference, id.clone())
+            .filter(|before| before != id);
+        if let Some(before) = &before {
+            state.name(before, None);
+        }
+        state.name(id, Some(now));
+        Ok(before)
+    }
+
+    /// Makes an image of a configuration whose layers are there.
+    pub(crate) fn add(&self, config: &[u8]) -> Result<Arc<Image>, Error> {
+        let id = self.content.add(config)?;
+        let _change = self.change();
+        if let Some(image) = self.read().images.get(&id) {
+            return Ok(Arc::clone(image));
+        }
+        let now = SystemTime::now();
+        let image = Arc::new(self.describe(&id, now)?);
+        self.records.save_image(&id, now)?;
+        self.write().images.insert(id, Arc::clone(&image));
+        Ok(image)
+    }
+
+    /// Deletes layers that no image and no container needs, topmost first, and returns their keys.
+    ///
+    /// A container that is removed may have been the last that needed its image's layers.
+    pub fn collect(&self) -> Result<Vec<String>, Error> {
+        let used = |state: &State| {
+            state
+                .images
+                .values()
+                .flat_map(|image| image.chains.clone())
+                .collect()
+        };
+        self.layers.collect(|| used(&self.read()))
+    }
+
+    fn describe(&self, id: &Digest, last_tagged: SystemTime) -> Result<Image, Error> {
+        let config = ImageConfig::parse(&self.content.read(id, MAX_DOCUMENT)?)?;
+        let chains = layers::chain_ids(&config.rootfs.diff_ids);
+        let mut layer_sizes = Vec::new();
+        for chain in &chains {
+            layer_sizes.push(self.snapshots.usage(chain)?);
+        }
+        Ok(Image {
+            id: id.clone(),
+            chain: chains.last().cloned(),
+            chains,
+            size: layer_sizes.iter().sum(),
+            layer_sizes,
+            repo_tags: Vec::new(),
+            repo_digests: Vec::new(),
+            created: config.created.clone(),
+            last_tagged,
+            config,
+        })
+    }
+
+    pub(crate) fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    pub(crate) fn by_reference(&self, reference: &Reference) -> Option<Arc<Image>> {
+        let id = self
+            .references
+            .get(&without_tag_beside_digest(reference.clone()))?;
+        self.images.get(id).cloned()
+    }
+
+    /// The names of an image.
+    pub(crate) fn references_of(&self, id: &Digest) -> Vec<Reference> {
+        self.references
+            .iter()
+            .filter(|(_, image)| *image == id)
+            .map(|(reference, _)| reference.clone())
+            .collect()
+    }
+
+    /// Publishes an image with its present names.
+    pub(crate) fn name(&mut self, id: &Digest, tagged: Option<SystemTime>) {
+        let names = self.references_of(id);
+        let Some(image) = self.images.get_mut(id) else {
+            return;
+        };
+        let image = Arc::make_mut(image);
+        let (digests, tags): (Vec<_>, Vec<_>) =
+            names.into_iter().partition(|name| name.digest.is_some());
+        image.repo_tags = tags.iter().map(Reference::familiar).collect();
+        image.repo_digests = digests.iter().map(Reference::familiar).collect();
+        image.last_tagged = tagged.unwrap_or(image.last_tagged);
+    }
+}
+
+impl fmt::Debug for Images {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Images")
+            .field("records", &self.records)
+            .finish_non_exhaustive()
+    }
+}
+
+/// With a digest, the tag says nothing.
+fn without_tag_beside_digest(reference: Reference) -> Reference {
+    match reference.digest {
+        Some(_) => Reference {
+            tag: None,
+            ..reference
+        },
+        None => reference,
+    }
+}

@@ -1,0 +1,207 @@
+//! Layers as committed snapshots: unpacked once, shared by chain, deleted when nobody needs them.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use content::{HashReader, digest_of};
+use oci::Digest;
+use snapshots::{Limits, Snapshots};
+
+use crate::Error;
+
+/// How keys of trees begin into which a layer is being unpacked.
+const EXTRACT: &str = "extract-";
+
+/// The layers of all images.
+pub(crate) struct Layers {
+    snapshots: Arc<Snapshots>,
+    pub(crate) limits: Limits,
+    /// Chains that a load needs although no image has them yet, with how many loads do.
+    pinned: Mutex<HashMap<String, usize>>,
+    /// Held while a layer is unpacked, so that no two do the same one.
+    unpacking: Mutex<()>,
+    count: AtomicU64,
+}
+
+/// Keeps the layers of a load in progress; they are free when it is dropped.
+pub(crate) struct Pins<'a> {
+    layers: &'a Layers,
+    chains: Vec<String>,
+}
+
+impl Layers {
+    pub(crate) fn open(snapshots: Arc<Snapshots>) -> Result<Self, Error> {
+        // What an interrupted load left.
+        for key in snapshots
+            .keys()?
+            .iter()
+            .filter(|key| key.starts_with(EXTRACT))
+        {
+            snapshots.remove(key)?;
+        }
+        Ok(Self {
+            snapshots,
+            limits: Limits::default(),
+            pinned: Mutex::default(),
+            unpacking: Mutex::default(),
+            count: AtomicU64::new(0),
+        })
+    }
+
+    /// Protects chains from [`Layers::collect`].
+    pub(crate) fn pin(&self, chains: &[String]) -> Pins<'_> {
+        let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        for chain in chains {
+            *pinned.entry(chain.clone()).or_default() += 1;
+        }
+        Pins {
+            layers: self,
+            chains: chains.to_vec(),
+        }
+    }
+
+    /// Unpacks a layer with a known digest, unless it is there. `open` is called only when it is needed.
+    pub(crate) fn add<'r>(
+        &self,
+        position: usize,
+        diff_ids: &[Digest],
+        pins: &Pins<'_>,
+        open: impl FnOnce() -> Result<Box<dyn Read + 'r>, Error>,
+    ) -> Result<(), Error> {
+        let expected = &diff_ids[position];
+        let parent = position
+            .checked_sub(1)
+            .map(|below| pins.chains[below].as_str());
+        let _one = self
+            .unpacking
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if self.snapshots.has(&pins.chains[position]) {
+            return Ok(());
+        }
+        self.extract(parent, open()?, |found| match found == *expected {
+            true => Ok(pins.chains[position].clone()),
+            false => Err(Error::DiffId {
+                position,
+                expected: expected.clone(),
+                found,
+            }),
+        })
+        .map(drop)
+    }
+
+    /// Unpacks a layer whose digest is yet to be found; returns it with its pin.
+    pub(crate) fn import(&self, reader: Box<dyn Read + '_>) -> Result<(Digest, Pins<'_>), Error> {
+        let mut pins = self.pin(&[]);
+        let _one = self
+            .unpacking
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let digest = self.extract(None, reader, |found| {
+            pins = self.pin(&[found.to_string()]);
+            Ok(found.to_string())
+        })?;
+        Ok((digest, pins))
+    }
+
+    /// Unpacks into a tree of its own; `check` sees the digest and says what the tree is to be called.
+    fn extract(
+        &self,
+        parent: Option<&str>,
+        reader: Box<dyn Read + '_>,
+        check: impl FnOnce(Digest) -> Result<String, Error>,
+    ) -> Result<Digest, Error> {
+        let key = format!("{EXTRACT}{}", self.count.fetch_add(1, Ordering::Relaxed));
+        self.snapshots.prepare(&key, parent)?;
+        let mut reader = HashReader::new(reader);
+        let done = self
+            .snapshots
+            .apply(&key, &mut reader, &self.limits)
+            .map_err(Error::from)
+            .and_then(|applied| {
+                let digest = reader.finish().0;
+                let name = check(digest.clone())?;
+                if !self.snapshots.has(&name) {
+                    self.snapshots.commit(&key, &name, applied.size)?;
+                }
+                Ok(digest)
+            });
+        // After a commit there is nothing of this key.
+        let removed = self
+            .snapshots
+            .remove(&key)
+            .and_then(|()| self.snapshots.reap());
+        let digest = done?;
+        removed?;
+        Ok(digest)
+    }
+
+    /// Deletes chains that are neither used nor pinned, nor stood upon by another tree; returns them, topmost first.
+    ///
+    /// `used` is asked after the pins: a load makes its image before it lets its pins go.
+    pub(crate) fn collect(
+        &self,
+        used: impl FnOnce() -> HashSet<String>,
+    ) -> Result<Vec<String>, Error> {
+        let pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = used();
+        let mut removed = Vec::new();
+        loop {
+            let before = removed.len();
+            for key in self.snapshots.committed() {
+                if used.contains(&key) || pinned.contains_key(&key) {
+                    continue;
+                }
+                match self.snapshots.remove(&key) {
+                    Ok(()) => removed.push(key),
+                    Err(snapshots::Error::InUse { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if removed.len() == before {
+                return Ok(removed);
+            }
+        }
+    }
+}
+
+impl Drop for Pins<'_> {
+    fn drop(&mut self) {
+        let mut pinned = self
+            .layers
+            .pinned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for chain in &self.chains {
+            if let Some(count) = pinned.get_mut(chain) {
+                *count -= 1;
+                if *count == 0 {
+                    pinned.remove(chain);
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layers")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The key of each layer: the digest of it and of all below.
+pub(crate) fn chain_ids(diff_ids: &[Digest]) -> Vec<String> {
+    let mut chains: Vec<String> = Vec::with_capacity(diff_ids.len());
+    for diff_id in diff_ids {
+        chains.push(match chains.last() {
+            None => diff_id.to_string(),
+            Some(below) => digest_of(format!("{below} {diff_id}").as_bytes()).to_string(),
+        });
+    }
+    chains
+}

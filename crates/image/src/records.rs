@@ -1,0 +1,130 @@
+//! What is kept of images and names: `images/<id>.json` and `refs/<escaped reference>.json`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use content::digest_of;
+use oci::{Digest, Reference};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Longest name of a reference's file before it is shortened; the kernel takes 255 bytes.
+const MAX_NAME: usize = 200;
+
+/// An image that exists. Everything else is in its configuration, a blob.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ImageRecord {
+    pub(crate) id: Digest,
+    /// Nanoseconds since 1970.
+    pub(crate) last_tagged: u64,
+}
+
+impl store::Record for ImageRecord {
+    const SCHEMA: u32 = 1;
+}
+
+/// A name that points at an image.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReferenceRecord {
+    pub(crate) reference: String,
+    pub(crate) image: Digest,
+}
+
+impl store::Record for ReferenceRecord {
+    const SCHEMA: u32 = 1;
+}
+
+/// Where the records are.
+#[derive(Debug)]
+pub(crate) struct Records {
+    images: PathBuf,
+    references: PathBuf,
+    quarantine: PathBuf,
+}
+
+/// Files that could not be used: where they lie now, and why.
+pub(crate) type Quarantined = Vec<(PathBuf, String)>;
+
+impl Records {
+    pub(crate) fn open(root: &Path) -> Result<Self, Error> {
+        let records = Self {
+            images: root.join("images"),
+            references: root.join("refs"),
+            quarantine: root.join("quarantine"),
+        };
+        store::create_dir_all(&records.images)?;
+        store::create_dir_all(&records.references)?;
+        Ok(records)
+    }
+
+    pub(crate) fn images(&self) -> Result<store::Loaded<ImageRecord>, Error> {
+        Ok(store::load_all(&self.images, None, &self.quarantine)?)
+    }
+
+    pub(crate) fn references(&self) -> Result<store::Loaded<ReferenceRecord>, Error> {
+        Ok(store::load_all(&self.references, None, &self.quarantine)?)
+    }
+
+    pub(crate) fn quarantine(&self, path: &Path) -> Result<PathBuf, Error> {
+        Ok(store::quarantine(path, &self.quarantine)?)
+    }
+
+    pub(crate) fn save_image(&self, id: &Digest, last_tagged: SystemTime) -> Result<(), Error> {
+        let since = last_tagged
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let last_tagged = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        Ok(store::save(
+            &self.image_path(id),
+            &ImageRecord {
+                id: id.clone(),
+                last_tagged,
+            },
+            true,
+        )?)
+    }
+
+    pub(crate) fn remove_image(&self, id: &Digest) -> Result<(), Error> {
+        Ok(store::remove_tree(&self.image_path(id))?)
+    }
+
+    pub(crate) fn save_reference(
+        &self,
+        reference: &Reference,
+        image: &Digest,
+    ) -> Result<(), Error> {
+        let record = ReferenceRecord {
+            reference: reference.to_string(),
+            image: image.clone(),
+        };
+        Ok(store::save(&self.reference_path(reference), &record, true)?)
+    }
+
+    pub(crate) fn remove_reference(&self, reference: &Reference) -> Result<(), Error> {
+        store::remove_tree(&self.reference_path(reference))?;
+        // A name that came back after a crash could point at an image that is gone.
+        Ok(store::sync_dir(&self.references)?)
+    }
+
+    pub(crate) fn image_path(&self, id: &Digest) -> PathBuf {
+        self.images.join(format!("{}.json", id.hex()))
+    }
+
+    pub(crate) fn reference_path(&self, reference: &Reference) -> PathBuf {
+        let text = reference.to_string();
+        let mut name = text.replace('/', "%2F");
+        if name.len() > MAX_NAME {
+            // The grammar of references is ASCII.
+            name.truncate(MAX_NAME - 65);
+            name = format!("{name}-{}", digest_of(text.as_bytes()).hex());
+        }
+        self.references.join(format!("{name}.json"))
+    }
+}
+
+impl ImageRecord {
+    pub(crate) fn tagged(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(self.last_tagged)
+    }
+}
