@@ -1,5 +1,5 @@
 # Makes a peer's root directory: a writable overlay over the tree of clients, with this kernel's file systems.
-# Runs in new mount and network namespaces. $1 the bench program, $2 the tree, $3 a private directory, $4 the shared one.
+# Runs in new mount, network and process namespaces. $1 the bench program, $2 the tree, $3 a private directory, $4 the shared one.
 set -e
 ip link set lo up
 # The peers would take a mixed cgroup hierarchy for what it is not.
@@ -10,7 +10,7 @@ mkdir "$3/layer/upper" "$3/layer/work" "$3/layer/root"
 root=$3/layer/root
 mount -t overlay overlay -o "lowerdir=$2,upperdir=$3/layer/upper,workdir=$3/layer/work" "$root"
 mkdir -p "$root/proc" "$root/sys" "$root/dev" "$root/run" "$root/tmp" "$root/data" "$root/etc/containers" "$root$4"
-mount --rbind /proc "$root/proc"
+mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
 mount --rbind /dev "$root/dev"

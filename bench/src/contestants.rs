@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::IMAGE;
@@ -230,12 +230,8 @@ impl Engine {
 
     /// Runs one command of the engine's own command line; milliseconds.
     pub(crate) fn verb(&mut self, arguments: &[&str]) -> Result<f64> {
-        let argv: Vec<&str> = self
-            .cli
-            .iter()
-            .map(String::as_str)
-            .chain(arguments.iter().copied())
-            .collect();
+        let arguments = arguments.iter().map(|word| (*word).to_owned());
+        let argv: Vec<String> = self.cli.iter().cloned().chain(arguments).collect();
         self.machine.run(&argv)
     }
 
@@ -259,18 +255,21 @@ pub(crate) struct Bare {
 
 #[derive(Debug)]
 enum Kind {
-    Floor {
-        rootfs: PathBuf,
-        scratch: PathBuf,
-    },
-    Runtime {
-        program: &'static str,
-        bundle: String,
-        id: String,
-    },
-    Podman {
-        options: Vec<String>,
-    },
+    Floor { rootfs: PathBuf, scratch: PathBuf },
+    Commands(Box<Commands>),
+}
+
+/// The command lines of a peer.
+#[derive(Debug)]
+struct Commands {
+    /// One container from start to end.
+    run: Vec<String>,
+    /// A container that sleeps.
+    sleep: Vec<String>,
+    /// One program more in that.
+    exec: Vec<String>,
+    /// The end of it.
+    remove: Vec<String>,
 }
 
 impl Bare {
@@ -299,22 +298,32 @@ impl Bare {
             "the tree of clients has no {name}"
         );
         let mut machine = Machine::chrooted(tree, &place.work.join(name), &place.work)?;
-        let bundle = place.work.join(format!("bundle-{name}"));
-        fs::create_dir_all(&bundle)?;
-        let bundle_text = bundle.to_string_lossy().into_owned();
-        machine
-            .run(&["/usr/sbin/runc", "spec", "--bundle", &bundle_text])
-            .context("make a config.json")?;
-        prepare_bundle(place, &bundle, name)?;
+        let mut bundle = |command: &[&str]| -> Result<String> {
+            let bundle = place.work.join(format!("bundle-{name}-{}", command[0]));
+            fs::create_dir_all(&bundle)?;
+            let text = bundle.to_string_lossy().into_owned();
+            machine
+                .run(&words("/usr/sbin/runc", &["spec", "--bundle", &text]))
+                .context("make a config.json")?;
+            prepare_bundle(place, &bundle, name, command)?;
+            Ok(text)
+        };
+        let (once, sleeping) = (bundle(&["true"])?, bundle(&["sleep", "1000000"])?);
         let id = format!("corten-bench-{}", place.tag);
+        let sleeper = format!("{id}-sleep");
+        let commands = Commands {
+            run: words(program, &["run", "--bundle", &once, &id]),
+            sleep: words(
+                program,
+                &["run", "--detach", "--bundle", &sleeping, &sleeper],
+            ),
+            exec: words(program, &["exec", &sleeper, "true"]),
+            remove: words(program, &["delete", "--force", &sleeper]),
+        };
         Self {
             name,
             machine,
-            kind: Kind::Runtime {
-                program,
-                bundle: bundle_text,
-                id,
-            },
+            kind: Kind::Commands(Box::new(commands)),
         }
         .ready()
     }
@@ -326,9 +335,8 @@ impl Bare {
             "the tree of clients has no podman"
         );
         let mut machine = Machine::chrooted(tree, &place.work.join("podman"), &place.work)?;
-        let options = words(
-            "/usr/bin/podman",
-            &[
+        let podman = |arguments: &[&str]| {
+            let options = [
                 "--root",
                 "/data/root",
                 "--runroot",
@@ -337,32 +345,35 @@ impl Bare {
                 "cgroupfs",
                 "--events-backend",
                 "file",
-            ],
-        );
-        let load: Vec<&str> = options
-            .iter()
-            .map(String::as_str)
-            .chain(["load", "--quiet", "--input"])
-            .collect();
+            ];
+            words("/usr/bin/podman", &[&options[..], arguments].concat())
+        };
         let archive = place.archive();
         machine
-            .run(&[&load[..], &[&archive]].concat())
+            .run(&podman(&["load", "--quiet", "--input", &archive]))
             .context("load the image")?;
         let parent = format!("/corten-bench-{}-podman", place.tag);
-        let run = [
-            "run",
-            "--rm",
-            "--cgroup-parent",
-            &parent,
-            "localhost/busybox:latest",
-            "true",
-        ]
-        .map(str::to_owned);
-        let options = options.into_iter().chain(run).collect();
+        let (image, name) = ("localhost/busybox:latest", "bench-exec");
+        let commands = Commands {
+            run: podman(&["run", "--rm", "--cgroup-parent", &parent, image, "true"]),
+            sleep: podman(&[
+                "run",
+                "--detach",
+                "--name",
+                name,
+                "--cgroup-parent",
+                &parent,
+                image,
+                "sleep",
+                "1000000",
+            ]),
+            exec: podman(&["exec", name, "true"]),
+            remove: podman(&["rm", "--force", "--time", "0", name]),
+        };
         Self {
             name: "podman",
             machine,
-            kind: Kind::Podman { options },
+            kind: Kind::Commands(Box::new(commands)),
         }
         .ready()
     }
@@ -386,28 +397,45 @@ impl Bare {
                     .copied()
                     .context("no time")
             }
-            Kind::Runtime {
-                program,
-                bundle,
-                id,
-            } => self.machine.run(&[program, "run", "--bundle", bundle, id]),
-            Kind::Podman { options } => {
-                let argv: Vec<&str> = options.iter().map(String::as_str).collect();
-                self.machine.run(&argv)
-            }
+            Kind::Commands(commands) => self.machine.run(&commands.run),
         }
+    }
+
+    /// Starts the container that `exec` enters. The floor has none.
+    pub(crate) fn sleep(&mut self) -> Result<bool> {
+        let Kind::Commands(commands) = &self.kind else {
+            return Ok(false);
+        };
+        self.machine.run(&commands.sleep).map(|_| true)
+    }
+
+    /// One program in the sleeping container; milliseconds.
+    pub(crate) fn exec(&mut self) -> Result<f64> {
+        let Kind::Commands(commands) = &self.kind else {
+            bail!("the floor executes nothing")
+        };
+        self.machine.run(&commands.exec)
+    }
+
+    /// Ends the sleeping container.
+    pub(crate) fn remove(&mut self) -> Result<()> {
+        let Kind::Commands(commands) = &self.kind else {
+            return Ok(());
+        };
+        self.machine.run(&commands.remove).map(drop)
     }
 }
 
-/// Changes the default bundle to run `true` in our root directory and cgroup.
-fn prepare_bundle(place: &Place, bundle: &Path, name: &str) -> Result<()> {
+/// Changes the default bundle to run a command in our root directory and cgroup.
+fn prepare_bundle(place: &Place, bundle: &Path, name: &str, command: &[&str]) -> Result<()> {
     let path = bundle.join("config.json");
     let mut config: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
-    config["process"]["args"] = json!(["true"]);
+    config["process"]["args"] = json!(command);
     config["process"]["terminal"] = json!(false);
     config["process"]["env"] = json!(["PATH=/bin"]);
     config["root"] = json!({ "path": place.text("rootfs"), "readonly": true });
-    config["linux"]["cgroupsPath"] = json!(format!("/corten-bench-{}-{name}/run", place.tag));
+    config["linux"]["cgroupsPath"] =
+        json!(format!("/corten-bench-{}-{name}/{}", place.tag, command[0]));
     fs::write(path, config.to_string())?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::worker::{Answer, Request};
 const PLAIN: &str = include_str!("plain.sh");
 const CHROOTED: &str = include_str!("chrooted.sh");
 
-/// A running worker. Its namespaces, mounts and daemon end with it.
+/// A running worker, the first process of its process namespace: all others in it, and its mounts, end with it.
 #[derive(Debug)]
 pub(crate) struct Machine {
     child: Child,
@@ -37,13 +37,13 @@ impl Machine {
             .args([
                 "--mount",
                 "--net",
+                "--pid",
+                "--fork",
+                "--kill-child",
                 "--propagation",
                 "private",
-                "sh",
-                "-c",
-                script,
-                "machine",
             ])
+            .args(["sh", "-c", script, "machine"])
             .arg(std::env::current_exe()?)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -78,8 +78,8 @@ impl Machine {
     }
 
     /// Runs a program to its end; milliseconds.
-    pub(crate) fn run(&mut self, argv: &[&str]) -> Result<f64> {
-        let argv = argv.iter().map(|word| (*word).to_owned()).collect();
+    pub(crate) fn run(&mut self, argv: &[String]) -> Result<f64> {
+        let argv = argv.to_vec();
         let values = self.ask(&Request::Run { argv })?;
         values.first().copied().context("no time")
     }

@@ -23,7 +23,10 @@ mod suites;
 mod worker;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -32,6 +35,9 @@ use suites::{Field, NAMES};
 
 /// The image that everyone runs.
 const IMAGE: &str = "busybox:latest";
+
+/// Not /tmp: that may be a tmpfs, on which the peers' storage would not be what it is elsewhere.
+const WORK: &str = "/var/tmp";
 
 const USAGE: &str = "\
 usage: bench [OPTION...]
@@ -75,12 +81,13 @@ fn main() -> Result<()> {
         println!("{USAGE}");
         return Ok(());
     };
+    clean_after_the_dead();
     let place = place(&options)?;
     let rows = place.make_image().map(|()| {
         let mut field = gather(&place, &options);
         suites::run(&mut field, &options)
     });
-    clean(&place);
+    clean(&place.work, &place.tag);
     let rows = rows?;
     report::print(&rows);
     if options.history && !rows.is_empty() {
@@ -134,8 +141,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>>
 
 fn place(options: &Options) -> Result<Place> {
     let tag = format!("{:x}", std::process::id());
-    // Not /tmp: that may be a tmpfs, on which the peers' storage would not be what it is elsewhere.
-    let work = PathBuf::from("/var/tmp").join(format!("corten-bench-{tag}"));
+    let work = Path::new(WORK).join(format!("corten-bench-{tag}"));
     fs::create_dir_all(&work)?;
     let tree = options
         .clients
@@ -182,9 +188,26 @@ fn gather(place: &Place, options: &Options) -> Field {
     field
 }
 
+/// Cleans up after runs that were killed. The tag is the number of the process that made it.
+fn clean_after_the_dead() {
+    for entry in fs::read_dir(WORK).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let tag = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("corten-bench-"));
+        let Some(tag) = tag else { continue };
+        let Ok(pid) = u32::from_str_radix(tag, 16) else {
+            continue;
+        };
+        if !Path::new("/proc").join(pid.to_string()).exists() {
+            clean(&entry.path(), tag);
+        }
+    }
+}
+
 /// Removes this run's directory and cgroups; what it cannot remove it names.
-fn clean(place: &Place) {
-    let prefix = format!("corten-bench-{}", place.tag);
+fn clean(work: &Path, tag: &str) {
+    let prefix = format!("corten-bench-{tag}");
     let mount = PathBuf::from("/sys/fs/cgroup");
     let hierarchies = fs::read_dir(&mount)
         .into_iter()
@@ -199,8 +222,8 @@ fn clean(place: &Place) {
             }
         }
     }
-    if let Err(error) = fs::remove_dir_all(&place.work) {
-        eprintln!("bench: left behind: {}: {error}", place.work.display());
+    if let Err(error) = fs::remove_dir_all(work) {
+        eprintln!("bench: left behind: {}: {error}", work.display());
     }
 }
 
@@ -210,7 +233,24 @@ fn remove_cgroup(path: &Path) {
             remove_cgroup(&entry.path());
         }
     }
-    if let Err(error) = fs::remove_dir(path) {
-        eprintln!("bench: left behind: {}: {error}", path.display());
+    // What a failed run left inside: the name of the cgroup says that it is ours.
+    let processes = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+    for pid in processes.lines().filter_map(|line| line.parse().ok()) {
+        if let Err(error) = sys::process::kill(pid, 9) {
+            eprintln!("bench: kill {pid}: {error}");
+        }
     }
+    for _ in 0..100 {
+        match fs::remove_dir(path) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+                thread::sleep(Duration::from_millis(20))
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                eprintln!("bench: left behind: {}: {error}", path.display());
+                return;
+            }
+            _ => return,
+        }
+    }
+    eprintln!("bench: left behind: {}: still busy", path.display());
 }

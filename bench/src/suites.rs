@@ -1,5 +1,5 @@
 //! What is measured, and in which order. Contestants take turns within each round, so that a change of the machine's mood
-//! meets all of them.
+//! meets all of them. Suites of many containers fill one engine after the other: two crowds at once would measure each other.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ pub(crate) fn run(field: &mut Field, options: &Options) -> Vec<Row> {
         rows.extend(starts(field, options.rounds));
     }
     if options.wants("exec") {
-        rows.push(exec(&mut field.engines, options.rounds));
+        rows.push(exec(field, options.rounds));
     }
     if options.wants("rate") {
         rows.push(rate(&mut field.engines));
@@ -98,9 +98,9 @@ fn starts(field: &mut Field, rounds: usize) -> [Row; 2] {
     [bridge, none]
 }
 
-fn exec(engines: &mut [Engine], rounds: usize) -> Row {
+fn exec(field: &mut Field, rounds: usize) -> Row {
     let mut row = Row::new("exec C true", "ms");
-    for engine in engines.iter_mut() {
+    for engine in &mut field.engines {
         if let Err(error) = engine.verb(&[
             "run",
             "--detach",
@@ -113,12 +113,28 @@ fn exec(engines: &mut [Engine], rounds: usize) -> Row {
             eprintln!("bench: {}: exec: {error:#}", engine.name);
         }
     }
-    for _ in 0..rounds {
-        for engine in engines.iter_mut() {
-            row.add(engine.name, engine.verb(&["exec", "bench-exec", "true"]));
+    let mut sleeping = Vec::new();
+    for bare in &mut field.bare {
+        match bare.sleep() {
+            Ok(true) => sleeping.push(bare),
+            Ok(false) => {}
+            Err(error) => eprintln!("bench: {}: exec: {error:#}", bare.name),
         }
     }
-    clear_all(engines);
+    for _ in 0..rounds {
+        for engine in &mut field.engines {
+            row.add(engine.name, engine.verb(&["exec", "bench-exec", "true"]));
+        }
+        for bare in &mut sleeping {
+            row.add(bare.name, bare.exec());
+        }
+    }
+    for bare in sleeping {
+        if let Err(error) = bare.remove() {
+            eprintln!("bench: {}: remove: {error:#}", bare.name);
+        }
+    }
+    clear_all(&mut field.engines);
     row
 }
 

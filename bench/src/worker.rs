@@ -4,7 +4,7 @@
 //! contestant's program is started at the same price.
 
 use std::fs::{self, File};
-use std::io::{BufRead, Write};
+use std::io::{BufRead, Read, Seek, Write};
 use std::os::linux::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -68,11 +68,33 @@ pub(crate) fn serve() -> Result<()> {
                 error: Some(format!("{error:#}")),
             },
         };
+        reap(daemon.as_ref());
         let mut out = std::io::stdout().lock();
         writeln!(out, "{}", serde_json::to_string(&answer)?)?;
         out.flush()?;
     }
     stop(&mut daemon)
+}
+
+/// Collects the orphans that came to this first process of the namespace (shims, monitors), without waiting for any.
+fn reap(daemon: Option<&Child>) {
+    let children = fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    let orphans = children
+        .split_whitespace()
+        .filter_map(|word| word.parse::<i32>().ok());
+    for pid in
+        orphans.filter(|pid| daemon.is_none_or(|daemon| i32::try_from(daemon.id()) != Ok(*pid)))
+    {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        if stat
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.starts_with(" Z"))
+            && sys::process::wait(pid).is_err()
+        {
+            eprintln!("bench: process {pid} was reaped by someone else");
+        }
+    }
 }
 
 fn handle(request: Request, daemon: &mut Option<Child>) -> Result<Vec<f64>> {
@@ -113,22 +135,33 @@ fn command(argv: &[String]) -> Result<Command> {
 
 fn run(argv: &[String]) -> Result<Duration> {
     let mut command = command(argv)?;
-    command.stderr(Stdio::piped());
+    // A file, not a pipe: a detached container may hold it open for good.
+    let mut messages = nameless_file()?;
+    command.stderr(messages.try_clone()?);
     let start = Instant::now();
-    let output = command
+    let status = command
         .spawn()
-        .and_then(Child::wait_with_output)
+        .and_then(|mut child| child.wait())
         .with_context(|| argv.join(" "))?;
     let elapsed = start.elapsed();
-    if !output.status.success() {
-        bail!(
-            "{}: {}: {}",
-            argv.join(" "),
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+    if !status.success() {
+        let mut text = String::new();
+        messages.rewind()?;
+        messages.read_to_string(&mut text)?;
+        bail!("{}: {status}: {}", argv.join(" "), text.trim());
     }
     Ok(elapsed)
+}
+
+fn nameless_file() -> Result<File> {
+    let path = std::env::temp_dir().join(format!("corten-bench-{}", std::process::id()));
+    let file = File::options()
+        .create_new(true)
+        .read(true)
+        .write(true)
+        .open(&path)?;
+    fs::remove_file(path)?;
+    Ok(file)
 }
 
 fn start_daemon(argv: &[String], socket: &Path, log: &Path) -> Result<(Child, Duration)> {
