@@ -141,19 +141,23 @@ impl<R: Read> Reader<R> {
                 "an entry has a name with a NUL or above 4096 bytes",
             ));
         }
-        let size = match pax.size {
-            Some(size) => size,
-            None => header
-                .entry_size()
-                .map_err(|_| invalid("an entry has a damaged size"))?,
-        };
+        let old = header.as_old();
+        let size = pax
+            .size
+            .map_or_else(|| number(&old.size, header.entry_size(), "size"), Ok)?;
         let device = || -> io::Result<(u32, u32)> {
-            let part = |part: io::Result<Option<u32>>| {
-                part.map_err(|_| invalid("a device has a damaged number"))
+            let (majors, minors) = match (header.as_ustar(), header.as_gnu()) {
+                (Some(ustar), _) => (ustar.dev_major, ustar.dev_minor),
+                (_, Some(gnu)) => (gnu.dev_major, gnu.dev_minor),
+                _ => return Ok((0, 0)),
             };
+            let part =
+                |part: io::Result<Option<u32>>| part.map(|part| u64::from(part.unwrap_or(0)));
+            let major = number(&majors, part(header.device_major()), "device")?;
+            let minor = number(&minors, part(header.device_minor()), "device")?;
             Ok((
-                part(header.device_major())?.unwrap_or(0),
-                part(header.device_minor())?.unwrap_or(0),
+                u32::try_from(major).unwrap_or(0),
+                u32::try_from(minor).unwrap_or(0),
             ))
         };
         let has_content = matches!(kind, EntryType::Regular | EntryType::Continuous);
@@ -180,26 +184,24 @@ impl<R: Read> Reader<R> {
         // Go and GNU tar give no content to a header-only entry, whatever its size says: one reader may not see
         // entries that another skips.
         self.expect(if has_content { size } else { 0 })?;
-        let number = |value: io::Result<u64>, what: &str| {
-            value.map_err(|_| invalid(&format!("an entry has a damaged {what}")))
-        };
-        let mode = header
-            .mode()
-            .map_err(|_| invalid("an entry has a damaged mode"))?
-            & 0o7777;
+        let mode = number(&old.mode, header.mode().map(u64::from), "mode")? & 0o7777;
         let modified = match pax.modified {
             Some(time) => time,
             None => Timestamp {
-                seconds: number(header.mtime(), "time")?.cast_signed(),
+                seconds: number(&old.mtime, header.mtime(), "time")?.cast_signed(),
                 nanoseconds: 0,
             },
         };
         Ok(Entry {
             path: PathBuf::from(OsString::from_vec(path)),
             kind,
-            mode,
-            uid: pax.uid.map_or_else(|| number(header.uid(), "owner"), Ok)?,
-            gid: pax.gid.map_or_else(|| number(header.gid(), "group"), Ok)?,
+            mode: u32::try_from(mode).unwrap_or(0),
+            uid: pax
+                .uid
+                .map_or_else(|| number(&old.uid, header.uid(), "owner"), Ok)?,
+            gid: pax
+                .gid
+                .map_or_else(|| number(&old.gid, header.gid(), "group"), Ok)?,
             size: self.left,
             modified,
             xattrs: pax.xattrs,
@@ -321,6 +323,14 @@ impl<R: Read> Read for Reader<R> {
         self.left -= length as u64;
         Ok(length)
     }
+}
+
+/// A numeric field; an empty one is zero, as Go reads it.
+fn number(field: &[u8], value: io::Result<u64>, what: &str) -> io::Result<u64> {
+    if field.iter().all(|byte| matches!(byte, 0 | b' ')) {
+        return Ok(0);
+    }
+    value.map_err(|_| invalid(&format!("an entry has a damaged {what}")))
 }
 
 fn truncated() -> io::Error {
