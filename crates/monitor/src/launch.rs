@@ -13,7 +13,7 @@ use sys::process::SingleThreaded;
 use sys::socket::SeqPacket;
 use sys::spawn::inherited;
 
-use crate::container::{self, Container};
+use crate::container::{Container, Inherited};
 use crate::control::Engine;
 use crate::logfile::Writer;
 use crate::protocol::{
@@ -37,9 +37,16 @@ pub(crate) struct Settings {
 
 /// Becomes the parent of a created container.
 pub(crate) fn launch() -> Result<Monitor, Refused> {
+    // All of them before anything is opened: a number that was not handed over may be given to something else.
     let control = inherited(CONTROL_FD).ok_or(Refused)?;
+    let launch = inherited(LAUNCH_FD);
+    let handed = Inherited {
+        rootfs: inherited(ROOTFS_FD),
+        netns: inherited(NETNS_FD),
+        executable: inherited(EXECUTABLE_FD),
+    };
     let mut engine = Engine::new(SeqPacket::from_fd(control)).map_err(|_| Refused)?;
-    match create() {
+    match create(launch, handed) {
         Ok(mut monitor) => {
             sys::memory::trim();
             engine.tell(&Message::Event(Event::Created {
@@ -55,14 +62,14 @@ pub(crate) fn launch() -> Result<Monitor, Refused> {
     }
 }
 
-fn create() -> Result<Monitor, Failure> {
+fn create(launch: Option<OwnedFd>, handed: Inherited) -> Result<Monitor, Failure> {
     let proof = SingleThreaded::prove().map_err(failed("count threads of the monitor"))?;
     // Blocked, SIGTERM and its like are ignored: a monitor ends with its container.
     sys::signal::block_all();
     let children = sys::poll::signal(sys::process::Signal::CHILD.as_raw())
         .map_err(failed("watch for ended children"))?;
     sys::process::set_child_subreaper().map_err(failed("become subreaper"))?;
-    let launch = read_launch(inherited(LAUNCH_FD))?;
+    let launch = read_launch(launch)?;
     let settings = Settings {
         run_dir: launch.run_dir.into(),
         state_dir: launch.state_dir.into(),
@@ -79,14 +86,8 @@ fn create() -> Result<Monitor, Failure> {
     let listener = SeqPacket::listen(&socket)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(failed(format!("listen at {}", socket.display())))?;
-    let made = write_pid(&settings).and_then(|()| {
-        let inherited = container::Inherited {
-            rootfs: inherited(ROOTFS_FD),
-            netns: inherited(NETNS_FD),
-            executable: inherited(EXECUTABLE_FD),
-        };
-        Container::create(proof, &launch.plan, &launch.stdio, inherited)
-    });
+    let made = write_pid(&settings)
+        .and_then(|()| Container::create(proof, &launch.plan, &launch.stdio, handed));
     match made {
         Ok((container, streams)) => Ok(Monitor {
             settings,
