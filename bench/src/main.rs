@@ -243,7 +243,7 @@ fn remove_cgroup(path: &Path) {
     for _ in 0..100 {
         match fs::remove_dir(path) {
             Err(error) if error.kind() == ErrorKind::ResourceBusy => {
-                thread::sleep(Duration::from_millis(20))
+                thread::sleep(Duration::from_millis(20));
             }
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 eprintln!("bench: left behind: {}: {error}", path.display());
