@@ -2,8 +2,10 @@
 //! may change it (`lease`).
 
 pub mod lease;
+pub mod merge;
 pub mod name;
 pub mod record;
+pub mod registry;
 pub mod signal;
 pub mod spec;
 pub mod state;

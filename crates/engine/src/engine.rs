@@ -1,12 +1,23 @@
 //! The engine: its parts, and how they are opened.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
 
-use crate::container::Container;
-use crate::container::name::Names;
+use content::Content;
+use image::Images;
+use network::Bridge;
+use snapshots::Snapshots;
+use tokio::sync::Notify;
+
+use crate::blocking::{Class, blocking};
+use crate::container::registry::Containers;
 use crate::events::Events;
-use crate::{Config, Error, Result};
+use crate::host::Host;
+use crate::ops::container::exec::Execs;
+use crate::seccomp_filters::Filters as SeccompFilters;
+use crate::{Config, Error, Result, background, cgroups, recover, steps};
 
 /// The engine: a struct of parts. Operations are free functions in [`crate::ops`].
 #[derive(Debug)]
@@ -15,22 +26,124 @@ pub struct Engine {
     pub config: Config,
     /// What happens.
     pub events: Events,
-    pub(crate) containers: Containers,
+    /// Stable name of this data root.
+    pub id: String,
+    /// The host.
+    pub host: Host,
+    /// When it was opened.
+    pub opened_at: SystemTime,
+    /// The containers.
+    pub containers: Containers,
+    pub(crate) images: Arc<Images>,
+    pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) bridge: std::result::Result<Arc<Bridge>, String>,
+    pub(crate) execs: Execs,
+    pub(crate) executable: OwnedFd,
+    pub(crate) seccomp: SeccompFilters,
+    pub(crate) monitor_groups: Vec<PathBuf>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) tidy: Notify,
+    pub(crate) refill: Notify,
+    _lock: store::Lock,
 }
 
 impl Engine {
     /// Opens an engine: takes its data root's lock, finds what ran before, sweeps what was left behind.
     pub async fn open(config: Config) -> Result<Arc<Self>> {
-        todo!()
+        if let Some(step) = &config.fail_at {
+            steps::arm(step);
+        }
+        let (engine, found) = blocking("open the engine", Class::Disk, move || open(config)).await?;
+        let engine = Arc::new(engine);
+        recover::recover(&engine, found).await?;
+        background::begin(&engine);
+        Ok(engine)
     }
 
     /// No container in any state: an engine that started by itself may go away.
     pub fn is_empty(&self) -> bool {
-        todo!()
+        self.containers.is_empty()
+    }
+
+    /// The default network, or why there is none.
+    pub fn bridge(&self) -> Result<&Arc<Bridge>> {
+        self.bridge.as_ref().map_err(|why| Error::NoBridge(why.clone()))
     }
 
     /// Ends what runs in the background (not the containers) before the process ends.
-    pub async fn close(&self) {
-        todo!()
+    pub async fn close(self: &Arc<Self>) {
+        let engine = self.clone();
+        blocking("tidy up", Class::Disk, move || background::tidy(&engine)).await;
     }
+}
+
+fn open(config: Config) -> Result<(Engine, recover::Found)> {
+    for directory in ["containers", "quarantine"] {
+        store::create_dir_all(&config.data_root.join(directory))?;
+    }
+    store::create_dir_all(&config.exec_root.join("containers"))?;
+    let lock = store::Lock::acquire(&config.data_root.join("lock"))?;
+    store::check_format(&config.data_root)?;
+    let host = Host::look()?;
+    let content = Arc::new(Content::open(&config.data_root).map_err(|error| opening("content", &error))?);
+    let snapshots = Arc::new(Snapshots::open(&config.data_root)?);
+    let images = Arc::new(Images::open(&config.data_root, content, snapshots.clone())?);
+    let found = recover::find(&config)?;
+    let mut warnings = found.warnings.clone();
+    let settings = network::Config {
+        bridge: config.bridge.clone(),
+        bip: config.bip,
+        mtu: config.mtu,
+        state_dir: config.data_root.join("network"),
+    };
+    let bridge = match Bridge::open(settings, &found.addresses()) {
+        Ok((bridge, more)) => {
+            warnings.extend(more);
+            Ok(Arc::new(bridge))
+        }
+        Err(error) => {
+            warnings.push(format!("the bridge network is not available: {error}"));
+            Err(error.to_string())
+        }
+    };
+    let (monitor_groups, more) = cgroups::open_monitors(&host, &config.cgroup_parent);
+    warnings.extend(more);
+    let engine = Engine {
+        id: stable_id(&config)?,
+        seccomp: SeccompFilters::new(&host),
+        executable: sys::memfd::own_executable().map_err(Error::io("copy the engine's program to a memory file"))?,
+        opened_at: SystemTime::now(),
+        events: Events::default(),
+        containers: Containers::default(),
+        execs: Execs::default(),
+        tidy: Notify::new(),
+        refill: Notify::new(),
+        images,
+        snapshots,
+        bridge,
+        monitor_groups,
+        warnings,
+        host,
+        config,
+        _lock: lock,
+    };
+    Ok((engine, found))
+}
+
+fn opening(what: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::Broken { what: format!("open {what}"), why: error.to_string() }
+}
+
+/// A name of this data root that stays.
+fn stable_id(config: &Config) -> Result<String> {
+    let path = config.data_root.join("engine-id");
+    if let Ok(id) = std::fs::read_to_string(&path)
+        && !id.trim().is_empty()
+    {
+        return Ok(id.trim().to_owned());
+    }
+    let hex = stdx::id::random_hex();
+    let id = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32]].join("-");
+    store::write_atomic(&path, format!("{id}\n").as_bytes(), true)?;
+    Ok(id)
 }

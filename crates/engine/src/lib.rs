@@ -13,19 +13,27 @@
 //! | [`recover`] | after a crash |
 //! | [`events`], [`filters`] | what happened, and who wants to know |
 
+mod background;
 pub mod blocking;
 pub mod bundle;
+mod cgroups;
 pub mod config;
 pub mod container;
+mod detached;
 mod engine;
 pub mod error;
 pub mod events;
 pub mod filters;
+mod hello;
+pub mod host;
+mod publish;
 pub mod ops;
 pub mod recover;
+mod seccomp_filters;
 pub mod steps;
 pub mod supervise;
 pub mod task;
+pub mod users;
 
 pub use blocking::blocking;
 pub use config::Config;

@@ -6,10 +6,9 @@ use network::Endpoint;
 use tokio::sync::watch;
 
 use super::name::Reservation;
-use super::record::{Paths, Record, SCHEMA, Stored};
+use super::record::{Paths, Record, Stored};
 use super::{ContainerName, State};
 use crate::ops::container::attach::Pending;
-use crate::ops::container::exec::Exec;
 use crate::task::Task;
 
 /// What readers see: a container at one moment.
@@ -40,11 +39,10 @@ impl Published {
     /// The file's content.
     pub fn stored(&self) -> Stored {
         Stored {
-            schema: SCHEMA,
             name: self.name.clone(),
             state: self.state.clone(),
             endpoint: self.endpoint.clone(),
-            record: (*self.record).clone(),
+            record: self.record.clone(),
         }
     }
 }
@@ -58,10 +56,9 @@ pub struct Container {
     pub paths: Paths,
     published: watch::Sender<Arc<Published>>,
     pub(super) lease: Arc<tokio::sync::Mutex<()>>,
-    name: Mutex<Reservation>,
+    name: Mutex<Option<Reservation>>,
     task: Mutex<Option<Arc<Task>>>,
     pending: Mutex<Vec<Pending>>,
-    execs: Mutex<Vec<Arc<Exec>>>,
 }
 
 impl Container {
@@ -72,10 +69,9 @@ impl Container {
             paths,
             published: watch::Sender::new(Arc::new(published)),
             lease: Arc::default(),
-            name: Mutex::new(name),
+            name: Mutex::new(Some(name)),
             task: Mutex::default(),
             pending: Mutex::default(),
-            execs: Mutex::default(),
         })
     }
 
@@ -106,7 +102,7 @@ impl Container {
     /// Takes another name; the former is free again.
     pub(crate) fn rename(&self, reservation: Reservation) {
         let name = reservation.name().clone();
-        *lock(&self.name) = reservation;
+        *lock(&self.name) = Some(reservation);
         self.publish(|published| published.name = name);
     }
 
@@ -119,23 +115,11 @@ impl Container {
         std::mem::take(&mut *lock(&self.pending))
     }
 
-    pub(crate) fn execs(&self) -> Vec<Arc<Exec>> {
-        lock(&self.execs).clone()
-    }
-
-    pub(crate) fn add_exec(&self, exec: Arc<Exec>) {
-        let id = exec.id.clone();
-        lock(&self.execs).push(exec);
-        self.publish(|published| published.execs.push(id));
-    }
-
-    /// Forgets execs that have ended, or all.
-    pub(crate) fn retain_execs(&self, keep: impl Fn(&Exec) -> bool) {
-        let mut execs = lock(&self.execs);
-        execs.retain(|exec| keep(exec));
-        let ids: Vec<String> = execs.iter().map(|exec| exec.id.clone()).collect();
-        drop(execs);
-        self.publish(|published| published.execs = ids);
+    /// It is gone: its name is free, its waiters are told, clients that wait for a start are let go.
+    pub(crate) fn removed(&self) {
+        drop(lock(&self.name).take());
+        drop(self.take_pending());
+        self.publish(|now| now.removed = true);
     }
 }
 

@@ -5,15 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use network::Endpoint;
 use serde::{Deserialize, Serialize};
 
 use super::{ContainerName, Signal, Spec, State};
-
-/// The newest layout of the file. Readers accept this and the one before.
-pub const SCHEMA: u32 = 1;
 
 /// The facts of a container that never change after its creation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,8 +80,6 @@ impl Effective {
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stored {
-    /// Layout of this file.
-    pub schema: u32,
     /// Its name at the moment.
     pub name: ContainerName,
     /// How it stood when this was written.
@@ -91,7 +87,24 @@ pub struct Stored {
     /// Its place in the network while it runs.
     pub endpoint: Option<Endpoint>,
     /// The unchanging part.
-    pub record: Record,
+    pub record: Arc<Record>,
+}
+
+impl store::Record for Stored {
+    const SCHEMA: u32 = 1;
+}
+
+/// What the engine notes of a run before it launches it, in the run directory: a run that is not noted has not begun.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Before the program could start.
+    pub began: SystemTime,
+    /// Its place in the network.
+    pub endpoint: Option<Endpoint>,
+}
+
+impl store::Record for Run {
+    const SCHEMA: u32 = 1;
 }
 
 /// Where the files of a container are.

@@ -1,9 +1,22 @@
 //! Create a container: find its image, take its name, prepare its tree, record it, say so.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use crate::container::Spec;
-use crate::{Engine, Result};
+use image::Image;
+use stdx::Undo;
+
+use crate::blocking::{Class, blocking};
+use crate::container::merge::merge;
+use crate::container::name::Reservation;
+use crate::container::record::{Paths, Record};
+use crate::container::spec::NetworkMode;
+use crate::container::{Container, Published, Spec, State};
+use crate::detached::detached;
+use crate::steps::step;
+use crate::{Engine, Error, Result, bundle, hello};
+
+mod check;
 
 /// A create request, validated.
 #[derive(Clone, Debug)]
@@ -27,5 +40,91 @@ pub struct Created {
 
 /// Creates a container.
 pub async fn create(engine: &Arc<Engine>, request: Create) -> Result<Created> {
-    todo!()
+    let engine = engine.clone();
+    detached(async move { blocking("create a container", Class::Disk, move || make(&engine, request)).await }).await
+}
+
+fn make(engine: &Arc<Engine>, request: Create) -> Result<Created> {
+    let Create { name, spec, request } = request;
+    let warnings = check::check(&spec, &engine.host)?;
+    bundle::check_capabilities(&spec)?;
+    let image = hello::resolve(engine, &spec.image)?;
+    let id = stdx::id::random_hex();
+    let record = record(engine, &id, spec, request, &image)?;
+    let name = match name.as_deref().filter(|name| !name.is_empty()) {
+        Some(name) => engine.containers.names.reserve(name.parse()?, &id)?,
+        None => engine.containers.names.reserve_random(&id)?,
+    };
+    step("create.named");
+    let mut undo = Undo::default();
+    match keep(engine, record, name, &image, &mut undo) {
+        Ok(container) => {
+            undo.keep();
+            engine.containers.insert(container.clone());
+            engine.container_event(&container.now(), "create", &[]);
+            Ok(Created { id, warnings })
+        }
+        Err(error) => Err(error.undone(undo)),
+    }
+}
+
+fn record(engine: &Engine, id: &str, spec: Spec, request: serde_json::Value, image: &Image) -> Result<Record> {
+    let hostname = match (spec.hostname.as_str(), spec.network, spec.host_uts) {
+        ("", NetworkMode::Host, _) | ("", _, true) => engine.host.hostname.clone(),
+        ("", _, _) => id[..12].to_owned(),
+        (own, _, _) => own.to_owned(),
+    };
+    let effective = merge(&spec, &image.config.config, hostname)?;
+    Ok(Record {
+        id: id.to_owned(),
+        created: SystemTime::now(),
+        image_id: image.id.to_string(),
+        effective,
+        request,
+        os: image.config.os.clone(),
+        architecture: image.config.architecture.clone(),
+        spec,
+    })
+}
+
+/// The part that leaves traces: a snapshot, a directory, and last the record that makes it a container.
+fn keep(
+    engine: &Arc<Engine>,
+    record: Record,
+    name: Reservation,
+    image: &Image,
+    undo: &mut Undo<'static>,
+) -> Result<Arc<Container>> {
+    let id = record.id.clone();
+    engine.snapshots.prepare(&id, image.chain.as_deref())?;
+    let (snapshots, key) = (engine.snapshots.clone(), id.clone());
+    undo.push("remove snapshot", move || snapshots.remove(&key).map_err(|error| error.to_string()));
+    step("create.prepared");
+    let paths = Paths::new(&engine.config.state_dir(&id), &engine.config.run_dir(&id));
+    store::create_dir(&paths.state_dir)?;
+    let directory = paths.state_dir.clone();
+    undo.push("remove directory", move || store::remove_tree(&directory).map_err(|error| error.to_string()));
+    store::create_dir(&paths.state_dir.join("log"))?;
+    step("create.directory");
+    let durable = !record.spec.auto_remove;
+    let published = Published {
+        name: name.name().clone(),
+        record: Arc::new(record),
+        state: State::Created(None),
+        endpoint: None,
+        exits: 0,
+        removed: false,
+        execs: Vec::new(),
+    };
+    store::save(&paths.record(), &published.stored(), durable)?;
+    step("create.recorded");
+    Ok(Container::new(name, paths, published))
+}
+
+impl Error {
+    /// Takes back what was done, and tells what could not be.
+    pub(crate) fn undone(self, undo: Undo<'_>) -> Self {
+        let failures = undo.run();
+        if failures.is_empty() { self } else { Self::Undo { error: Box::new(self), failures } }
+    }
 }

@@ -1,9 +1,23 @@
 //! Run one more process in a running container: create, start, inspect, resize.
 
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use crate::{Engine, Result};
+use monitor::protocol::{Attach, ExecLaunch, Reply, Request, Stdio};
+use sys::root::RootDir;
+
+use super::start::{exec_failed, exec_process};
+use crate::blocking::{Class, blocking};
+use crate::container::{Container, State};
+use crate::detached::detached;
+use crate::users::Accounts;
+use crate::{Engine, Error, Result};
+
+/// How long an exec that has ended can still be asked about.
+const KEPT: Duration = Duration::from_secs(300);
 
 /// What to run.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +64,7 @@ pub struct Exec {
     pub container: String,
     /// What to run.
     pub create: Create,
+    progress: Mutex<(Progress, Option<Instant>)>,
 }
 
 /// How an exec stands.
@@ -68,31 +83,223 @@ pub enum Progress {
 pub struct Prepared {
     /// It has a terminal: the stream is raw.
     pub tty: bool,
+    engine: Arc<Engine>,
+    container: Arc<Container>,
+    exec: Arc<Exec>,
+    how: Start,
+}
+
+/// All execs that can be asked about.
+#[derive(Debug, Default)]
+pub(crate) struct Execs(Mutex<HashMap<String, Arc<Exec>>>);
+
+impl Exec {
+    /// How it stands.
+    pub fn progress(&self) -> Progress {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Takes the next step; an end is final.
+    fn advance(&self, to: Progress) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(progress.0, Progress::Exited(..)) {
+            let pid = if let Progress::Running(pid) = progress.0 { pid } else { 0 };
+            progress.0 = match to {
+                Progress::Exited(code, 0) => Progress::Exited(code, pid),
+                to => to,
+            };
+            progress.1 = matches!(to, Progress::Exited(..)).then(Instant::now);
+        }
+    }
+
+    fn is_live(&self) -> bool {
+        !matches!(self.progress(), Progress::Exited(..))
+    }
+
+    fn is_kept(&self) -> bool {
+        let ended = self.progress.lock().unwrap_or_else(PoisonError::into_inner).1;
+        ended.is_none_or(|ended| ended.elapsed() < KEPT)
+    }
+}
+
+impl Execs {
+    fn find(&self, id: &str) -> Result<Arc<Exec>> {
+        self.lock().get(id).cloned().ok_or_else(|| Error::NoSuchExec(id.to_owned()))
+    }
+
+    fn add(&self, exec: Arc<Exec>) {
+        let mut execs = self.lock();
+        execs.retain(|_, exec| exec.is_kept());
+        execs.insert(exec.id.clone(), exec);
+    }
+
+    fn of(&self, container: &str) -> Vec<Arc<Exec>> {
+        self.lock().values().filter(|exec| exec.container == container).cloned().collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Exec>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// An exec has ended, says the container's monitor.
+    pub(crate) fn exec_ended(&self, container: &Container, id: &str, code: i32) {
+        let Ok(exec) = self.execs.find(id) else { return };
+        exec.advance(Progress::Exited(code, 0));
+        container.publish(|now| now.execs.retain(|known| known != id));
+        self.container_event(&container.now(), "exec_die", &[("execID", id), ("exitCode", &code.to_string())]);
+    }
+
+    /// Its container has ended: so have all its execs.
+    pub(crate) fn forget_execs(&self, container: &Container) {
+        for exec in self.execs.of(&container.id) {
+            if exec.is_live() {
+                exec.advance(Progress::Exited(128 + 9, 0));
+            }
+        }
+        container.publish(|now| now.execs.clear());
+    }
 }
 
 /// Creates an exec in a running container and returns its id.
 pub async fn create(engine: &Arc<Engine>, reference: &str, request: Create) -> Result<String> {
-    todo!()
+    let container = engine.containers.find(reference)?;
+    check_running(&container)?;
+    if request.command.is_empty() || request.command[0].is_empty() {
+        return Err(Error::Invalid("No exec command specified".to_owned()));
+    }
+    let id = stdx::id::random_hex();
+    let action = format!("exec_create: {}", request.command.join(" "));
+    let exec = Exec {
+        id: id.clone(),
+        container: container.id.clone(),
+        create: request,
+        progress: Mutex::new((Progress::Created, None)),
+    };
+    engine.execs.add(Arc::new(exec));
+    container.publish(|now| now.execs.push(id.clone()));
+    engine.container_event(&container.now(), &action, &[("execID", &id)]);
+    Ok(id)
+}
+
+fn check_running(container: &Container) -> Result<()> {
+    match &container.now().state {
+        State::Running(_) => Ok(()),
+        State::Paused(_) => {
+            Err(Error::Conflict(format!("container {} is paused, unpause the container before exec", container.id)))
+        }
+        _ => Err(Error::Conflict(format!("container {} is not running", container.id))),
+    }
 }
 
 /// Checks that an exec can be started: before the connection is upgraded.
 pub fn prepare(engine: &Arc<Engine>, id: &str, how: Start) -> Result<Prepared> {
-    todo!()
+    let exec = engine.execs.find(id)?;
+    match exec.progress() {
+        Progress::Created => {}
+        Progress::Running(_) => return Err(Error::Conflict(format!("exec command {id} is already running"))),
+        Progress::Exited(..) => return Err(Error::Conflict(format!("exec command {id} has already run"))),
+    }
+    let container = engine.containers.find(&exec.container)?;
+    check_running(&container)?;
+    Ok(Prepared { tty: exec.create.tty, engine: engine.clone(), container, exec, how })
 }
 
 impl Prepared {
     /// Starts it; the connection (none: detached) goes to the monitor.
     pub async fn start(self, connection: Option<OwnedFd>, early_input: Vec<u8>) -> Result<()> {
-        todo!()
+        detached(async move {
+            let started = self.launch(connection, early_input).await;
+            if let Err(error) = &started {
+                let code = if let Error::Start { code, .. } = error { *code } else { 126 };
+                self.engine.exec_ended(&self.container, &self.exec.id, code);
+            }
+            started
+        })
+        .await
+    }
+
+    async fn launch(&self, connection: Option<OwnedFd>, early_input: Vec<u8>) -> Result<()> {
+        let Self { engine, container, exec, .. } = self;
+        let not_running = || Error::Conflict(format!("container {} is not running", container.id));
+        let task = container.task().ok_or_else(not_running)?;
+        let launch = self.compile(connection.is_some(), early_input).await?;
+        let action = format!("exec_start: {}", exec.create.command.join(" "));
+        engine.container_event(&container.now(), &action, &[("execID", &exec.id)]);
+        match task.call(Request::Exec(Box::new(launch)), connection.into_iter().collect()).await? {
+            Reply::Started { pid } => {
+                exec.advance(Progress::Running(pid));
+                Ok(())
+            }
+            Reply::Failed(failure) => Err(exec_failed(&failure)),
+            Reply::NotRunning => Err(not_running()),
+            other => Err(Error::Monitor { id: container.id.clone(), why: format!("it answered {other:?}") }),
+        }
+    }
+
+    async fn compile(&self, connected: bool, early_input: Vec<u8>) -> Result<ExecLaunch> {
+        let (engine, container, exec) = (self.engine.clone(), self.container.clone(), self.exec.clone());
+        let how = self.how;
+        blocking("prepare an exec", Class::Kernel, move || {
+            let create = &exec.create;
+            let identity = root(&container).and_then(|root| {
+                let now = container.now();
+                let user = if create.user.is_empty() { &now.record.effective.user } else { &create.user };
+                Accounts::read(&root)?.identify(user, &now.record.spec.group_add)
+            })?;
+            Ok(ExecLaunch {
+                id: exec.id.clone(),
+                process: exec_process(&engine, &container, create, &identity)?,
+                stdio: Stdio {
+                    tty: create.tty,
+                    open_stdin: create.stdin && connected,
+                    stdin_once: true,
+                    console_size: how.console_size.or(create.console_size),
+                },
+                attach: Attach {
+                    stdin: create.stdin,
+                    stdout: create.stdout,
+                    stderr: create.stderr,
+                    detach_keys: create.detach_keys.clone(),
+                    early_input,
+                },
+            })
+        })
+        .await
+    }
+}
+
+/// The root that the container's first process sees.
+fn root(container: &Container) -> Result<RootDir> {
+    let pid = container.now().state.pid();
+    let path = PathBuf::from(format!("/proc/{pid}/root"));
+    let root = RootDir::open_path(&path).map_err(Error::io(format!("open the root of container {}", container.id)))?;
+    // The process may have ended before it was opened and its number be another's.
+    if container.now().state.pid() == pid && pid != 0 {
+        Ok(root)
+    } else {
+        Err(Error::Conflict(format!("container {} is not running", container.id)))
     }
 }
 
 /// An exec and how it stands.
 pub fn inspect(engine: &Arc<Engine>, id: &str) -> Result<(Arc<Exec>, Progress)> {
-    todo!()
+    let exec = engine.execs.find(id)?;
+    let progress = exec.progress();
+    Ok((exec, progress))
 }
 
 /// Resizes its terminal.
 pub async fn resize(engine: &Arc<Engine>, id: &str, rows: u16, columns: u16) -> Result<()> {
-    todo!()
+    let exec = engine.execs.find(id)?;
+    let container = engine.containers.find(&exec.container)?;
+    let not_running = || Error::Conflict(format!("exec process {id} is not running"));
+    let task = container.task().filter(|_| exec.is_live()).ok_or_else(not_running)?;
+    match task.call(Request::Resize { exec: Some(id.to_owned()), rows, columns }, Vec::new()).await? {
+        Reply::Done => Ok(()),
+        Reply::NotRunning => Err(not_running()),
+        Reply::Failed(failure) => Err(Error::Monitor { id: container.id.clone(), why: failure.message }),
+        other => Err(Error::Monitor { id: container.id.clone(), why: format!("it answered {other:?}") }),
+    }
 }

@@ -1,11 +1,21 @@
 //! What a container has written.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use monitor::logfile::{Query, Reader, Record, Stream as Written};
 use tokio::sync::mpsc;
 
-use crate::{Engine, Result};
+use crate::blocking::{Class, blocking};
+use crate::container::Container;
+use crate::container::spec::LogConfig;
+use crate::{Engine, Error, Result};
+
+/// Lines read at once.
+const BATCH: usize = 256;
+/// How soon a follower looks again: at first, and at most.
+const SOON: Duration = Duration::from_millis(5);
+const LATER: Duration = Duration::from_millis(100);
 
 /// Which lines.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,5 +65,83 @@ pub struct Stream {
 
 /// Reads a container's log.
 pub async fn logs(engine: &Arc<Engine>, reference: &str, which: Logs) -> Result<Stream> {
-    todo!()
+    let container = engine.containers.find(reference)?;
+    let now = container.now();
+    let LogConfig::JsonFile { max_files, .. } = now.record.spec.log else {
+        return Err(Error::Invalid("configured logging driver does not support reading".to_owned()));
+    };
+    let query = Query {
+        stdout: which.stdout,
+        stderr: which.stderr,
+        since: which.since,
+        until: which.until,
+        tail: which.tail.map(|count| count as u64),
+    };
+    let path = container.paths.log();
+    let opened = blocking("open a log", Class::Disk, move || Reader::query(&path, max_files.max(1), query)).await;
+    let reader = opened.map_err(Error::io(format!("open the log of container {}", container.id)))?;
+    let (sender, lines) = mpsc::channel(BATCH);
+    tokio::spawn(async move {
+        if let Err(error) = read(&container, reader, which, &sender).await {
+            // A reader that has gone needs no error either.
+            drop(sender.send(Err(error)).await);
+        }
+    });
+    Ok(Stream { tty: now.record.spec.tty, lines })
+}
+
+async fn read(
+    container: &Arc<Container>,
+    mut reader: Reader,
+    which: Logs,
+    sender: &mpsc::Sender<Result<Line>>,
+) -> Result<()> {
+    let mut pause = SOON;
+    let mut changes = container.subscribe();
+    loop {
+        // Looked at before reading: what is written before an end is read after it was seen.
+        let ended = !changes.borrow_and_update().state.is_running();
+        let (again, batch) = blocking("read a log", Class::Disk, move || batch(reader)).await;
+        reader = again;
+        let batch = batch.map_err(Error::io(format!("read the log of container {}", container.id)))?;
+        let empty = batch.is_empty();
+        for record in batch {
+            if sender.send(Ok(line(record))).await.is_err() {
+                return Ok(());
+            }
+        }
+        if !empty {
+            pause = SOON;
+            continue;
+        }
+        let over = which.until.is_some_and(|until| until <= SystemTime::now());
+        if !which.follow || ended || over || reader.is_finished() {
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LATER),
+            _ = changes.changed() => {}
+            () = sender.closed() => return Ok(()),
+        }
+    }
+}
+
+fn batch(mut reader: Reader) -> (Reader, std::io::Result<Vec<Record>>) {
+    let mut records = Vec::new();
+    while records.len() < BATCH {
+        match reader.next_record() {
+            Ok(Some(record)) => records.push(record),
+            Ok(None) => break,
+            Err(error) => return (reader, Err(error)),
+        }
+    }
+    (reader, Ok(records))
+}
+
+fn line(record: Record) -> Line {
+    let source = match record.stream {
+        Written::Stdout => Source::Stdout,
+        Written::Stderr => Source::Stderr,
+    };
+    Line { source, time: record.time, bytes: record.line }
 }

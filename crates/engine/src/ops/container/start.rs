@@ -1,10 +1,174 @@
 //! Start a container: claim it, mount its root, connect it, write its bundle, run it, say so.
+//!
+//! ```text
+//! lease ─> blocking: mount, users, network, /etc files, bundle, plan, spawn the monitor
+//!       ─> Created ─> clients that attached before ─> Start ─> Running ─> answer ─> record
+//! ```
+//!
+//! Nothing on this path waits for a disk. Whatever fails, all before it is taken back, last step first.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use crate::{Engine, Result};
+use monitor::protocol::{Event, Failure, Reply, Request};
+use network::Endpoint;
+use stdx::Undo;
+use tokio::sync::mpsc;
+
+use super::attach;
+use crate::blocking::{Class, blocking};
+use crate::container::lease::{Lease, Starting};
+use crate::container::state::{Running, StartFailure};
+use crate::container::Container;
+use crate::detached::detached;
+use crate::steps::step;
+use crate::supervise;
+use crate::task::Task;
+use crate::{Engine, Error, Result};
+
+mod failure;
+mod launch;
+
+pub(crate) use failure::{exec_failed, start_failed};
+pub(crate) use launch::exec_process;
+
+/// How long a host that has come to a halt may take to create a container.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Starts a container; `NotModified` if it runs.
 pub async fn start(engine: &Arc<Engine>, reference: &str) -> Result<()> {
-    todo!()
+    let container = engine.containers.find(reference)?;
+    let (engine, reference) = (engine.clone(), reference.to_owned());
+    detached(async move { start_leased(&engine, container.lease().await, &reference).await }).await
+}
+
+async fn start_leased(engine: &Arc<Engine>, lease: Lease, reference: &str) -> Result<()> {
+    let starting = lease.begin_start(reference)?;
+    let container = starting.container().clone();
+    step("start.leased");
+    if let Some(former) = container.task() {
+        // The monitor of the former run is on its way out; its clean-up must not meet this run's beginning.
+        former.gone().await;
+        supervise::clean_up(engine, &container).await;
+    }
+    let mut undo = Undo::default();
+    match run(engine, &container, &mut undo).await {
+        Ok(run) => {
+            undo.keep();
+            let lease = starting.commit(run.running, run.endpoint);
+            step("start.running");
+            say_started(engine, &container);
+            attach::deliver(&container).await;
+            tokio::spawn(supervise::supervise(engine.clone(), container, run.events));
+            record_behind(lease);
+            Ok(())
+        }
+        Err(error) => Err(failed(engine, starting, undo, error).await),
+    }
+}
+
+/// What runs.
+struct Run {
+    running: Running,
+    endpoint: Option<Endpoint>,
+    events: mpsc::Receiver<Event>,
+}
+
+async fn run(engine: &Arc<Engine>, container: &Arc<Container>, undo: &mut Undo<'static>) -> Result<Run> {
+    let (spawner, subject, mut steps) = (engine.clone(), container.clone(), std::mem::take(undo));
+    let (launched, steps) = blocking("launch a container", Class::Kernel, move || {
+        let launched = launch::launch(&spawner, &subject, &mut steps);
+        (launched, steps)
+    })
+    .await;
+    *undo = steps;
+    let launched = launched?;
+    engine.refill.notify_one();
+    let (task, mut events) = Task::new(&container.id, launched.socket, launched.pidfd)?;
+    let killed = task.clone();
+    undo.push("end the monitor", move || {
+        killed.kill();
+        Ok(())
+    });
+    let created = tokio::time::timeout(PATIENCE, events.recv()).await;
+    let pid = match created {
+        Ok(Some(Event::Created { pid })) => pid,
+        Ok(Some(Event::Failed(failure))) => return Err(start_failed(&failure)),
+        other => return Err(no_answer(container, &format!("{other:?}"))),
+    };
+    step("start.created");
+    container.set_task(Some(task.clone()));
+    let forgotten = container.clone();
+    undo.push("forget the monitor", move || {
+        forgotten.set_task(None);
+        Ok(())
+    });
+    attach::gather(container).await;
+    attach::deliver(container).await;
+    step("start.attached");
+    let started_at = SystemTime::now();
+    match task.call(Request::Start, Vec::new()).await? {
+        Reply::Started { .. } | Reply::Done => {}
+        Reply::Failed(failure) => return Err(start_failed(&failure)),
+        other => return Err(no_answer(container, &format!("{other:?}"))),
+    }
+    step("start.started");
+    Ok(Run { running: Running { pid, started_at }, endpoint: launched.endpoint, events })
+}
+
+fn no_answer(container: &Container, what: &str) -> Error {
+    let failure = Failure {
+        stage: monitor::protocol::Stage::Setup,
+        errno: 0,
+        message: format!("the monitor of container {} said {what} instead of starting it", container.id),
+    };
+    start_failed(&failure)
+}
+
+/// Takes everything back, and leaves the reason with the container.
+async fn failed(engine: &Arc<Engine>, starting: Starting, undo: Undo<'static>, error: Error) -> Error {
+    let container = starting.container().clone();
+    let code = if let Error::Start { code, .. } = &error { *code } else { 128 };
+    let failure = StartFailure { code, error: error.to_string() };
+    let task = container.task();
+    let error = blocking("take back a start", Class::Kernel, move || error.undone(undo)).await;
+    if let Some(task) = task {
+        task.gone().await;
+    }
+    supervise::clean_up(engine, &container).await;
+    // Clients that attached before see the end of their stream.
+    drop(container.take_pending());
+    let lease = starting.fail(failure);
+    if container.now().record.spec.auto_remove {
+        if let Err(more) = super::remove::erase(engine, &lease).await {
+            tracing::warn!(container = %container.id, error = %more, "remove after a failed start");
+        }
+    } else {
+        record_behind(lease);
+    }
+    error
+}
+
+fn say_started(engine: &Engine, container: &Container) {
+    let now = container.now();
+    engine.network_event(&now, "connect");
+    engine.container_event(&now, "start", &[]);
+}
+
+/// Writes the record after the answer: the run directory says until then what has to be known after a crash. The lease is
+/// kept so long, so that records are written in the order of what happened.
+fn record_behind(lease: Lease) {
+    let now = lease.container().now();
+    if now.record.spec.auto_remove {
+        return;
+    }
+    let path = lease.container().paths.record();
+    tokio::spawn(async move {
+        let saved = blocking("record a start", Class::Disk, move || store::save(&path, &now.stored(), false)).await;
+        if let Err(error) = saved {
+            tracing::warn!(container = %lease.container().id, %error, "the record was not written");
+        }
+        step("start.recorded");
+        drop(lease);
+    });
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::container::{Published, State};
 use crate::{Engine, Result};
 
 /// What to wait for.
@@ -32,5 +33,22 @@ pub fn wait(
     reference: &str,
     condition: Condition,
 ) -> Result<impl Future<Output = Waited> + Send + 'static + use<>> {
-    Ok(async { todo!() })
+    let container = engine.containers.find(reference)?;
+    let exits = container.now().exits;
+    let mut changes = container.subscribe();
+    Ok(async move {
+        let holds = |now: &Arc<Published>| match condition {
+            Condition::NotRunning => !now.state.is_running() || now.removed,
+            Condition::NextExit => now.exits > exits || now.removed,
+            Condition::Removed => now.removed,
+        };
+        // The sender lives in the container, which this future keeps.
+        let state = changes.wait_for(holds).await.map(|now| now.state.clone());
+        let state = state.unwrap_or_else(|_| container.now().state.clone());
+        let error = match &state {
+            State::Exited(exit) if !exit.error.is_empty() => Some(exit.error.clone()),
+            _ => None,
+        };
+        Waited { code: state.exit_code(), error }
+    })
 }

@@ -1,11 +1,17 @@
 //! All images that someone wants to see, newest first.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use image::Image;
 
+use super::inspect::find;
 use crate::filters::Filters;
 use crate::{Engine, Result};
+
+/// Filters that are understood.
+const KNOWN: [&str; 7] = ["dangling", "label", "label!", "before", "since", "reference", "until"];
 
 /// An image and who uses it.
 #[derive(Clone, Debug)]
@@ -18,5 +24,70 @@ pub struct ImageView {
 
 /// Lists images.
 pub fn list(engine: &Arc<Engine>, filters: &Filters) -> Result<Vec<ImageView>> {
-    todo!()
+    filters.allow(&KNOWN)?;
+    let dangling = filters.boolean("dangling")?;
+    let bound = |name: &str| filters.values(name).last().map(|word| find(engine, word)).transpose();
+    let (before, since) = (bound("before")?, bound("since")?);
+    let mut users: HashMap<String, usize> = HashMap::new();
+    for container in engine.containers.all() {
+        *users.entry(container.record.image_id.clone()).or_default() += 1;
+    }
+    let mut images = engine.images.list();
+    images.retain(|image| {
+        dangling.is_none_or(|wanted| wanted == (image.repo_tags.is_empty() && image.repo_digests.is_empty()))
+            && before.as_ref().is_none_or(|bound| created(image) < created(bound))
+            && since.as_ref().is_none_or(|bound| created(image) > created(bound))
+            && filters.labels(&image.config.config.labels)
+            && filters.any("reference", |pattern| image.repo_tags.iter().any(|tag| matches(tag, pattern)))
+            && filters.every("until", |text| until(image, text))
+    });
+    images.sort_by_key(|image| std::cmp::Reverse(created(image)));
+    let view = |image: Arc<Image>| ImageView { containers: users.get(&image.id.to_string()).copied().unwrap_or(0), image };
+    Ok(images.into_iter().map(view).collect())
+}
+
+fn created(image: &Image) -> SystemTime {
+    stdx::time::parse_rfc3339(&image.created).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn until(image: &Image, text: &str) -> bool {
+    stdx::time::parse_timestamp(text, SystemTime::now()).is_none_or(|until| created(image) < until)
+}
+
+/// `busybox`, `busy*:1.?`: a pattern for the name, or for the name with its tag.
+fn matches(tag: &str, pattern: &str) -> bool {
+    let name = tag.rsplit_once(':').map_or(tag, |(name, _)| name);
+    glob(pattern.as_bytes(), tag.as_bytes()) || glob(pattern.as_bytes(), name.as_bytes())
+}
+
+/// `*` and `?` match anything but a slash.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern.split_first(), text.split_first()) {
+        (None, rest) => rest.is_none(),
+        (Some((b'*', more)), _) => {
+            glob(more, text) || matches!(text.split_first(), Some((byte, rest)) if *byte != b'/' && glob(pattern, rest))
+        }
+        (Some((b'?', more)), Some((byte, rest))) => *byte != b'/' && glob(more, rest),
+        (Some((wanted, more)), Some((byte, rest))) => wanted == byte && glob(more, rest),
+        (Some(_), None) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_match_by_name_or_by_name_and_tag() {
+        for (pattern, expect) in [
+            ("busybox", true),
+            ("busy*", true),
+            ("busybox:latest", true),
+            ("*:lat?st", true),
+            ("busybox:1", false),
+            ("*/busybox", false),
+        ] {
+            assert_eq!(matches("busybox:latest", pattern), expect, "{pattern}");
+        }
+    }
 }

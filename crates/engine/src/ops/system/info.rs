@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::Engine;
+use crate::container::State;
+use crate::host::Host;
 
 /// Containers by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,5 +87,79 @@ pub struct Info {
 
 /// How the engine stands.
 pub fn info(engine: &Arc<Engine>) -> Info {
-    todo!()
+    let host = &engine.host;
+    let cgroup = control_groups(host);
+    let ipv4_forwarding =
+        std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").is_ok_and(|value| value.trim() == "1");
+    let mut warnings = engine.warnings.clone();
+    warnings.extend(lacking(&cgroup, ipv4_forwarding));
+    Info {
+        id: engine.id.clone(),
+        containers: count(engine),
+        images: engine.images.list().len(),
+        root: engine.config.data_root.clone(),
+        hostname: host.hostname.clone(),
+        kernel: host.kernel.clone(),
+        operating_system: host.operating_system.clone(),
+        os_version: host.os_version.clone(),
+        machine: std::env::consts::ARCH,
+        cpus: host.cpus,
+        memory: host.memory,
+        cgroup,
+        ipv4_forwarding,
+        warnings,
+        started_at: engine.opened_at,
+        version: engine.config.version.clone(),
+        fds: std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
+        listeners: engine.events.listeners(),
+        bridge: engine.config.bridge.clone(),
+    }
+}
+
+fn count(engine: &Engine) -> Counts {
+    let mut counts = Counts::default();
+    for container in engine.containers.all() {
+        counts.all += 1;
+        match container.state {
+            State::Running(_) => counts.running += 1,
+            State::Paused(_) => counts.paused += 1,
+            _ => counts.stopped += 1,
+        }
+    }
+    counts
+}
+
+fn control_groups(host: &Host) -> CgroupFacts {
+    let memory = host.controls("memory");
+    let cpu = host.controls("cpu");
+    let version = host.cgroup_version();
+    CgroupFacts {
+        version,
+        memory,
+        // v1 shows the file only when swap is accounted for; v2 always does.
+        swap: memory && (version == 2 || host.group_dirs("/").iter().any(|(dir, _)| dir.join("memory.memsw.limit_in_bytes").exists())),
+        cpu_quota: cpu,
+        cpu_shares: cpu,
+        cpuset: host.controls("cpuset"),
+        pids: host.controls("pids"),
+        oom_kill_disable: memory && version == 1,
+    }
+}
+
+/// What this host cannot do, in dockerd's words.
+fn lacking(cgroup: &CgroupFacts, ipv4_forwarding: bool) -> Vec<String> {
+    let facts = [
+        (cgroup.memory, "No memory limit support"),
+        (cgroup.swap, "No swap limit support"),
+        (cgroup.cpu_quota, "No cpu cfs quota support"),
+        (cgroup.cpu_shares, "No cpu shares support"),
+        (cgroup.cpuset, "No cpuset support"),
+        (cgroup.pids, "No pids limit support"),
+    ];
+    let mut warnings: Vec<String> =
+        facts.iter().filter(|(there, _)| !there).map(|(_, what)| format!("WARNING: {what}")).collect();
+    if !ipv4_forwarding {
+        warnings.push("WARNING: IPv4 forwarding is disabled".to_owned());
+    }
+    warnings
 }

@@ -19,5 +19,14 @@ pub struct Version {
 
 /// The engine's versions.
 pub fn version(engine: &Arc<Engine>) -> Version {
-    todo!()
+    Version {
+        version: engine.config.version.clone(),
+        kernel: engine.host.kernel.clone(),
+        os: "linux",
+        architecture: match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        },
+    }
 }

@@ -1,0 +1,66 @@
+//! What is done behind the answers: deleting what was removed, keeping network sandboxes ready. Both try again.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crate::Engine;
+use crate::blocking::{Class, blocking};
+
+/// Names of removed containers' directories begin so.
+pub(crate) const REMOVED: &str = ".removed-";
+/// How long after a removal its files go: runs that follow at once are not disturbed.
+const DELAY: Duration = Duration::from_millis(100);
+/// Between attempts.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Begins both; they end with the engine.
+pub(crate) fn begin(engine: &Arc<Engine>) {
+    engine.tidy.notify_one();
+    engine.refill.notify_one();
+    tokio::spawn(tidy_forever(Arc::downgrade(engine)));
+    tokio::spawn(refill_forever(Arc::downgrade(engine)));
+}
+
+async fn tidy_forever(engine: Weak<Engine>) {
+    while let Some(strong) = engine.upgrade() {
+        let notified = tokio::time::timeout(AGAIN, strong.tidy.notified()).await;
+        if notified.is_err() {
+            continue;
+        }
+        tokio::time::sleep(DELAY).await;
+        let again = strong.clone();
+        if !blocking("tidy up", Class::Disk, move || tidy(&again)).await {
+            tokio::time::sleep(AGAIN).await;
+            strong.tidy.notify_one();
+        }
+    }
+}
+
+/// Deletes what was removed; whether all of it went.
+pub(crate) fn tidy(engine: &Engine) -> bool {
+    let mut done = true;
+    if let Err(error) = engine.snapshots.reap() {
+        tracing::warn!(%error, "a removed snapshot could not be deleted; it will be tried again");
+        done = false;
+    }
+    let Ok(entries) = std::fs::read_dir(engine.config.data_root.join("containers")) else { return done };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(REMOVED)
+            && let Err(error) = store::remove_tree(&entry.path())
+        {
+            tracing::warn!(%error, "a removed container could not be deleted; it will be tried again");
+            done = false;
+        }
+    }
+    done
+}
+
+async fn refill_forever(engine: Weak<Engine>) {
+    while let Some(strong) = engine.upgrade() {
+        let notified = tokio::time::timeout(AGAIN, strong.refill.notified()).await;
+        if let (Ok(()), Ok(bridge)) = (notified, &strong.bridge) {
+            let bridge = bridge.clone();
+            blocking("refill network sandboxes", Class::Kernel, move || bridge.refill()).await;
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The blocking part of a start: everything up to a monitor that runs.
+
+use std::ffi::CString;
+use std::fs;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use monitor::protocol::{self, Launch, Log, Stdio};
+use network::Endpoint;
+use runtime::plan::{Extras, Plan};
+use stdx::Undo;
+use sys::cgroup::Layout;
+use sys::root::RootDir;
+use sys::socket::SeqPacket;
+
+use crate::bundle::{self, Facts};
+use crate::container::record::{Record, Run};
+use crate::container::spec::{LogConfig, Mount, NetworkMode};
+use crate::container::{Container, Spec};
+use crate::steps::step;
+use crate::users::{Accounts, Identity};
+use crate::{Engine, Error, Result};
+
+/// ctrl-p ctrl-q.
+const DETACH_KEYS: [u8; 2] = [16, 17];
+
+/// A monitor that runs.
+pub(super) struct Launched {
+    pub(super) socket: SeqPacket,
+    pub(super) pidfd: OwnedFd,
+    pub(super) endpoint: Option<Endpoint>,
+}
+
+/// Mounts, connects, writes, compiles and spawns.
+pub(super) fn launch(engine: &Arc<Engine>, container: &Arc<Container>, undo: &mut Undo<'static>) -> Result<Launched> {
+    let now = container.now();
+    let (record, paths) = (&*now.record, &container.paths);
+    let spec = &record.spec;
+    let began = SystemTime::now();
+    store::remove_tree(&paths.run_dir)?;
+    store::create_dir(&paths.run_dir)?;
+    let run_dir = paths.run_dir.clone();
+    undo.push("remove run directory", move || store::remove_tree(&run_dir).map_err(|error| error.to_string()));
+    let rootfs = engine.snapshots.mount(&container.id, false, spec.auto_remove)?;
+    step("start.mounted");
+    let root = RootDir::from_fd(rootfs.try_clone().map_err(Error::io("duplicate the root mount"))?);
+    let identity = Accounts::read(&root)?.identify(&record.effective.user, &spec.group_add)?;
+    let (netns, endpoint) = connect(engine, &container.id, spec, undo)?;
+    step("start.connected");
+    etc_files(container, record, endpoint.as_ref())?;
+    bind_sources(spec)?;
+    store::save(&paths.run(), &Run { began, endpoint: endpoint.clone() }, false)?;
+    step("start.files");
+    let plan = compile(engine, container, record, &identity, netns.is_some())?;
+    let launch = Launch {
+        id: container.id.clone(),
+        run_dir: text(&paths.run_dir),
+        state_dir: text(&paths.state_dir),
+        durable: !spec.auto_remove,
+        plan,
+        stdio: stdio(spec),
+        log: log(container, spec),
+        detach_keys: DETACH_KEYS.to_vec(),
+    };
+    let (socket, pidfd) = spawn(engine, &launch, &rootfs, netns.as_ref())?;
+    step("start.spawned");
+    Ok(Launched { socket, pidfd, endpoint })
+}
+
+type Connection = (Option<OwnedFd>, Option<Endpoint>);
+
+fn connect(engine: &Arc<Engine>, id: &str, spec: &Spec, undo: &mut Undo<'static>) -> Result<Connection> {
+    match spec.network {
+        NetworkMode::Host => Ok((None, None)),
+        NetworkMode::None => {
+            let made = engine.bridge.as_ref().map_or_else(|_| network::net_none(), |bridge| bridge.connect_none());
+            Ok((Some(made?), None))
+        }
+        NetworkMode::Bridge => {
+            let bridge = engine.bridge()?.clone();
+            let sandbox = bridge.connect(id)?;
+            let endpoint = sandbox.endpoint.clone();
+            undo.push("release address", move || {
+                bridge.release(&endpoint);
+                Ok(())
+            });
+            Ok((Some(sandbox.netns), Some(sandbox.endpoint)))
+        }
+    }
+}
+
+/// hostname, hosts and resolv.conf; nothing here needs to survive a crash.
+fn etc_files(container: &Container, record: &Record, endpoint: Option<&Endpoint>) -> Result<()> {
+    let spec = &record.spec;
+    let hostname = &record.effective.hostname;
+    let extra: Vec<(String, String)> = spec
+        .extra_hosts
+        .iter()
+        .filter_map(|line| line.split_once([':', '=']))
+        .map(|(name, address)| (name.to_owned(), address.trim_matches(['[', ']']).to_owned()))
+        .collect();
+    let hosts = if spec.network == NetworkMode::Host && extra.is_empty() {
+        fs::read_to_string("/etc/hosts").unwrap_or_default()
+    } else {
+        network::hosts(hostname, &spec.domainname, endpoint.map(|endpoint| IpAddr::V4(endpoint.ip)), &extra)
+    };
+    write(&container.paths.etc("hosts"), &hosts)?;
+    write(&container.paths.etc("hostname"), &format!("{hostname}\n"))?;
+    write(&container.paths.etc("resolv.conf"), &resolver(spec))
+}
+
+fn resolver(spec: &Spec) -> String {
+    let host = network::host_resolv_conf();
+    let dns = &spec.dns;
+    let asked = !(dns.servers.is_empty() && dns.search.is_empty() && dns.options.is_empty());
+    if spec.network == NetworkMode::Host && !asked {
+        return host;
+    }
+    let dns = network::Dns {
+        nameservers: dns.servers.iter().map(ToString::to_string).collect(),
+        search: dns.search.clone(),
+        options: dns.options.clone(),
+    };
+    network::resolv_conf_with(&host, &dns)
+}
+
+/// Readable by all: any user of the container reads them.
+fn write(path: &Path, content: &str) -> Result<()> {
+    let what = || format!("write {}", path.display());
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o644).open(path).map_err(Error::io(what()))?;
+    file.write_all(content.as_bytes()).map_err(Error::io(what()))
+}
+
+/// `-v` makes the directories that it names; what `--mount` names has to exist.
+fn bind_sources(spec: &Spec) -> Result<()> {
+    for mount in &spec.mounts {
+        let Mount::Bind { source, create_source, .. } = mount else { continue };
+        if source.symlink_metadata().is_ok() {
+            continue;
+        }
+        if !create_source {
+            let source = source.display();
+            return Err(Error::Invalid(format!(
+                "invalid mount config for type \"bind\": bind source path does not exist: {source}"
+            )));
+        }
+        let what = format!("error while creating mount source path '{}': mkdir", source.display());
+        fs::create_dir_all(source).map_err(Error::io(what))?;
+    }
+    Ok(())
+}
+
+fn compile(
+    engine: &Engine,
+    container: &Container,
+    record: &Record,
+    identity: &Identity,
+    netns_fd: bool,
+) -> Result<Plan> {
+    let spec = &record.spec;
+    let devices =
+        if spec.privileged { bundle::host_devices() } else { bundle::resolve_devices(&spec.resources.devices)? };
+    let specification = bundle::specification(&Facts {
+        record,
+        paths: &container.paths,
+        identity,
+        host: &engine.host,
+        cgroup_parent: &engine.config.cgroup_parent,
+        devices,
+    });
+    let extras = Extras {
+        id: container.id.clone(),
+        bundle: String::new(),
+        rootfs_fd: true,
+        netns_fd,
+        seccomp: Some(engine.seccomp.of(spec)?),
+        init: spec.init,
+        die_with_parent: true,
+    };
+    let layout = engine.host.layout.clone().unwrap_or(Layout { v1: Vec::new(), v2: None });
+    Plan::compile_for(&specification, extras, &layout).map_err(|error| Error::Invalid(error.to_string()))
+}
+
+/// A process for an exec: the container's own, with what the exec changes.
+pub(crate) fn exec_process(
+    engine: &Engine,
+    container: &Container,
+    exec: &crate::ops::container::exec::Create,
+    identity: &Identity,
+) -> Result<runtime::plan::Process> {
+    let now = container.now();
+    let Record { spec, effective, .. } = &*now.record;
+    let mut env = crate::container::merge::environment(effective, exec.tty, &exec.env);
+    bundle::set_home(&mut env, identity);
+    let caps = if exec.privileged { sys::caps::ALL } else { bundle::capability_mask(spec) } & engine.host.capabilities;
+    let or = |own: &str, other: &str| if own.is_empty() { other.to_owned() } else { own.to_owned() };
+    Ok(runtime::plan::Process {
+        args: exec.command.clone(),
+        env,
+        cwd: or(&or(&exec.working_dir, &effective.working_dir), "/"),
+        uid: identity.uid,
+        gid: identity.gid,
+        additional_gids: identity.groups.clone(),
+        bounding: caps,
+        effective: caps,
+        permitted: caps,
+        ambient: 0,
+        no_new_privileges: spec.security.no_new_privileges,
+        seccomp: engine.seccomp.of(spec)?,
+        oom_score_adj: Some(spec.oom_score_adj),
+        terminal: exec.tty,
+        rlimits: spec
+            .resources
+            .ulimits
+            .iter()
+            .filter_map(|limit| {
+                let number = sys::rlimit::by_name(&format!("RLIMIT_{}", limit.name.to_uppercase()))?;
+                let value = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
+                Some((number, value(limit.soft), value(limit.hard)))
+            })
+            .collect(),
+        ..runtime::plan::Process::default()
+    })
+}
+
+fn stdio(spec: &Spec) -> Stdio {
+    Stdio {
+        tty: spec.tty,
+        open_stdin: spec.open_stdin,
+        stdin_once: spec.stdin_once,
+        console_size: spec.console_size,
+    }
+}
+
+fn log(container: &Container, spec: &Spec) -> Option<Log> {
+    match spec.log {
+        LogConfig::None => None,
+        LogConfig::JsonFile { max_size, max_files } => {
+            Some(Log { path: text(&container.paths.log()), max_size, max_files: max_files.max(1) })
+        }
+    }
+}
+
+fn spawn(
+    engine: &Engine,
+    launch: &Launch,
+    rootfs: &OwnedFd,
+    netns: Option<&OwnedFd>,
+) -> Result<(SeqPacket, OwnedFd)> {
+    let broken = |error| Error::Monitor { id: launch.id.clone(), why: format!("encode the launch: {error}") };
+    let bytes = postcard::to_allocvec(launch).map_err(broken)?;
+    let memory = sys::memfd::sealed("launch", &bytes).map_err(Error::io("write the launch to a memory file"))?;
+    let (ours, theirs) = SeqPacket::pair().map_err(Error::io("make the monitor's socket"))?;
+    let mut fds: Vec<(BorrowedFd<'_>, i32)> = vec![
+        (theirs.as_fd(), protocol::CONTROL_FD),
+        (memory.as_fd(), protocol::LAUNCH_FD),
+        (rootfs.as_fd(), protocol::ROOTFS_FD),
+    ];
+    if let Some(netns) = netns {
+        fds.push((netns.as_fd(), protocol::NETNS_FD));
+    }
+    if launch.plan.init {
+        fds.push((engine.executable.as_fd(), protocol::EXECUTABLE_FD));
+    }
+    let args = [c"corten".to_owned(), c"monitor".to_owned()];
+    let env: [CString; 0] = [];
+    let spawned = sys::spawn::spawn(&engine.executable, &args, &env, &fds, true, &engine.monitor_groups)
+        .map_err(Error::io("spawn the container's monitor"))?;
+    Ok((ours, spawned.pidfd))
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

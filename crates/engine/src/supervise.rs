@@ -1,0 +1,153 @@
+//! One task a running container: the only place that leaves `Running`.
+//!
+//! ```text
+//! monitor ──Exited──> release the address ─> Exited (waiters wake) ─> die ─> auto-remove ─> destroy
+//!         ──gone without a word──> its exit.json, else: kill what is left, exit code 255 and why
+//!         ──gone──> clean up behind the answers
+//! ```
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use monitor::protocol::{Event, Exit};
+use tokio::sync::mpsc;
+
+use crate::blocking::{Class, blocking};
+use crate::container::record::{Paths, Run};
+use crate::container::state::{Exited, time_from_nanos};
+use crate::container::{Container, State};
+use crate::steps::step;
+use crate::{Engine, cgroups};
+
+/// What dockerd reports when it cannot know how a container ended.
+pub(crate) const LOST: i32 = 255;
+/// An exit.json is a few numbers.
+const MAX_EXIT: u64 = 4096;
+
+/// Follows a container to its end.
+pub(crate) async fn supervise(engine: Arc<Engine>, container: Arc<Container>, mut events: mpsc::Receiver<Event>) {
+    let mut ended_already = false;
+    while let Some(event) = events.recv().await {
+        match event {
+            Event::Exited(exit) if !ended_already => {
+                step("exit.received");
+                ended_already = true;
+                ended(&engine, &container, known(&exit)).await;
+            }
+            Event::ExecExited { id, code } => engine.exec_ended(&container, &id, code),
+            Event::Created { .. } | Event::Failed(_) | Event::Exited(_) => {}
+        }
+    }
+    if !ended_already {
+        let exited = lost(&engine, &container).await;
+        ended(&engine, &container, exited).await;
+    }
+    let lease = container.lease().await;
+    // A start that came first has cleaned up already.
+    if !container.now().state.is_running() {
+        clean_up(&engine, &container).await;
+    }
+    drop(lease);
+}
+
+/// What an exit record says.
+pub(crate) fn known(exit: &Exit) -> Exited {
+    Exited {
+        code: exit.code,
+        oom_killed: exit.oom_killed,
+        error: String::new(),
+        started_at: time_from_nanos(exit.started_at),
+        finished_at: time_from_nanos(exit.finished_at),
+    }
+}
+
+/// Reads a monitor's exit record.
+pub(crate) fn read_exit(paths: &Paths) -> Option<Exit> {
+    let path = paths.exit();
+    let small = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.len() <= MAX_EXIT);
+    let bytes = if small { std::fs::read(path).ok()? } else { return None };
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// The monitor is gone and has said nothing: its record if it wrote one of this run, else an end nobody saw.
+async fn lost(engine: &Arc<Engine>, container: &Arc<Container>) -> Exited {
+    let (engine, container) = (engine.clone(), container.clone());
+    blocking("look after a lost monitor", Class::Kernel, move || {
+        let began = container.now().state.started_at().unwrap_or(SystemTime::UNIX_EPOCH);
+        if let Some(exit) = read_exit(&container.paths).map(|exit| known(&exit)).filter(|exit| exit.started_at >= began) {
+            return exit;
+        }
+        if let Err(error) = cgroups::end(&engine.host, &engine.config.cgroup_parent, &container.id) {
+            tracing::warn!(container = %container.id, %error, "kill what a lost monitor left");
+        }
+        unknown_end(began)
+    })
+    .await
+}
+
+/// An end that nobody saw: never a success.
+pub(crate) fn unknown_end(started_at: SystemTime) -> Exited {
+    Exited {
+        code: LOST,
+        oom_killed: false,
+        error: "the container's monitor ended unexpectedly; how the container ended is not known".to_owned(),
+        started_at,
+        finished_at: SystemTime::now(),
+    }
+}
+
+async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited) {
+    let before = container.now();
+    if let (Some(endpoint), Ok(bridge)) = (&before.endpoint, &engine.bridge) {
+        bridge.release(endpoint);
+    }
+    step("exit.released");
+    engine.forget_execs(container);
+    let (code, unseen) = (exited.code, exited.code == LOST && !exited.error.is_empty());
+    if exited.oom_killed {
+        engine.container_event(&before, "oom", &[]);
+    }
+    container.publish(|now| {
+        now.state = State::Exited(exited);
+        now.endpoint = None;
+        now.exits += 1;
+    });
+    step("exit.published");
+    engine.container_event(&before, "die", &[("exitCode", &code.to_string())]);
+    engine.network_event(&before, "disconnect");
+    if before.record.spec.auto_remove {
+        let lease = container.lease().await;
+        if !container.now().removed
+            && let Err(error) = crate::ops::container::remove::erase(engine, &lease).await
+        {
+            tracing::warn!(container = %container.id, %error, "remove a container that ended");
+        }
+    } else if unseen {
+        // The monitor wrote nothing: this record is all there will ever be.
+        let (path, stored) = (container.paths.record(), container.now().stored());
+        let saved = blocking("record a lost exit", Class::Disk, move || store::save(&path, &stored, true)).await;
+        if let Err(error) = saved {
+            tracing::warn!(container = %container.id, %error, "record a lost exit");
+        }
+    }
+}
+
+/// Removes what a run leaves outside the container's own directory. Only under the lease, with the monitor gone.
+pub(crate) async fn clean_up(engine: &Arc<Engine>, container: &Arc<Container>) {
+    container.set_task(None);
+    let (engine, container) = (engine.clone(), container.clone());
+    blocking("clean up after a run", Class::Kernel, move || {
+        if let Err(error) = cgroups::end(&engine.host, &engine.config.cgroup_parent, &container.id) {
+            tracing::warn!(container = %container.id, %error, "remove the container's control groups");
+        }
+        if let Err(error) = store::remove_tree(&container.paths.run_dir) {
+            tracing::warn!(container = %container.id, %error, "remove the run directory");
+        }
+    })
+    .await;
+}
+
+/// What was noted of a run.
+pub(crate) fn read_run(paths: &Paths) -> Option<Run> {
+    store::load(&paths.run()).ok()
+}

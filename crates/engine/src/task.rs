@@ -1,0 +1,153 @@
+//! A monitor's other end: its socket, calls and their replies, and the process itself.
+//!
+//! One reader takes packets off the socket ([`Task::read`]), gives replies to whoever called and events to `supervise`.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use monitor::protocol::{Call, Event, Message, Reply, Request};
+use sys::process::PidFd;
+use sys::socket::SeqPacket;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{Error, Result};
+
+/// How long a monitor may take to answer. It answers within milliseconds; this is for a host that has come to a halt.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The engine's end of a monitor.
+#[derive(Debug)]
+pub struct Task {
+    id: String,
+    socket: AsyncFd<SeqPacket>,
+    process: Option<PidFd>,
+    next: AtomicU32,
+    calls: Mutex<HashMap<u32, oneshot::Sender<Reply>>>,
+    gone: watch::Sender<bool>,
+}
+
+impl Task {
+    /// Takes the socket of a monitor that was just spawned; events arrive at the receiver, which closes when it is gone.
+    pub fn new(id: &str, socket: SeqPacket, process: OwnedFd) -> Result<(Arc<Self>, mpsc::Receiver<Event>)> {
+        Self::adopt(id, socket, Some(PidFd::from_fd(process)))
+    }
+
+    /// Takes the socket of a monitor that another daemon spawned.
+    pub fn adopt(id: &str, socket: SeqPacket, process: Option<PidFd>) -> Result<(Arc<Self>, mpsc::Receiver<Event>)> {
+        socket.set_nonblocking(true).map_err(Error::io("make the monitor's socket non-blocking"))?;
+        let socket = AsyncFd::register(socket).map_err(Error::io("watch the monitor's socket"))?;
+        let task = Arc::new(Self {
+            id: id.to_owned(),
+            socket,
+            process,
+            next: AtomicU32::new(1),
+            calls: Mutex::default(),
+            gone: watch::Sender::new(false),
+        });
+        let (sender, events) = mpsc::channel(16);
+        tokio::spawn(task.clone().read(sender));
+        Ok((task, events))
+    }
+
+    /// Asks the monitor for something, handing over descriptors, and waits for its answer.
+    pub async fn call(&self, request: Request, fds: Vec<OwnedFd>) -> Result<Reply> {
+        let seq = self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        self.lock().insert(seq, sender);
+        let forget = Forget { task: self, seq };
+        let call = Call { seq, request };
+        let packet = postcard::to_allocvec(&call).map_err(|error| self.error(format!("encode request: {error}")))?;
+        let sent = self.socket.async_io(Interest::WRITABLE, |socket| {
+            let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+            socket.send(&packet, &fds)
+        });
+        sent.await.map_err(|error| self.error(format!("send request: {error}")))?;
+        drop(fds);
+        if *self.gone.borrow() {
+            return Err(self.error("it is gone".to_owned()));
+        }
+        let reply = tokio::time::timeout(PATIENCE, receiver).await;
+        drop(forget);
+        match reply {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(_)) => Err(self.error("it went away without an answer".to_owned())),
+            Err(_) => Err(self.error(format!("no answer within {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    /// Ends the monitor at once; its container ends with it.
+    pub fn kill(&self) {
+        if let Some(process) = &self.process {
+            // It may have ended by itself, which is as good.
+            drop(process.send_signal(9));
+        }
+    }
+
+    /// Waits until the monitor has closed its end.
+    pub async fn gone(&self) {
+        let mut gone = self.gone.subscribe();
+        // An error would mean that the task itself is gone.
+        drop(gone.wait_for(|gone| *gone).await);
+    }
+
+    async fn read(self: Arc<Self>, events: mpsc::Sender<Event>) {
+        loop {
+            let packet = match self.receive().await {
+                Ok(packet) if !packet.is_empty() => packet,
+                _ => break,
+            };
+            match postcard::from_bytes(&packet) {
+                Ok(Message::Reply(seq, reply)) => {
+                    if let Some(caller) = self.lock().remove(&seq) {
+                        // A caller that gave up is no longer interested.
+                        drop(caller.send(reply));
+                    }
+                }
+                Ok(Message::Event(event)) => {
+                    if events.send(event).await.is_err() {
+                        break;
+                    }
+                }
+                Err(error) => tracing::warn!(container = %self.id, %error, "a packet of the monitor makes no sense"),
+            }
+        }
+        self.gone.send_replace(true);
+        self.lock().clear();
+    }
+
+    async fn receive(&self) -> io::Result<Vec<u8>> {
+        self.socket
+            .async_io(Interest::READABLE, |socket| {
+                let mut packet = Vec::new();
+                socket.recv(&mut packet)?;
+                Ok(packet)
+            })
+            .await
+    }
+
+    fn error(&self, why: String) -> Error {
+        Error::Monitor { id: self.id.clone(), why }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u32, oneshot::Sender<Reply>>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a call off the list however its caller ends.
+struct Forget<'a> {
+    task: &'a Task,
+    seq: u32,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.task.lock().remove(&self.seq);
+    }
+}
