@@ -55,6 +55,8 @@ fn replace(word: &str) -> String {
         64 if hex => "<ID>".into(),
         12 if hex && digits > 0 => "<id>".into(),
         _ if is_time(word) => "<TIME>".into(),
+        10 if is_date(word) => "<date>".into(),
+        8 if is_clock(word) => "<clock>".into(),
         _ if is_address(word) => "<ip>".into(),
         _ if is_size(word) => "<size>".into(),
         _ => word.into(),
@@ -68,6 +70,19 @@ fn is_time(word: &str) -> bool {
         && bytes[7] == b'-'
         && bytes[10] == b'T'
         && bytes[13] == b':'
+}
+
+/// `2026-01-02`, as Go prints a time with spaces.
+fn is_date(word: &str) -> bool {
+    word.starts_with("20")
+        && word.split('-').map(str::len).eq([4, 2, 2])
+        && word.replace('-', "").bytes().all(|b| b.is_ascii_digit())
+}
+
+/// `03:04:05`.
+fn is_clock(word: &str) -> bool {
+    word.split(':').map(str::len).eq([2, 2, 2])
+        && word.replace(':', "").bytes().all(|b| b.is_ascii_digit())
 }
 
 fn is_address(word: &str) -> bool {
@@ -130,6 +145,7 @@ mod tests {
             ("Up 2 seconds", "Up <time>"),
             ("Exited (0) Less than a second ago", "Exited (0) <time> ago"),
             ("at 2026-01-02T03:04:05.123456789Z.", "at <TIME>."),
+            ("2026-01-02 03:04:05 +0000 UTC", "<date> <clock> +0000 UTC"),
             ("4.26MB 1.5GiB 12", "<size> <size> 12"),
             ("inet 172.17.0.2/16 at 0.0.0.0", "inet <ip>/16 at 0.0.0.0"),
             ("exit 127: deadbeefcafe", "exit 127: deadbeefcafe"),
