@@ -1,0 +1,130 @@
+//! `GET /containers/json`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use api::container::{Port, Summary, SummaryHostConfig, SummaryNetworkSettings};
+use api::host_config::HostConfig;
+use api::version::ApiVersion;
+use engine::container::spec::NetworkMode;
+use engine::container::{Published, State};
+use engine::ops::container::list::List;
+
+use super::{inspect, networks, time};
+use crate::error::{Error, Result};
+use crate::query::Query;
+
+/// Parameters of the list.
+pub fn request(query: &Query) -> Result<List> {
+    let limit = match query.text("limit") {
+        "" => 0,
+        text => text.parse::<i64>().map_err(|_| {
+            Error::Invalid(format!("strconv.Atoi: parsing \"{text}\": invalid syntax"))
+        })?,
+    };
+    Ok(List {
+        all: query.flag("all"),
+        limit: usize::try_from(limit).unwrap_or(0),
+        filters: super::filters(query)?,
+    })
+}
+
+/// The entries.
+pub fn summaries(containers: &[Arc<Published>], version: ApiVersion) -> Vec<Summary> {
+    let now = SystemTime::now();
+    containers
+        .iter()
+        .map(|published| summary(published, now, version))
+        .collect()
+}
+
+fn summary(published: &Published, now: SystemTime, version: ApiVersion) -> Summary {
+    let record = &published.record;
+    let host: HostConfig = api::fold::from_value(
+        record
+            .request
+            .get("HostConfig")
+            .cloned()
+            .unwrap_or_default(),
+    )
+    .unwrap_or_default();
+    let (name, endpoint) = inspect::endpoint(published);
+    let annotations = if version.at_least(46) {
+        host.annotations.clone()
+    } else {
+        BTreeMap::new()
+    };
+    Summary {
+        id: record.id.clone(),
+        names: vec![format!("/{}", published.name)],
+        image: record.spec.image.clone(),
+        image_id: record.image_id.clone(),
+        command: command(published),
+        created: time::unix(record.created),
+        ports: ports(published),
+        labels: record.effective.labels.clone(),
+        state: published.state.docker_status().to_owned(),
+        status: status(&published.state, now),
+        host_config: SummaryHostConfig {
+            network_mode: networks::name(record.spec.network).to_owned(),
+            annotations,
+        },
+        network_settings: SummaryNetworkSettings {
+            networks: BTreeMap::from([(name.to_owned(), endpoint)]),
+        },
+        mounts: inspect::mount_points(record, &host),
+        ..Summary::default()
+    }
+}
+
+/// Program and arguments; those with spaces are quoted.
+fn command(published: &Published) -> String {
+    let (path, args) = published.record.effective.path_and_args();
+    let quoted = args.iter().map(|arg| {
+        if arg.contains(' ') {
+            format!("'{arg}'")
+        } else {
+            arg.clone()
+        }
+    });
+    std::iter::once(path)
+        .chain(quoted)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn ports(published: &Published) -> Vec<Port> {
+    let shown =
+        published.state.is_running() && published.record.spec.network == NetworkMode::Bridge;
+    let port = |text: &String| {
+        let (number, kind) = text.split_once('/').unwrap_or((text, "tcp"));
+        Some(Port {
+            private_port: number.parse().ok()?,
+            kind: kind.to_owned(),
+            ..Port::default()
+        })
+    };
+    published
+        .record
+        .effective
+        .exposed_ports
+        .iter()
+        .filter(|_| shown)
+        .filter_map(port)
+        .collect()
+}
+
+/// `Up 5 minutes`, `Exited (0) 3 seconds ago`.
+fn status(state: &State, now: SystemTime) -> String {
+    let since = |time: SystemTime| {
+        stdx::time::human_duration(now.duration_since(time).unwrap_or(Duration::ZERO))
+    };
+    match state {
+        State::Created(_) => "Created".to_owned(),
+        State::Running(running) => format!("Up {}", since(running.started_at)),
+        State::Paused(running) => format!("Up {} (Paused)", since(running.started_at)),
+        State::Exited(exit) => format!("Exited ({}) {} ago", exit.code, since(exit.finished_at)),
+        State::Dead(_) => "Dead".to_owned(),
+    }
+}

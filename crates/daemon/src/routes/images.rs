@@ -1,0 +1,108 @@
+//! Images.
+
+use std::sync::Arc;
+
+use api::progress::Message;
+use engine::ops::image as ops;
+use http::StatusCode;
+use tokio::sync::mpsc;
+
+use super::Daemon;
+use crate::answer::{Answer, empty, json, progress, with_type};
+use crate::body::Body;
+use crate::convert;
+use crate::error::{Error, Result};
+use crate::request::Request;
+
+/// `GET /images/json`.
+pub fn list(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
+    let filters = convert::filters(&request.query)?;
+    let images = ops::list(&daemon.engine, &filters)?;
+    json(
+        &images
+            .iter()
+            .map(|view| convert::images::summary(view, request.version))
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// `GET /images/{name}/json`.
+pub async fn inspect(daemon: &Arc<Daemon>, request: &Request, name: &str) -> Result<Answer> {
+    let image = ops::inspect(&daemon.engine, name).await?;
+    json(&convert::images::inspect(&image, request.version))
+}
+
+/// `POST /images/{name}/tag`.
+pub async fn tag(daemon: &Arc<Daemon>, request: &Request, name: &str) -> Result<Answer> {
+    let target = convert::images::reference(request.query.text("repo"), request.query.text("tag"))?;
+    ops::tag(&daemon.engine, name, target).await?;
+    Ok(empty(StatusCode::CREATED))
+}
+
+/// `DELETE /images/{name}`.
+pub async fn remove(daemon: &Arc<Daemon>, request: &Request, name: &str) -> Result<Answer> {
+    let how = ops::Remove {
+        force: request.query.flag("force"),
+        no_prune: request.query.flag("noprune"),
+    };
+    let removed = ops::remove(&daemon.engine, name, how).await?;
+    json(
+        &removed
+            .into_iter()
+            .map(convert::images::removed)
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// `POST /images/load`: what fails after the head is told inside the stream.
+pub async fn load(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
+    let engine = daemon.engine.clone();
+    let (sender, body) = Body::stream();
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let reader = Box::new(request.reader());
+    tokio::spawn(async move {
+        let loading = tokio::spawn(async move { ops::load(&engine, reader, tell).await });
+        while let Some(loaded) = told.recv().await {
+            // A client that has gone does not stop what is being stored.
+            drop(
+                sender
+                    .send(progress(&convert::images::loaded(&loaded)))
+                    .await,
+            );
+        }
+        if let Ok(Err(error)) = loading.await {
+            drop(
+                sender
+                    .send(progress(&Message::error(error.to_string())))
+                    .await,
+            );
+        }
+    });
+    Ok(with_type(StatusCode::OK, "application/json", body).into())
+}
+
+/// `POST /images/create`: import of the body alone, as there is no registry client.
+pub async fn create(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
+    let name = request.query.text("fromImage");
+    if !name.is_empty() {
+        let reference = convert::images::pull_reference(name, request.query.text("tag"))?;
+        return Err(Error::NotFound(format!(
+            "pull access denied for {reference}: pull is not implemented yet, there is no registry client in this build"
+        )));
+    }
+    if request.query.text("fromSrc") != "-" {
+        return Err(Error::NotImplemented("fromSrc with a URL".to_owned()));
+    }
+    let import = convert::images::import(&request.query)?;
+    let (engine, reader) = (daemon.engine.clone(), Box::new(request.reader()));
+    let (sender, body) = Body::stream();
+    tokio::spawn(async move {
+        let message = match ops::import(&engine, reader, import).await {
+            Ok(image) => Message::status(image.id.to_string()),
+            Err(error) => Message::error(error.to_string()),
+        };
+        // The client may have gone in the meantime.
+        drop(sender.send(progress(&message)).await);
+    });
+    Ok(with_type(StatusCode::OK, "application/json", body).into())
+}

@@ -1,0 +1,186 @@
+//! A client's connection, shared between hyper and whoever takes it over.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Notify;
+
+/// The socket of a connection.
+#[derive(Debug)]
+pub enum Socket {
+    /// The usual one.
+    Unix(UnixStream),
+    /// `tcp://`.
+    Tcp(TcpStream),
+}
+
+/// A connection. Reading and writing need no exclusive access, so hyper's half and a taker's can name the same one.
+#[derive(Debug)]
+pub struct Connection {
+    socket: Socket,
+    /// Requests begun; odd while one is served.
+    phase: AtomicU64,
+    /// Told when the first byte of a request's head has come.
+    head_begun: Notify,
+}
+
+impl Connection {
+    /// Wraps an accepted socket.
+    pub fn new(socket: Socket) -> Self {
+        Self {
+            socket,
+            phase: AtomicU64::new(0),
+            head_begun: Notify::new(),
+        }
+    }
+
+    /// A request's head has been read; until `served`, bytes that come are its body.
+    pub fn serving(&self) {
+        self.phase.fetch_or(1, Ordering::Relaxed);
+    }
+
+    /// Its answer has begun.
+    pub fn served(&self) {
+        self.phase.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns once the head of a request has taken longer than `limit` to arrive.
+    pub async fn slow_head(&self, limit: std::time::Duration) {
+        loop {
+            self.head_begun.notified().await;
+            let phase = self.phase.load(Ordering::Relaxed);
+            tokio::time::sleep(limit).await;
+            if phase.is_multiple_of(2) && self.phase.load(Ordering::Relaxed) == phase {
+                return;
+            }
+        }
+    }
+
+    /// Returns once the client has closed both directions: a client that only ended its input still wants an answer.
+    ///
+    /// EPOLLHUP is reported whatever is asked for, so a second registration that asks for priority data alone is told of
+    /// nothing else.
+    pub async fn hung_up(&self) {
+        if let Ok(fd) = self
+            .duplicate()
+            .and_then(|fd| Ok(AsyncFd::register_with_interest(fd, Interest::PRIORITY)?))
+        {
+            while let Ok(mut ready) = fd.ready(Interest::PRIORITY).await {
+                if ready.ready().is_read_closed() {
+                    return;
+                }
+                ready.clear_ready();
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Another descriptor of the same connection.
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.as_fd().try_clone_to_owned()
+    }
+
+    /// Writes all of it.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match std::future::poll_fn(|cx| self.poll_write(cx, bytes)).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => bytes = &bytes[written..],
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let written = match &self.socket {
+                Socket::Unix(socket) => {
+                    ready!(socket.poll_write_ready(cx))?;
+                    socket.try_write(bytes)
+                }
+                Socket::Tcp(socket) => {
+                    ready!(socket.poll_write_ready(cx))?;
+                    socket.try_write(bytes)
+                }
+            };
+            match written {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let read = match &self.socket {
+                Socket::Unix(socket) => {
+                    ready!(socket.poll_read_ready(cx))?;
+                    socket.try_read(buffer.initialize_unfilled())
+                }
+                Socket::Tcp(socket) => {
+                    ready!(socket.poll_read_ready(cx))?;
+                    socket.try_read(buffer.initialize_unfilled())
+                }
+            };
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(count) => {
+                    buffer.advance(count);
+                    if self.phase.load(Ordering::Relaxed).is_multiple_of(2) {
+                        self.head_begun.notify_one();
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Socket::Unix(socket) => socket.as_fd(),
+            Socket::Tcp(socket) => socket.as_fd(),
+        }
+    }
+}
+
+/// Hyper's half.
+#[derive(Clone, Debug)]
+pub struct Shared(pub Arc<Connection>);
+
+impl AsyncRead for Shared {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Shared {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(sys::socket::shutdown_write(self.0.as_fd()))
+    }
+}
