@@ -41,7 +41,8 @@ impl Task {
     /// Takes the socket of a monitor that another daemon spawned.
     pub fn adopt(id: &str, socket: SeqPacket, process: Option<PidFd>) -> Result<(Arc<Self>, mpsc::Receiver<Event>)> {
         socket.set_nonblocking(true).map_err(Error::io("make the monitor's socket non-blocking"))?;
-        let socket = AsyncFd::register(socket).map_err(Error::io("watch the monitor's socket"))?;
+        #[expect(deprecated, reason = "its successor is unsafe to call; the socket owns its descriptor and never changes it")]
+        let socket = AsyncFd::new(socket).map_err(Error::io("watch the monitor's socket"))?;
         let task = Arc::new(Self {
             id: id.to_owned(),
             socket,
