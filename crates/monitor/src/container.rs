@@ -112,6 +112,11 @@ impl Container {
             .as_ref()
             .ok_or_else(gone)
             .map_err(failed("join the container"))?;
+        if self.is_frozen() {
+            // The new process would stand still before its exec, and this one with it, with nobody left to thaw them.
+            let error = std::io::Error::from(std::io::ErrorKind::ResourceBusy);
+            return Err(failed("join a paused container")(error));
+        }
         // An exec's input always ends with its client, as in Docker.
         let wanted = Stdio {
             stdin_once: true,

@@ -17,7 +17,7 @@ use crate::container::{Container, Inherited};
 use crate::control::Engine;
 use crate::logfile::Writer;
 use crate::protocol::{
-    CONTROL_FD, EXECUTABLE_FD, Event, Failure, LAUNCH_FD, Launch, Message, NETNS_FD, PID_FILE,
+    CONTROL_FD, EXECUTABLE_FD, EXIT_FILE, Event, Failure, LAUNCH_FD, Launch, Message, NETNS_FD, PID_FILE,
     ROOTFS_FD, SOCKET, Stage,
 };
 use crate::watch::Monitor;
@@ -82,6 +82,9 @@ fn create(launch: Option<OwnedFd>, handed: Inherited) -> Result<Monitor, Failure
         .map(Writer::open)
         .transpose()
         .map_err(failed("open the container's log"))?;
+    // Of an earlier run that was cut off; an exit that is not of this run must not be found.
+    settings.clear_run_dir();
+    std::fs::remove_file(settings.state_dir.join(EXIT_FILE)).ok();
     let socket = settings.run_dir.join(SOCKET);
     let listener = SeqPacket::listen(&socket)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))

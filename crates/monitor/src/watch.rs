@@ -45,6 +45,7 @@ pub(crate) struct Monitor {
 impl Monitor {
     /// Runs until nothing is left to do; gives the exit code of the monitor.
     pub(crate) fn run(mut self) -> i32 {
+        sys::memory::trim_stack();
         while !self.is_over() {
             if self.wait().is_err() {
                 // Cannot happen short of memory exhaustion; the container ends with this process.
@@ -140,6 +141,8 @@ impl Monitor {
         if let Some(log) = &mut self.log {
             log.relax();
         }
+        sys::memory::trim();
+        sys::memory::trim_stack();
         self.streams.retry();
         for exec in &mut self.execs {
             exec.streams.retry();

@@ -205,8 +205,10 @@ fn check(result: c_int) -> Result<c_int, c_int> {
     if result >= 0 {
         return Ok(result);
     }
-    // SAFETY: the thread's own errno location; the suspended parent thread shares it and does not use it.
-    Err(unsafe { *libc::__errno_location() })
+    // SAFETY: no arguments.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: the thread's own errno; the suspended parent thread shares it and does not use it.
+    Err(unsafe { *errno })
 }
 
 fn prepare(child: &mut Child<'_>) -> Result<RawFd, c_int> {

@@ -79,8 +79,10 @@ impl Drop for RawMode {
 static BELL: AtomicI32 = AtomicI32::new(-1);
 
 extern "C" fn ring(_signal: libc::c_int) {
-    // SAFETY: the interrupted thread's own errno location.
-    let errno = unsafe { &mut *libc::__errno_location() };
+    // SAFETY: no arguments.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: the interrupted thread's own errno, which nobody else uses before this handler returns.
+    let errno = unsafe { &mut *errno };
     let before = *errno;
     // SAFETY: one byte to a non-blocking descriptor that is never closed; write is async-signal-safe.
     unsafe { libc::write(BELL.load(Ordering::Relaxed), c"!".as_ptr().cast(), 1) };

@@ -21,7 +21,7 @@ use sys::spawn::{Spawned, spawn};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why the tests cannot run here, if they cannot.
-pub fn missing() -> Option<&'static str> {
+pub(crate) fn missing() -> Option<&'static str> {
     if fs::File::options().write(true).open("/proc/self/oom_score_adj").is_err() || !is_root() {
         return Some("not root");
     }
@@ -37,7 +37,7 @@ fn cgroup_parent() -> String {
 }
 
 /// Removes what all containers' groups were below.
-pub fn remove_cgroup_parent() {
+pub(crate) fn remove_cgroup_parent() {
     let layout = sys::cgroup::Layout::detect().unwrap();
     for mount in layout.v1.iter().map(|hierarchy| &hierarchy.mount).chain(&layout.v2) {
         let path = PathBuf::from(format!("{}{}", mount.display(), cgroup_parent()));
@@ -48,16 +48,16 @@ pub fn remove_cgroup_parent() {
 }
 
 /// What a test wants of its container.
-pub struct Wish {
-    pub script: String,
-    pub stdio: Stdio,
-    pub log: bool,
-    pub memory: Option<i64>,
-    pub host_pids: bool,
-    pub program: Option<Vec<String>>,
+pub(crate) struct Wish {
+    pub(crate) script: String,
+    pub(crate) stdio: Stdio,
+    pub(crate) log: bool,
+    pub(crate) memory: Option<i64>,
+    pub(crate) host_pids: bool,
+    pub(crate) program: Option<Vec<String>>,
 }
 
-pub fn wish(script: &str) -> Wish {
+pub(crate) fn wish(script: &str) -> Wish {
     Wish {
         script: script.to_owned(),
         stdio: Stdio::default(),
@@ -69,11 +69,11 @@ pub fn wish(script: &str) -> Wish {
 }
 
 /// A container under its monitor.
-pub struct Container {
-    pub directory: tempfile::TempDir,
-    pub monitor: Spawned,
-    pub control: SeqPacket,
-    pub pid: i32,
+pub(crate) struct Container {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) monitor: Spawned,
+    pub(crate) control: SeqPacket,
+    pub(crate) pid: i32,
     cgroups: Vec<PathBuf>,
     sequence: u32,
     events: Vec<Event>,
@@ -128,7 +128,7 @@ fn root(directory: &Path) {
 
 impl Container {
     /// Starts a monitor and waits for what it says about the container.
-    pub fn try_create(wish: &Wish) -> Result<Self, runtime::Failure> {
+    pub(crate) fn try_create(wish: &Wish) -> Result<Self, runtime::Failure> {
         static EXECUTABLE: OnceLock<std::os::fd::OwnedFd> = OnceLock::new();
         let directory = tempfile::tempdir().unwrap();
         root(directory.path());
@@ -176,18 +176,18 @@ impl Container {
         Ok(container)
     }
 
-    pub fn create(wish: &Wish) -> Self {
+    pub(crate) fn create(wish: &Wish) -> Self {
         Self::try_create(wish).unwrap()
     }
 
     /// Creates and starts.
-    pub fn run(wish: &Wish) -> Self {
+    pub(crate) fn run(wish: &Wish) -> Self {
         let mut container = Self::create(wish);
         container.start();
         container
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -205,7 +205,7 @@ impl Container {
         }
     }
 
-    pub fn call(&mut self, request: Request, fd: Option<BorrowedFd<'_>>) -> Reply {
+    pub(crate) fn call(&mut self, request: Request, fd: Option<BorrowedFd<'_>>) -> Reply {
         self.sequence += 1;
         let call = Call { seq: self.sequence, request };
         let fds: Vec<_> = fd.into_iter().collect();
@@ -221,12 +221,12 @@ impl Container {
         }
     }
 
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let reply = self.call(Request::Start, None);
         assert!(matches!(reply, Reply::Started { pid } if pid == self.pid), "{reply:?}");
     }
 
-    pub fn attach(&mut self, stdin: bool) -> UnixStream {
+    pub(crate) fn attach(&mut self, stdin: bool) -> UnixStream {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let attach = Attach { stdin, stdout: true, stderr: true, ..Attach::default() };
         let reply = self.call(Request::Attach(attach), Some(theirs.as_fd()));
@@ -235,13 +235,13 @@ impl Container {
         ours
     }
 
-    pub fn exec(&mut self, id: &str, script: &str, stdio: Stdio) -> (Reply, UnixStream) {
+    pub(crate) fn exec(&mut self, id: &str, script: &str, stdio: Stdio) -> (Reply, UnixStream) {
         let wish = Wish { stdio: stdio.clone(), ..wish(script) };
         let process = Process::compile(&serde_json::from_value(process(&wish)).unwrap()).unwrap();
         self.exec_process(id, process, stdio)
     }
 
-    pub fn exec_process(&mut self, id: &str, process: Process, stdio: Stdio) -> (Reply, UnixStream) {
+    pub(crate) fn exec_process(&mut self, id: &str, process: Process, stdio: Stdio) -> (Reply, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let attach = Attach { stdin: stdio.open_stdin, stdout: true, stderr: true, ..Attach::default() };
         let launch = ExecLaunch { id: id.to_owned(), process, stdio, attach };
@@ -260,7 +260,7 @@ impl Container {
         }
     }
 
-    pub fn exec_exit(&mut self, wanted: &str) -> i32 {
+    pub(crate) fn exec_exit(&mut self, wanted: &str) -> i32 {
         loop {
             match self.event().expect("an event") {
                 Event::ExecExited { id, code } if id == wanted => return code,
@@ -270,7 +270,7 @@ impl Container {
     }
 
     /// Waits for the end; what is announced is what is on disk.
-    pub fn exited(&mut self) -> Exit {
+    pub(crate) fn exited(&mut self) -> Exit {
         let exit = loop {
             match self.event().expect("an event") {
                 Event::Exited(exit) => break exit,
@@ -284,14 +284,14 @@ impl Container {
     }
 
     /// The text of the log's records of one stream.
-    pub fn log(&self, stream: monitor::logfile::Stream) -> String {
+    pub(crate) fn log(&self, stream: monitor::logfile::Stream) -> String {
         let reader = monitor::logfile::Reader::open(&self.path("log.json"), 1).unwrap();
         let records = reader.map(Result::unwrap).filter(|record| record.stream == stream);
         String::from_utf8(records.flat_map(|record| record.line).collect()).unwrap()
     }
 
     /// Waits for the monitor's end and looks whether anything of it or its container is still there.
-    pub fn assert_nothing_left(&mut self) {
+    pub(crate) fn assert_nothing_left(&mut self) {
         if self.dead {
             return;
         }
@@ -311,12 +311,12 @@ impl Container {
     }
 
     /// Processes of the container, as the host sees them.
-    pub fn processes(&self) -> Vec<i32> {
+    pub(crate) fn processes(&self) -> Vec<i32> {
         sys::cgroup::processes(self.cgroups.last().unwrap()).unwrap_or_default()
     }
 
     /// For a monitor that was killed: waits until the container is gone, then removes its groups.
-    pub fn buried(&mut self) {
+    pub(crate) fn buried(&mut self) {
         self.dead = true;
         sys::process::wait(self.monitor.pid).unwrap();
         until("the container is gone", || !Path::new(&format!("/proc/{}", self.pid)).exists());
@@ -338,7 +338,7 @@ impl Drop for Container {
     }
 }
 
-pub fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < PATIENCE, "still waiting: {what}");
@@ -347,7 +347,7 @@ pub fn until(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// Reads frames until the end; stdout and stderr apart.
-pub fn frames(stream: &mut UnixStream) -> (String, String) {
+pub(crate) fn frames(stream: &mut UnixStream) -> (String, String) {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
     let (mut texts, mut rest) = ([Vec::new(), Vec::new()], bytes.as_slice());
@@ -361,7 +361,7 @@ pub fn frames(stream: &mut UnixStream) -> (String, String) {
 }
 
 /// Reads until a text has come.
-pub fn expect(stream: &mut UnixStream, text: &str) -> String {
+pub(crate) fn expect(stream: &mut UnixStream, text: &str) -> String {
     let mut seen = String::new();
     let mut buffer = [0; 4096];
     while !seen.contains(text) {
@@ -372,6 +372,6 @@ pub fn expect(stream: &mut UnixStream, text: &str) -> String {
     seen
 }
 
-pub fn type_in(stream: &mut UnixStream, text: &str) {
+pub(crate) fn type_in(stream: &mut UnixStream, text: &str) {
     stream.write_all(text.as_bytes()).unwrap();
 }
