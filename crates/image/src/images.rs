@@ -54,8 +54,23 @@ impl Images {
             quarantined: Vec::new(),
         };
         images.read_records()?;
-        images.collect()?;
+        if images.quarantined.is_empty() {
+            images.remove_rests()?;
+        }
         Ok(images)
+    }
+
+    /// Removes what an interrupted change left: layers and configurations without an image.
+    ///
+    /// Not beside damaged records, which somebody may want to repair.
+    fn remove_rests(&self) -> Result<(), Error> {
+        self.collect()?;
+        for (digest, _) in self.content.list()? {
+            if !self.read().images.contains_key(&digest) {
+                self.content.remove(&digest)?;
+            }
+        }
+        Ok(())
     }
 
     fn read_records(&mut self) -> Result<(), Error> {

@@ -109,12 +109,19 @@ impl Images {
             return Err(Error::Archive(text));
         }
         let pins = self.layers.pin(&chain_ids(diff_ids));
-        for (position, layer) in layers.iter().enumerate() {
+        let made = layers.iter().enumerate().try_for_each(|(position, layer)| {
             self.layers.add(position, diff_ids, &pins, || {
                 decompress(archive.open(layer)?).map_err(Error::io(format!("read {layer:?}")))
-            })?;
+            })
+        });
+        let made = made.and_then(|()| self.add(config));
+        drop(pins);
+        if made.is_err() {
+            // Layers below the one that failed were good, and are of no use now.
+            self.collect()?;
+            self.snapshots.reap()?;
         }
-        let image = self.add(config)?;
+        let image = made?;
         for name in names {
             let name = name.clone().with_default_tag();
             if let Some(old) = self.name(&image.id, &name)? {

@@ -1,1 +1,11 @@
-//! Archives become images.
+//! Archives become images. Unpacking sets owners, so these need root; without it they are passed over.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests make files and start tar by hand"
+)]
+
+mod hostile;
+mod load;
+mod names;
+mod restart;
+mod scene;

@@ -1,0 +1,196 @@
+//! Archives that lie. Nothing of them is stored, and the canary is not touched.
+
+use super::scene::{Layout, Scene, config, gzip, pack, saved, simple, tar};
+use snapshots::Limits;
+
+fn refuse(what: &str, archive: &[u8]) {
+    let Some(scene) = Scene::new() else { return };
+    assert!(scene.load(archive).is_err(), "{what}");
+    scene.check_empty();
+}
+
+fn manifest(config: &str, layer: &str) -> Vec<u8> {
+    let layers = [tar(&[("file", b"x")])];
+    let manifest = format!(r#"[{{"Config":{config:?},"RepoTags":["a:1"],"Layers":[{layer:?}]}}]"#);
+    pack(&[
+        ("config.json".to_owned(), super::scene::config(&layers, "")),
+        ("layer.tar".to_owned(), layers[0].clone()),
+        ("manifest.json".to_owned(), manifest.into_bytes()),
+    ])
+}
+
+#[test]
+fn names_in_the_manifest_never_leave_the_archive() {
+    let Some(scene) = Scene::new() else { return };
+    scene.load(&manifest("config.json", "layer.tar")).unwrap();
+    let canary = scene
+        .dir
+        .path()
+        .join("CANARY/file")
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let root = "../../../../../../../../../..";
+    for bad in [
+        "../../x",
+        "/etc/passwd",
+        "",
+        ".",
+        "..",
+        "none",
+        "config.json/../../x",
+        &canary,
+        &format!("{root}{canary}"),
+    ] {
+        refuse(bad, &manifest(bad, "layer.tar"));
+        refuse(bad, &manifest("config.json", bad));
+    }
+    scene.check_outside();
+}
+
+#[test]
+fn entries_of_the_archive_are_not_paths_of_the_host() {
+    for name in ["../CANARY/file", "/tmp/x", "a/../../x"] {
+        let mut archive = pack(&[("x".to_owned(), b"evil".to_vec())]);
+        archive[..100].fill(0);
+        archive[..name.len()].copy_from_slice(name.as_bytes());
+        archive[148..156].copy_from_slice(b"        ");
+        let sum: u32 = archive[..512].iter().map(|byte| u32::from(*byte)).sum();
+        archive[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        let error = Scene::new().map(|scene| scene.load(&archive).unwrap_err().to_string());
+        assert!(
+            error.is_none_or(|error| error.contains("leads out")),
+            "{name}"
+        );
+        refuse(name, &archive);
+    }
+}
+
+#[test]
+fn wrong_digests_are_refused() {
+    let layer = tar(&[("file", b"x")]);
+    let other = tar(&[("file", b"y")]);
+    refuse(
+        "DiffID",
+        &saved(&[(
+            &["a:1"],
+            &config(std::slice::from_ref(&layer), ""),
+            std::slice::from_ref(&other),
+        )]),
+    );
+    let second = [layer.clone(), other.clone()];
+    refuse("second DiffID after a good layer", &{
+        let wrong = [layer.clone(), layer.clone()];
+        saved(&[(&["a:1"], &config(&second, ""), &wrong)])
+    });
+    refuse(
+        "number of layers",
+        &saved(&[(&["a:1"], &config(&second, ""), std::slice::from_ref(&layer))]),
+    );
+    let mut layout = Layout::default();
+    let image = layout.image(std::slice::from_ref(&layer), std::slice::from_ref(&layer)) + "}";
+    for position in 0..layout.0.len() {
+        let mut files = Layout(layout.0.clone());
+        files.0[position].1.push(b'\n');
+        refuse("blob", &files.done(std::slice::from_ref(&image)));
+    }
+}
+
+#[test]
+fn documents_that_are_none_are_refused() {
+    let archive = |name: &str, text: &str| pack(&[(name.to_owned(), text.as_bytes().to_vec())]);
+    for text in [
+        "",
+        "null",
+        "{}",
+        "[",
+        "[null]",
+        r#"[{"Config":null}]"#,
+        r#"[{"Config":"manifest.json","Layers":null}]"#,
+    ] {
+        refuse(text, &archive("manifest.json", text));
+        refuse(text, &archive("index.json", text));
+    }
+    let both = r#"{"schemaVersion":2,"manifests":[],"layers":[],"config":{}}"#;
+    refuse("both", &archive("index.json", both));
+    refuse("neither", &archive("x", ""));
+    let layers = [tar(&[])];
+    let windows = String::from_utf8(config(&layers, ""))
+        .unwrap()
+        .replace("linux", "windows");
+    refuse(
+        "windows",
+        &saved(&[(&["a:1"], windows.as_bytes(), &layers)]),
+    );
+    refuse(
+        "bad name",
+        &saved(&[(&["A:1"], &config(&layers, ""), &layers)]),
+    );
+    refuse("no archive", b"hello, this is not an archive at all");
+}
+
+#[test]
+fn an_index_within_itself_ends() {
+    let mut layout = Layout::default();
+    let mut inner = layout.blob("x", &Layout::index(&[])) + "}";
+    for _ in 0..10 {
+        inner = layout.blob("", &Layout::index(&[inner])) + "}";
+    }
+    refuse("nested", &layout.done(&[inner]));
+}
+
+#[test]
+fn truncated_and_damaged_archives_leave_nothing() {
+    let plain = simple(&["a:1"], &"text ".repeat(4000));
+    for archive in [
+        plain.clone(),
+        gzip(&plain),
+        zstd::encode_all(plain.as_slice(), 1).unwrap(),
+    ] {
+        for part in 1..16 {
+            refuse("truncated", &archive[..archive.len() * part / 16 - 7]);
+        }
+    }
+    let mut damaged = gzip(&plain);
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0x55;
+    refuse("damaged", &damaged);
+    let layers = [tar(&[("file", b"x")])];
+    for length in [10, 30] {
+        let cut = [gzip(&layers[0])[..length].to_vec()];
+        refuse(
+            "truncated layer",
+            &saved(&[(&["a:1"], &config(&layers, ""), &cut)]),
+        );
+    }
+}
+
+#[test]
+fn bombs_are_bounded() {
+    let Some(mut scene) = Scene::new() else {
+        return;
+    };
+    let zeros = vec![0; 4 << 20];
+    let layers = [tar(&[("zeros", &zeros)])];
+    let bomb = saved(&[(&["a:1"], &config(&layers, ""), &[gzip(&layers[0])])]);
+    assert!(bomb.len() < 64 << 10);
+    scene.images.layers.limits = Limits {
+        bytes: 1 << 20,
+        ..Limits::default()
+    };
+    assert!(scene.load(&bomb).is_err());
+    scene.check_empty();
+    scene.images.archive_limits.bytes = 1 << 20;
+    assert!(
+        scene
+            .load(&gzip(&saved(&[(&["a:1"], &config(&layers, ""), &layers)])))
+            .is_err()
+    );
+    scene.check_empty();
+    scene.images.archive_limits.entries = 3;
+    let many: Vec<_> = (0..4)
+        .map(|count| (count.to_string(), Vec::new()))
+        .collect();
+    assert!(scene.load(&pack(&many)).is_err());
+    scene.check_empty();
+}
