@@ -48,6 +48,7 @@ pub fn net_none() -> Result<OwnedFd> {
     let (fd, inside) = netns::create(|_| {
         let socket = Socket::open(Protocol::Route)
             .map_err(Error::io("open netlink socket in new network namespace"))?;
+        allow_unprivileged()?;
         socket
             .transact(&[link::up(LOOPBACK)])
             .map_err(Error::refused("bring up loopback interface"))
@@ -96,6 +97,7 @@ fn fill(
 ) -> Result<()> {
     let inside = Socket::open(Protocol::Route)
         .map_err(Error::io("open netlink socket in new network namespace"))?;
+    allow_unprivileged()?;
     // Interfaces inherit the default: without it eth0 would get a link-local address and announce it to every neighbour.
     sysctl::set_if_present("ipv6/conf/default/disable_ipv6", "1")
         .map_err(Error::io("disable IPv6 on eth0"))?;
@@ -131,6 +133,18 @@ fn fill(
             "configure eth0 with {}",
             to.address
         )))
+}
+
+/// Lets every user of the new namespace listen on low ports and send echo requests, as Docker does: the namespace is the
+/// container's alone, and neither then needs a capability.
+fn allow_unprivileged() -> Result<()> {
+    for (name, value) in [
+        ("ipv4/ip_unprivileged_port_start", "0"),
+        ("ipv4/ping_group_range", "0 2147483647"),
+    ] {
+        sysctl::set_if_present(name, value).map_err(Error::io(format!("set {name} to {value}")))?;
+    }
+    Ok(())
 }
 
 /// Brings the host's end up, on the host's side.

@@ -34,6 +34,13 @@ fn the_first_container_gets_what_docker_gives() {
             .find(|line| line.starts_with("eth0\t00000000"))
             .unwrap();
         assert!(default.contains("010011AC"), "{routes}"); // 172.17.0.1, little endian
+        for (setting, value) in [
+            ("ip_unprivileged_port_start", "0"),
+            ("ping_group_range", "0\t2147483647"),
+        ] {
+            let path = format!("/proc/sys/net/ipv4/{setting}");
+            assert_eq!(read_inside(&sandbox, &path).trim(), value);
+        }
         // eth0 has no IPv6 address, loopback has.
         let six = read_inside(&sandbox, "/proc/thread-self/net/if_inet6");
         assert!(six.lines().all(|line| line.ends_with(" lo")), "{six}");
