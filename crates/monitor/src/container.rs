@@ -161,11 +161,12 @@ impl Container {
             let error = std::io::Error::from(std::io::ErrorKind::Unsupported);
             return Err(failed("freeze a container without control group")(error));
         };
-        Ok(if frozen {
-            cgroup.freeze()?
+        let done = if frozen {
+            cgroup.freeze()
         } else {
-            cgroup.thaw()?
-        })
+            cgroup.thaw()
+        };
+        Ok(done?)
     }
 
     /// Says whether the processes are stopped.

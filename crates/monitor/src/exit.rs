@@ -117,7 +117,7 @@ impl Monitor {
         }
         self.execs.retain(|exec| {
             let over = exec.ended.is_some_and(|ended| now >= ended.deadline);
-            !exec.announced || !(over || !exec.streams.has_clients())
+            !exec.announced || (!over && exec.streams.has_clients())
         });
     }
 

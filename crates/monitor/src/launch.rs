@@ -17,8 +17,8 @@ use crate::container::{Container, Inherited};
 use crate::control::Engine;
 use crate::logfile::Writer;
 use crate::protocol::{
-    CONTROL_FD, EXECUTABLE_FD, EXIT_FILE, Event, Failure, LAUNCH_FD, Launch, Message, NETNS_FD, PID_FILE,
-    ROOTFS_FD, SOCKET, Stage,
+    CONTROL_FD, EXECUTABLE_FD, EXIT_FILE, Event, Failure, LAUNCH_FD, Launch, Message, NETNS_FD,
+    PID_FILE, ROOTFS_FD, SOCKET, Stage,
 };
 use crate::watch::Monitor;
 

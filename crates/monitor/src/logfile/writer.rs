@@ -181,9 +181,7 @@ impl Writer {
         if self.size < self.max_size {
             return;
         }
-        let shifted = (1..self.max_files)
-            .rev()
-            .all(|age| shift(&self.path, age).is_ok());
+        let shifted = (1..self.max_files).rev().all(|age| shift(&self.path, age));
         if shifted && self.open_file(self.max_files == 1).is_ok() {
             self.torn = false;
         }
@@ -191,15 +189,9 @@ impl Writer {
 }
 
 /// Renames the file that is `age - 1` old to `age`; a missing one is no failure.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "rotation moves a file that is complete; nothing is put in place by it"
-)]
-fn shift(path: &Path, age: u32) -> io::Result<()> {
-    match std::fs::rename(rotated(path, age - 1), rotated(path, age)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+fn shift(path: &Path, age: u32) -> bool {
+    let from = rotated(path, age - 1);
+    !from.exists() || store::rename(&from, &rotated(path, age), false).is_ok()
 }
 
 fn ends_with_newline(path: &Path) -> io::Result<bool> {

@@ -10,7 +10,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use monitor::protocol::{
-    Attach, CONTROL_FD, Call, Event, ExecLaunch, Exit, LAUNCH_FD, Launch, Log, Message, Reply, Request, Stdio,
+    Attach, CONTROL_FD, Call, Event, ExecLaunch, Exit, LAUNCH_FD, Launch, Log, Message, Reply,
+    Request, Stdio,
 };
 use runtime::plan::{Extras, Plan, Process};
 use serde_json::{Value, json};
@@ -22,7 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why the tests cannot run here, if they cannot.
 pub(crate) fn missing() -> Option<&'static str> {
-    if fs::File::options().write(true).open("/proc/self/oom_score_adj").is_err() || !is_root() {
+    if fs::File::options()
+        .write(true)
+        .open("/proc/self/oom_score_adj")
+        .is_err()
+        || !is_root()
+    {
         return Some("not root");
     }
     (!Path::new("/bin/busybox").exists()).then_some("no /bin/busybox")
@@ -39,7 +45,12 @@ fn cgroup_parent() -> String {
 /// Removes what all containers' groups were below.
 pub(crate) fn remove_cgroup_parent() {
     let layout = sys::cgroup::Layout::detect().unwrap();
-    for mount in layout.v1.iter().map(|hierarchy| &hierarchy.mount).chain(&layout.v2) {
+    for mount in layout
+        .v1
+        .iter()
+        .map(|hierarchy| &hierarchy.mount)
+        .chain(&layout.v2)
+    {
         let path = PathBuf::from(format!("{}{}", mount.display(), cgroup_parent()));
         if path.exists() {
             fs::remove_dir(&path).unwrap();
@@ -96,7 +107,10 @@ fn spec(wish: &Wish, id: &str) -> oci::runtime::Spec {
     if !wish.host_pids {
         namespaces.push("pid");
     }
-    let namespaces: Vec<Value> = namespaces.iter().map(|kind| json!({"type": kind})).collect();
+    let namespaces: Vec<Value> = namespaces
+        .iter()
+        .map(|kind| json!({"type": kind}))
+        .collect();
     let mut resources = json!({"devices": [{"allow": true, "access": "rwm"}]});
     if let Some(limit) = wish.memory {
         resources["memory"] = json!({"limit": limit, "swap": limit});
@@ -120,7 +134,10 @@ fn root(directory: &Path) {
     }
     let bin = directory.join("rootfs/bin");
     fs::copy("/bin/busybox", bin.join("busybox")).unwrap();
-    for name in ["sh", "cat", "sleep", "ls", "yes", "head", "stty", "dd", "tail", "kill", "ps", "true", "seq", "id"] {
+    for name in [
+        "sh", "cat", "sleep", "ls", "yes", "head", "stty", "dd", "tail", "kill", "ps", "true",
+        "seq", "id",
+    ] {
         std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
     }
     fs::write(bin.join("text"), "no program").unwrap();
@@ -132,7 +149,14 @@ impl Container {
         static EXECUTABLE: OnceLock<std::os::fd::OwnedFd> = OnceLock::new();
         let directory = tempfile::tempdir().unwrap();
         root(directory.path());
-        let id = directory.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_owned();
+        let id = directory
+            .path()
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .trim_start_matches('.')
+            .to_owned();
         let extras = Extras {
             id: id.clone(),
             bundle: directory.path().to_str().unwrap().to_owned(),
@@ -142,9 +166,15 @@ impl Container {
         let plan = Plan::compile(&spec(wish, &id), extras).unwrap();
         let cgroup = plan.cgroup.clone().unwrap();
         let cgroups = cgroup.v1.iter().map(|(_, mount)| mount).chain(&cgroup.v2);
-        let cgroups = cgroups.map(|mount| PathBuf::from(format!("{mount}{}", cgroup.path))).collect();
+        let cgroups = cgroups
+            .map(|mount| PathBuf::from(format!("{mount}{}", cgroup.path)))
+            .collect();
         let state_dir = directory.path().to_str().unwrap().to_owned();
-        let log = Log { path: format!("{state_dir}/log.json"), max_size: 0, max_files: 1 };
+        let log = Log {
+            path: format!("{state_dir}/log.json"),
+            max_size: 0,
+            max_files: 1,
+        };
         let launch = Launch {
             id,
             run_dir: state_dir.clone(),
@@ -155,16 +185,31 @@ impl Container {
             log: wish.log.then_some(log),
             detach_keys: vec![0x10, 0x11],
         };
-        let memory = sys::memfd::sealed("launch", &postcard::to_allocvec(&launch).unwrap()).unwrap();
+        let memory =
+            sys::memfd::sealed("launch", &postcard::to_allocvec(&launch).unwrap()).unwrap();
         let (control, theirs) = SeqPacket::pair().unwrap();
         let executable = EXECUTABLE.get_or_init(|| sys::memfd::own_executable().unwrap());
-        let args: Vec<CString> = ["monitor", "monitor"].map(|arg| CString::new(arg).unwrap()).into();
+        let args: Vec<CString> = ["monitor", "monitor"]
+            .map(|arg| CString::new(arg).unwrap())
+            .into();
         let stderr = std::io::stderr();
-        let fds = [(theirs.as_fd(), CONTROL_FD), (memory.as_fd(), LAUNCH_FD), (stderr.as_fd(), 2)];
+        let fds = [
+            (theirs.as_fd(), CONTROL_FD),
+            (memory.as_fd(), LAUNCH_FD),
+            (stderr.as_fd(), 2),
+        ];
         let monitor = spawn(executable, &args, &[], &fds, true, &[]).unwrap();
         drop(theirs);
-        let mut container =
-            Self { directory, monitor, control, pid: 0, cgroups, sequence: 0, events: Vec::new(), dead: false };
+        let mut container = Self {
+            directory,
+            monitor,
+            control,
+            pid: 0,
+            cgroups,
+            sequence: 0,
+            events: Vec::new(),
+            dead: false,
+        };
         match container.message() {
             Some(Message::Event(Event::Created { pid })) => container.pid = pid,
             Some(Message::Event(Event::Failed(failure))) => {
@@ -207,9 +252,14 @@ impl Container {
 
     pub(crate) fn call(&mut self, request: Request, fd: Option<BorrowedFd<'_>>) -> Reply {
         self.sequence += 1;
-        let call = Call { seq: self.sequence, request };
+        let call = Call {
+            seq: self.sequence,
+            request,
+        };
         let fds: Vec<_> = fd.into_iter().collect();
-        self.control.send(&postcard::to_allocvec(&call).unwrap(), &fds).unwrap();
+        self.control
+            .send(&postcard::to_allocvec(&call).unwrap(), &fds)
+            .unwrap();
         loop {
             match self.message().expect("the monitor is gone") {
                 Message::Reply(sequence, reply) => {
@@ -223,12 +273,20 @@ impl Container {
 
     pub(crate) fn start(&mut self) {
         let reply = self.call(Request::Start, None);
-        assert!(matches!(reply, Reply::Started { pid } if pid == self.pid), "{reply:?}");
+        assert!(
+            matches!(reply, Reply::Started { pid } if pid == self.pid),
+            "{reply:?}"
+        );
     }
 
     pub(crate) fn attach(&mut self, stdin: bool) -> UnixStream {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let attach = Attach { stdin, stdout: true, stderr: true, ..Attach::default() };
+        let attach = Attach {
+            stdin,
+            stdout: true,
+            stderr: true,
+            ..Attach::default()
+        };
         let reply = self.call(Request::Attach(attach), Some(theirs.as_fd()));
         assert!(matches!(reply, Reply::Done), "{reply:?}");
         ours.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -236,15 +294,33 @@ impl Container {
     }
 
     pub(crate) fn exec(&mut self, id: &str, script: &str, stdio: Stdio) -> (Reply, UnixStream) {
-        let wish = Wish { stdio: stdio.clone(), ..wish(script) };
+        let wish = Wish {
+            stdio: stdio.clone(),
+            ..wish(script)
+        };
         let process = Process::compile(&serde_json::from_value(process(&wish)).unwrap()).unwrap();
         self.exec_process(id, process, stdio)
     }
 
-    pub(crate) fn exec_process(&mut self, id: &str, process: Process, stdio: Stdio) -> (Reply, UnixStream) {
+    pub(crate) fn exec_process(
+        &mut self,
+        id: &str,
+        process: Process,
+        stdio: Stdio,
+    ) -> (Reply, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let attach = Attach { stdin: stdio.open_stdin, stdout: true, stderr: true, ..Attach::default() };
-        let launch = ExecLaunch { id: id.to_owned(), process, stdio, attach };
+        let attach = Attach {
+            stdin: stdio.open_stdin,
+            stdout: true,
+            stderr: true,
+            ..Attach::default()
+        };
+        let launch = ExecLaunch {
+            id: id.to_owned(),
+            process,
+            stdio,
+            attach,
+        };
         let reply = self.call(Request::Exec(Box::new(launch)), Some(theirs.as_fd()));
         ours.set_read_timeout(Some(PATIENCE)).unwrap();
         (reply, ours)
@@ -286,7 +362,9 @@ impl Container {
     /// The text of the log's records of one stream.
     pub(crate) fn log(&self, stream: monitor::logfile::Stream) -> String {
         let reader = monitor::logfile::Reader::open(&self.path("log.json"), 1).unwrap();
-        let records = reader.map(Result::unwrap).filter(|record| record.stream == stream);
+        let records = reader
+            .map(Result::unwrap)
+            .filter(|record| record.stream == stream);
         String::from_utf8(records.flat_map(|record| record.line).collect()).unwrap()
     }
 
@@ -319,7 +397,9 @@ impl Container {
     pub(crate) fn buried(&mut self) {
         self.dead = true;
         sys::process::wait(self.monitor.pid).unwrap();
-        until("the container is gone", || !Path::new(&format!("/proc/{}", self.pid)).exists());
+        until("the container is gone", || {
+            !Path::new(&format!("/proc/{}", self.pid)).exists()
+        });
         until("all processes are gone", || self.processes().is_empty());
         for cgroup in &self.cgroups {
             sys::cgroup::remove(cgroup).unwrap();
@@ -365,7 +445,9 @@ pub(crate) fn expect(stream: &mut UnixStream, text: &str) -> String {
     let mut seen = String::new();
     let mut buffer = [0; 4096];
     while !seen.contains(text) {
-        let count = stream.read(&mut buffer).unwrap_or_else(|error| panic!("{error}: {text:?} not in {seen:?}"));
+        let count = stream
+            .read(&mut buffer)
+            .unwrap_or_else(|error| panic!("{error}: {text:?} not in {seen:?}"));
         assert!(count > 0, "{text:?} not in {seen:?}");
         seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
     }

@@ -12,7 +12,10 @@ use crate::fixture::{Container, Wish, expect, frames, type_in, until, wish};
 type Test = (&'static str, fn());
 
 pub(crate) const ALL: &[Test] = &[
-    ("output_is_logged_and_the_exit_code_recorded", output_is_logged_and_the_exit_code_recorded),
+    (
+        "output_is_logged_and_the_exit_code_recorded",
+        output_is_logged_and_the_exit_code_recorded,
+    ),
     ("a_client_gets_both_streams", a_client_gets_both_streams),
     ("input_ends_with_its_client", input_ends_with_its_client),
     ("much_output_is_complete", much_output_is_complete),
@@ -23,20 +26,41 @@ pub(crate) const ALL: &[Test] = &[
     ("programs_that_cannot_run", programs_that_cannot_run),
     ("pause_and_resume", pause_and_resume),
     ("want_of_memory_is_told", want_of_memory_is_told),
-    ("a_killed_monitor_takes_its_container_along", a_killed_monitor_takes_its_container_along),
+    (
+        "a_killed_monitor_takes_its_container_along",
+        a_killed_monitor_takes_its_container_along,
+    ),
     ("sigterm_is_ignored", sigterm_is_ignored),
-    ("a_second_engine_finds_the_container", a_second_engine_finds_the_container),
-    ("background_processes_with_host_pids_are_killed", background_processes_with_host_pids_are_killed),
-    ("a_container_that_is_never_started", a_container_that_is_never_started),
+    (
+        "a_second_engine_finds_the_container",
+        a_second_engine_finds_the_container,
+    ),
+    (
+        "background_processes_with_host_pids_are_killed",
+        background_processes_with_host_pids_are_killed,
+    ),
+    (
+        "a_container_that_is_never_started",
+        a_container_that_is_never_started,
+    ),
     ("private_memory_stays_small", private_memory_stays_small),
 ];
 
 fn open_stdin() -> Stdio {
-    Stdio { open_stdin: true, stdin_once: true, ..Stdio::default() }
+    Stdio {
+        open_stdin: true,
+        stdin_once: true,
+        ..Stdio::default()
+    }
 }
 
 fn terminal() -> Stdio {
-    Stdio { tty: true, open_stdin: true, console_size: Some((7, 77)), ..Stdio::default() }
+    Stdio {
+        tty: true,
+        open_stdin: true,
+        console_size: Some((7, 77)),
+        ..Stdio::default()
+    }
 }
 
 fn output_is_logged_and_the_exit_code_recorded() {
@@ -59,7 +83,10 @@ fn a_client_gets_both_streams() {
 }
 
 fn input_ends_with_its_client() {
-    let mut container = Container::create(&Wish { stdio: open_stdin(), ..wish("cat; echo end") });
+    let mut container = Container::create(&Wish {
+        stdio: open_stdin(),
+        ..wish("cat; echo end")
+    });
     let mut client = container.attach(true);
     container.start();
     let text = "0123456789".repeat(50_000);
@@ -80,20 +107,29 @@ fn much_output_is_complete() {
     let mut client = container.attach(false);
     container.start();
     std::thread::sleep(std::time::Duration::from_millis(100));
-    let expect: String = (1..=200_000).map(|number| format!("{number}\n")).collect();
+    let expect = (1..=200_000)
+        .map(|number| number.to_string() + "\n")
+        .collect::<String>();
     assert!(frames(&mut client).0 == expect);
     assert_eq!(container.exited().code, 0);
     assert!(container.log(Stream::Stdout) == expect);
 }
 
 fn a_terminal() {
-    let mut container = Container::create(&Wish { stdio: terminal(), ..wish("stty size; sh; echo bye") });
+    let mut container = Container::create(&Wish {
+        stdio: terminal(),
+        ..wish("stty size; sh; echo bye")
+    });
     let mut client = container.attach(true);
     container.start();
     expect(&mut client, "7 77\r\n");
     type_in(&mut client, "echo $((6*7))\n");
     expect(&mut client, "42\r\n");
-    let resize = Request::Resize { exec: None, rows: 9, columns: 99 };
+    let resize = Request::Resize {
+        exec: None,
+        rows: 9,
+        columns: 99,
+    };
     assert!(matches!(container.call(resize, None), Reply::Done));
     type_in(&mut client, "stty size\n");
     expect(&mut client, "9 99\r\n");
@@ -109,16 +145,30 @@ fn a_terminal() {
 
 fn execs() {
     let mut container = Container::run(&wish("sleep 1000"));
-    let (reply, mut client) = container.exec("a", "echo out; echo err >&2; exit 4", Stdio::default());
+    let (reply, mut client) =
+        container.exec("a", "echo out; echo err >&2; exit 4", Stdio::default());
     assert!(matches!(reply, Reply::Started { .. }), "{reply:?}");
-    assert_eq!(frames(&mut client), ("out\n".to_owned(), "err\n".to_owned()));
+    assert_eq!(
+        frames(&mut client),
+        ("out\n".to_owned(), "err\n".to_owned())
+    );
     assert_eq!(container.exec_exit("a"), 4);
-    let (_, mut client) = container.exec("b", "cat; echo end", Stdio { open_stdin: true, ..Stdio::default() });
+    let (_, mut client) = container.exec(
+        "b",
+        "cat; echo end",
+        Stdio {
+            open_stdin: true,
+            ..Stdio::default()
+        },
+    );
     type_in(&mut client, "hello ");
     client.shutdown(Shutdown::Write).unwrap();
     assert_eq!(frames(&mut client).0, "hello end\n");
     assert_eq!(container.exec_exit("b"), 0);
-    for (program, stage) in [("/bin/none", Stage::NotFound), ("/bin/text", Stage::NotExecutable)] {
+    for (program, stage) in [
+        ("/bin/none", Stage::NotFound),
+        ("/bin/text", Stage::NotExecutable),
+    ] {
         let process = runtime::plan::Process {
             args: vec![program.to_owned()],
             cwd: "/".to_owned(),
@@ -126,15 +176,28 @@ fn execs() {
             ..Default::default()
         };
         let (reply, _) = container.exec_process("c", process, Stdio::default());
-        assert!(matches!(&reply, Reply::Failed(failure) if failure.stage == stage), "{reply:?}");
+        assert!(
+            matches!(&reply, Reply::Failed(failure) if failure.stage == stage),
+            "{reply:?}"
+        );
     }
     // What is still running ends with the container, its client too.
     let (reply, mut client) = container.exec("d", "echo ready; sleep 1000", Stdio::default());
-    let Reply::Started { pid } = reply else { panic!("{reply:?}") };
-    let Reply::State { execs, started, .. } = container.call(Request::State, None) else { panic!() };
+    let Reply::Started { pid } = reply else {
+        panic!("{reply:?}")
+    };
+    let Reply::State { execs, started, .. } = container.call(Request::State, None) else {
+        panic!()
+    };
     assert!(started);
     assert_eq!(execs, [("d".to_owned(), pid)]);
-    container.call(Request::Signal { signal: 9, all: true }, None);
+    container.call(
+        Request::Signal {
+            signal: 9,
+            all: true,
+        },
+        None,
+    );
     assert_eq!(frames(&mut client).0, "ready\n");
     assert_eq!(container.exited().code, 137);
 }
@@ -144,12 +207,22 @@ fn an_exec_in_a_terminal() {
     let (reply, mut client) = container.exec("a", "stty size; cat", terminal());
     assert!(matches!(reply, Reply::Started { .. }), "{reply:?}");
     expect(&mut client, "7 77\r\n");
-    let resize = Request::Resize { exec: Some("a".to_owned()), rows: 9, columns: 99 };
+    let resize = Request::Resize {
+        exec: Some("a".to_owned()),
+        rows: 9,
+        columns: 99,
+    };
     assert!(matches!(container.call(resize, None), Reply::Done));
     type_in(&mut client, "x\n\x04");
     expect(&mut client, "x\r\nx\r\n");
     assert_eq!(container.exec_exit("a"), 0);
-    container.call(Request::Signal { signal: 9, all: false }, None);
+    container.call(
+        Request::Signal {
+            signal: 9,
+            all: false,
+        },
+        None,
+    );
     assert_eq!(container.exited().code, 137);
 }
 
@@ -159,20 +232,40 @@ fn signals_and_exit_codes() {
     let mut client = container.attach(false);
     container.start();
     expect(&mut client, "ready");
-    container.call(Request::Signal { signal: 15, all: false }, None);
+    container.call(
+        Request::Signal {
+            signal: 15,
+            all: false,
+        },
+        None,
+    );
     assert_eq!(container.exited().code, 7);
     let mut container = Container::run(&wish("kill -SEGV $$; sleep 1000"));
-    container.call(Request::Signal { signal: 9, all: false }, None);
+    container.call(
+        Request::Signal {
+            signal: 9,
+            all: false,
+        },
+        None,
+    );
     assert_eq!(container.exited().code, 137);
 }
 
 fn programs_that_cannot_run() {
-    for (program, stage) in [("/bin/none", Stage::NotFound), ("/bin/text", Stage::NotExecutable)] {
-        let wish = Wish { program: Some(vec![program.to_owned()]), ..wish("") };
+    for (program, stage) in [
+        ("/bin/none", Stage::NotFound),
+        ("/bin/text", Stage::NotExecutable),
+    ] {
+        let wish = Wish {
+            program: Some(vec![program.to_owned()]),
+            ..wish("")
+        };
         let failure = match Container::try_create(&wish) {
             Err(failure) => failure,
             Ok(mut container) => {
-                let Reply::Failed(failure) = container.call(Request::Start, None) else { panic!() };
+                let Reply::Failed(failure) = container.call(Request::Start, None) else {
+                    panic!()
+                };
                 container.assert_nothing_left();
                 assert!(!container.path("exit.json").exists());
                 failure
@@ -195,15 +288,29 @@ fn pause_and_resume() {
     assert!(matches!(reply, Reply::Failed(_)), "{reply:?}");
     assert!(matches!(container.call(Request::Resume, None), Reply::Done));
     assert!(!paused(&mut container));
-    container.call(Request::Signal { signal: 9, all: true }, None);
+    container.call(
+        Request::Signal {
+            signal: 9,
+            all: true,
+        },
+        None,
+    );
     assert_eq!(container.exited().code, 137);
 }
 
 fn want_of_memory_is_told() {
-    let wish = Wish { memory: Some(8 << 20), ..wish("exec dd if=/dev/zero of=/dev/null bs=100M count=1") };
+    let wish = Wish {
+        memory: Some(8 << 20),
+        ..wish("exec dd if=/dev/zero of=/dev/null bs=100M count=1")
+    };
     let mut container = Container::run(&wish);
     let exit = container.exited();
-    assert_eq!((exit.code, exit.oom_killed), (137, true), "{}", container.log(Stream::Stderr));
+    assert_eq!(
+        (exit.code, exit.oom_killed),
+        (137, true),
+        "{}",
+        container.log(Stream::Stderr)
+    );
 }
 
 fn a_killed_monitor_takes_its_container_along() {
@@ -221,18 +328,36 @@ fn sigterm_is_ignored() {
     for signal in [1, 2, 15] {
         sys::process::kill(container.monitor.pid, signal).unwrap();
     }
-    assert!(matches!(container.call(Request::State, None), Reply::State { .. }));
-    container.call(Request::Signal { signal: 9, all: false }, None);
+    assert!(matches!(
+        container.call(Request::State, None),
+        Reply::State { .. }
+    ));
+    container.call(
+        Request::Signal {
+            signal: 9,
+            all: false,
+        },
+        None,
+    );
     assert_eq!(container.exited().code, 137);
 }
 
 fn a_second_engine_finds_the_container() {
-    let mut container = Container::run(&Wish { stdio: open_stdin(), ..wish("cat; exit 5") });
+    let mut container = Container::run(&Wish {
+        stdio: open_stdin(),
+        ..wish("cat; exit 5")
+    });
     let mut client = container.attach(true);
-    let pid: i32 = std::fs::read_to_string(container.path("monitor.pid")).unwrap().parse().unwrap();
+    let pid: i32 = std::fs::read_to_string(container.path("monitor.pid"))
+        .unwrap()
+        .parse()
+        .unwrap();
     assert_eq!(pid, container.monitor.pid);
     container.control = SeqPacket::connect(&container.path("monitor.sock")).unwrap();
-    assert!(matches!(container.call(Request::State, None), Reply::State { started: true, .. }));
+    assert!(matches!(
+        container.call(Request::State, None),
+        Reply::State { started: true, .. }
+    ));
     // The client outlives the engine that brought it.
     type_in(&mut client, "still here");
     client.shutdown(Shutdown::Write).unwrap();
@@ -241,7 +366,10 @@ fn a_second_engine_finds_the_container() {
 }
 
 fn background_processes_with_host_pids_are_killed() {
-    let wish = Wish { host_pids: true, ..wish("sleep 1000 & exit 6") };
+    let wish = Wish {
+        host_pids: true,
+        ..wish("sleep 1000 & exit 6")
+    };
     let begun = std::time::Instant::now();
     let mut container = Container::run(&wish);
     assert_eq!(container.exited().code, 6);
@@ -251,7 +379,13 @@ fn background_processes_with_host_pids_are_killed() {
 
 fn a_container_that_is_never_started() {
     let mut container = Container::create(&wish("true"));
-    container.call(Request::Signal { signal: 9, all: false }, None);
+    container.call(
+        Request::Signal {
+            signal: 9,
+            all: false,
+        },
+        None,
+    );
     let exit = container.exited();
     assert_eq!((exit.code, exit.started_at), (137, 0));
     // Without any engine it waits for one.
@@ -259,13 +393,25 @@ fn a_container_that_is_never_started() {
     container.control = SeqPacket::connect(&container.path("monitor.sock")).unwrap();
     container.start();
     assert_eq!(container.exited().code, 8);
-    assert!(!matches!(Container::try_create(&wish("true")), Err(failure) if failure.stage == Stage::Setup));
+    assert!(
+        !matches!(Container::try_create(&wish("true")), Err(failure) if failure.stage == Stage::Setup)
+    );
 }
 
 fn private_memory(pid: i32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    let lines = text.lines().filter(|line| line.starts_with("Private_Clean") || line.starts_with("Private_Dirty"));
-    lines.map(|line| line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()).sum()
+    let lines = text
+        .lines()
+        .filter(|line| line.starts_with("Private_Clean") || line.starts_with("Private_Dirty"));
+    lines
+        .map(|line| {
+            line.split_whitespace()
+                .nth(1)
+                .unwrap()
+                .parse::<u64>()
+                .unwrap()
+        })
+        .sum()
 }
 
 fn private_memory_stays_small() {
@@ -282,10 +428,19 @@ fn private_memory_stays_small() {
     while client.read(&mut buffer).unwrap() > 0 {}
     container.exec_exit("a");
     until("memory is given back", || private_memory(monitor) <= 150);
-    println!("private memory: {quiet} KiB at first, {} KiB after an exec", private_memory(monitor));
+    println!(
+        "private memory: {quiet} KiB at first, {} KiB after an exec",
+        private_memory(monitor)
+    );
     assert!(quiet <= 150, "{quiet} KiB");
     for mut container in [container, other] {
-        container.call(Request::Signal { signal: 9, all: false }, None);
+        container.call(
+            Request::Signal {
+                signal: 9,
+                all: false,
+            },
+            None,
+        );
         container.exited();
     }
 }
