@@ -1,0 +1,160 @@
+//! What every container gets.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::Test;
+use crate::bundle::{Bundle, strings};
+
+pub const TESTS: &[Test] = &[
+    ("lifecycle::runs_a_program", runs_a_program),
+    ("lifecycle::exit_codes_and_signals", exit_codes_and_signals),
+    ("lifecycle::namespaces_and_names", namespaces_and_names),
+    ("lifecycle::default_devices", default_devices),
+    ("lifecycle::mounts", mounts),
+    ("lifecycle::bind_mounts", bind_mounts),
+    ("lifecycle::user_home_and_groups", user_home_and_groups),
+    ("lifecycle::working_directory_is_made", working_directory_is_made),
+    ("lifecycle::terminal", terminal),
+    ("lifecycle::init_reaps_and_forwards", init_forwards),
+    ("lifecycle::dies_with_its_creator_before_start", dies_before_start),
+];
+
+fn runs_a_program() {
+    assert_eq!(Bundle::new("echo hello").run().success(), "hello\n");
+}
+
+fn exit_codes_and_signals() {
+    assert_eq!(Bundle::new("exit 42").run().ended.code(), 42);
+    let bundle = Bundle::new("sleep 100");
+    let (created, _reader) = bundle.create().unwrap();
+    let started = created.start().unwrap();
+    started.pidfd.send_signal(9).unwrap();
+    assert_eq!(started.pidfd.wait().unwrap().code(), 137);
+}
+
+fn namespaces_and_names() {
+    let output = Bundle::new("hostname; echo $$; ls /sys/class/net; umask; ls /proc/1/fd | wc -l").run().output;
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!(lines[..3], ["box", "1", "lo"], "{output}");
+}
+
+fn default_devices() {
+    let script = "for d in null zero full random urandom tty; do stat -c '%n %t:%T %a' /dev/$d; done
+        readlink /dev/fd /dev/ptmx /dev/stdout
+        echo x > /dev/null && dd if=/dev/zero bs=1 count=2 2>/dev/null | wc -c";
+    let script = script.replace("| wc -c", "");
+    let output = Bundle::new(&script).run().success();
+    assert!(output.starts_with("/dev/null 1:3 666\n/dev/zero 1:5 666\n/dev/full 1:7 666\n"), "{output}");
+    assert!(output.contains("/proc/self/fd\npts/ptmx\n/proc/self/fd/1\n"), "{output}");
+}
+
+fn mounts() {
+    let output = Bundle::new("cat /proc/self/mountinfo").run().success();
+    for expected in
+        [" / / ", " /proc ", " /dev ", " /dev/pts ", " /sys ", " /sys/fs/cgroup ", " /dev/mqueue ", " /dev/shm ", " /proc/kcore "]
+    {
+        assert!(output.contains(expected), "{expected} in {output}");
+    }
+    let proc = output.lines().find(|line| line.contains(" /proc ")).unwrap();
+    assert!(proc.contains("rw,nosuid,nodev,noexec"), "{proc}");
+    let host = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!host.contains("corten-test"));
+}
+
+fn bind_mounts() {
+    let mut bundle = Bundle::new(
+        "cat /etc/given; echo more > /data/new; echo x > /fixed/no; cat /made/deep/file; touch /data/below/ro; ls /data/below",
+    );
+    let host = tempfile::tempdir().unwrap();
+    fs::create_dir(host.path().join("below")).unwrap();
+    fs::write(host.path().join("file"), "given\n").unwrap();
+    let source = |name: &str| host.path().join(name).to_str().unwrap().to_owned();
+    for (from, to, option) in [
+        (source("file"), "/etc/given", "ro"),
+        (source(""), "/data", "rprivate"),
+        (source(""), "/fixed", "rro"),
+        (source("file"), "/made/deep/file", "rw"),
+    ] {
+        bundle.spec.mounts.push(oci::runtime::Mount {
+            destination: to.to_owned(),
+            kind: "bind".to_owned(),
+            source: from,
+            options: strings(&["rbind", option]),
+        });
+    }
+    let output = bundle.run().output;
+    assert!(output.starts_with("given\n"), "{output}");
+    assert!(output.contains("Read-only file system"), "{output}");
+    assert!(output.ends_with("given\nro\n"), "{output}");
+    assert_eq!(fs::read_to_string(host.path().join("new")).unwrap(), "more\n");
+    assert!(!host.path().join("no").exists());
+}
+
+fn user_home_and_groups() {
+    let mut bundle = Bundle::new("id -u; id -g; id -G; echo $HOME; grep ^Cap /proc/self/status");
+    let user = &mut bundle.process().user;
+    user.uid = 1000;
+    user.gid = 1000;
+    user.additional_gids = vec![7];
+    let output = bundle.run().success();
+    assert!(output.starts_with("1000\n1000\n1000 7\n/home/user\n"), "{output}");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert!(output.contains(&format!("{set}:\t0000000000000000")), "{output}");
+    }
+}
+
+fn working_directory_is_made() {
+    let mut bundle = Bundle::new("pwd");
+    bundle.process().cwd = "/a/b".to_owned();
+    assert_eq!(bundle.run().success(), "/a/b\n");
+    let mode = fs::metadata(bundle.root().join("a/b")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
+}
+
+fn terminal() {
+    use runtime::{Fds, Gate, Stdio};
+    use std::io::Read as _;
+    let mut bundle = Bundle::new("tty; stty size; test -c /dev/console && echo console; ls -l /proc/self/fd/0");
+    bundle.process().terminal = true;
+    let stdio = Stdio::Terminal(Some((33, 101)));
+    let fds = Fds { rootfs: None, netns: None, stdio, init: None, gate: Gate::Creator };
+    let proof = sys::process::SingleThreaded::prove().unwrap();
+    let started = runtime::create(&proof, &bundle.plan(), fds).unwrap().start().unwrap();
+    let mut master = fs::File::from(started.terminal.unwrap());
+    let mut bytes = Vec::new();
+    // The end of a terminal is EIO.
+    master.read_to_end(&mut bytes).ok();
+    let output = String::from_utf8(bytes).unwrap();
+    assert_eq!(started.pidfd.wait().unwrap().code(), 0);
+    assert!(output.starts_with("/dev/pts/0\r\n33 101\r\nconsole\r\n"), "{output}");
+}
+
+fn init_forwards() {
+    let mut bundle = Bundle::new("trap 'echo got; exit 7' TERM; cat /proc/1/cmdline; echo; echo $$; while :; do sleep 0.01; done");
+    bundle.extras.init = true;
+    let (created, mut reader) = bundle.create().unwrap();
+    let started = created.start().unwrap();
+    let mut output = String::new();
+    let mut buffer = [0; 256];
+    while !output.contains("\n2\n") {
+        let size = std::io::Read::read(&mut reader, &mut buffer).unwrap();
+        assert!(size > 0, "{output}");
+        output.push_str(&String::from_utf8_lossy(&buffer[..size]));
+    }
+    started.pidfd.send_signal(15).unwrap();
+    std::io::Read::read_to_string(&mut reader, &mut output).unwrap();
+    assert_eq!(started.pidfd.wait().unwrap().code(), 7, "{output}");
+    assert!(output.contains("got"), "{output}");
+}
+
+fn dies_before_start() {
+    let bundle = Bundle::new("echo never");
+    let (created, mut reader) = bundle.create().unwrap();
+    let pidfd = sys::process::PidFd::open(created.pid).unwrap();
+    drop(created);
+    let mut output = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut output).unwrap();
+    assert_eq!(pidfd.wait().unwrap().code(), 1);
+    assert_eq!(output, "");
+}
