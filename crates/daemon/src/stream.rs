@@ -68,10 +68,14 @@ impl Connection {
     /// EPOLLHUP is reported whatever is asked for, so a second registration that asks for priority data alone is told of
     /// nothing else.
     pub async fn hung_up(&self) {
-        if let Ok(fd) = self
+        #[expect(
+            deprecated,
+            reason = "the replacement is unsafe; an OwnedFd names the same open file for as long as it lives"
+        )]
+        let watched = self
             .duplicate()
-            .and_then(|fd| Ok(AsyncFd::register_with_interest(fd, Interest::PRIORITY)?))
-        {
+            .and_then(|fd| AsyncFd::with_interest(fd, Interest::PRIORITY));
+        if let Ok(fd) = watched {
             while let Ok(mut ready) = fd.ready(Interest::PRIORITY).await {
                 if ready.ready().is_read_closed() {
                     return;

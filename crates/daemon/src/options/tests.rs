@@ -8,7 +8,7 @@ use super::{Command, Options, help, parse};
 fn run(args: &[&str]) -> Result<Options, String> {
     let mut words: Vec<String> = args.iter().map(|word| (*word).to_owned()).collect();
     if !args.iter().any(|word| word.starts_with("--config-file")) {
-        words.push("--config-file=/dev/null".to_owned());
+        words.insert(0, "--config-file=/dev/null".to_owned());
     }
     match parse("dockerd", &words)? {
         Command::Run(options) => Ok(options),
