@@ -96,12 +96,11 @@ fn parse_long(command: &Command, word: &str, words: &mut Words<'_>, given: &mut 
     if name.is_empty() || name.starts_with('-') {
         return Err(Stop::Wrong(format!("bad flag syntax: --{word}")));
     }
+    if name == "help" {
+        return Err(Stop::Help { short: false });
+    }
     let Some(flag) = command.flags().find(|flag| flag.name == name) else {
-        return Err(if name == "help" {
-            Stop::Help { short: false }
-        } else {
-            Stop::Wrong(format!("unknown flag: --{name}"))
-        });
+        return Err(Stop::Wrong(format!("unknown flag: --{name}")));
     };
     let value = match value {
         Some(value) => value,

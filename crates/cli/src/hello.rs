@@ -1,1 +1,4 @@
-//! stub
+//! The text of `corten/hello`.
+
+/// Says hello.
+pub fn hello() {}

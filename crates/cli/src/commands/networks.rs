@@ -1,5 +1,61 @@
-//! stub.
+//! `network ls`.
+
+use api::network::Network;
+use client::{Method, Request, query};
+
 use crate::flags::Given;
-use crate::report::Outcome;
+use crate::format::{self, Listing};
+use crate::report::{self, Outcome};
 use crate::session::Session;
-pub(crate) async fn list(_s: &Session, _g: &Given) -> Outcome { Ok(0) }
+use crate::template::Value;
+
+const LISTING: Listing = Listing {
+    columns: "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}",
+    headings: &[
+        ("ID", "NETWORK ID"),
+        ("Name", "NAME"),
+        ("Driver", "DRIVER"),
+        ("Scope", "SCOPE"),
+        ("IPv4", "IPV4"),
+        ("IPv6", "IPV6"),
+        ("Internal", "INTERNAL"),
+        ("Labels", "LABELS"),
+        ("CreatedAt", "CREATED AT"),
+    ],
+    type_name: "*network.networkContext",
+};
+
+/// `network ls [OPTIONS]`
+pub(crate) async fn list(session: &Session, given: &Given) -> Outcome {
+    let filters = format::filters(&given.list("filter"));
+    let pairs: Vec<(&str, &str)> = filters.as_deref().map(|filters| ("filters", filters)).into_iter().collect();
+    let request = Request::new(Method::Get, query("/networks", &pairs));
+    let mut networks: Vec<Network> = session.client().await?.call(request).await?;
+    networks.sort_by(|a, b| a.name.cmp(&b.name));
+    let chosen = given.get("format").filter(|format| !format.is_empty());
+    let configured = || session.config().networks_format.as_deref().filter(|format| !format.is_empty() && !given.is("quiet"));
+    let rows: Vec<Value> = networks.iter().map(|network| row(network, !given.is("no-trunc"))).collect();
+    report::print(&format::render(LISTING, chosen.or_else(configured), given.is("quiet"), &rows)?);
+    Ok(0)
+}
+
+fn row(network: &Network, truncate: bool) -> Value {
+    let labels = network.labels.clone().unwrap_or_default();
+    let joined: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let id = if truncate { format::short_id(&network.id) } else { &network.id };
+    let created = stdx::time::parse_rfc3339(&network.created)
+        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+        .map_or_else(|| network.created.clone(), |since| format::go_time(i64::try_from(since.as_secs()).unwrap_or(0)));
+    let fields = vec![
+        ("ID", id.to_owned()),
+        ("Name", network.name.clone()),
+        ("Driver", network.driver.clone()),
+        ("Scope", network.scope.clone()),
+        ("IPv4", network.enable_ipv4.to_string()),
+        ("IPv6", network.enable_ipv6.to_string()),
+        ("Internal", network.internal.to_string()),
+        ("Labels", joined.join(",")),
+        ("CreatedAt", created),
+    ];
+    Value::structure(LISTING.type_name, fields).with_map("Label", labels)
+}

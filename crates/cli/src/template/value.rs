@@ -1,0 +1,271 @@
+//! The values that templates work on: JSON with its order kept, told apart into Go's structs and maps.
+
+use serde::de::{MapAccess, SeqAccess, Visitor};
+
+/// A value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    /// What a missing key of a map gives.
+    Missing,
+    /// Go's nil.
+    Nil,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Value>),
+    Object(Object),
+}
+
+/// A map or a struct.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Object {
+    pub(crate) kind: Kind,
+    pub(crate) fields: Vec<(String, Value)>,
+}
+
+/// What an object does when it has no such field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A map: the value is missing.
+    Map,
+    /// An object of an inspect answer: an error, in the words of a strict map.
+    Record,
+    /// A Go struct of that type: an error.
+    Struct(&'static str),
+}
+
+/// Fields whose objects are maps in Go's types.
+const MAPS: [&str; 23] = [
+    "Annotations",
+    "Attributes",
+    "Containers",
+    "Data",
+    "Details",
+    "DriverOpts",
+    "EndpointsConfig",
+    "ExposedPorts",
+    "IndexConfigs",
+    "Labels",
+    "Networks",
+    "Options",
+    "PortBindings",
+    "Ports",
+    "Runtimes",
+    "StorageOpt",
+    "Sysctls",
+    "Tmpfs",
+    "Volumes",
+    "AuxiliaryAddresses",
+    "Config.Config",
+    "LogConfig.Config",
+    "status",
+];
+
+/// Fields that are pointers to plain values or structs in Go's types: `null` prints as `<nil>`.
+const POINTERS: [&str; 11] = [
+    "Health",
+    "Healthcheck",
+    "IPAMConfig",
+    "Init",
+    "MemorySwappiness",
+    "OomKillDisable",
+    "PidsLimit",
+    "StopTimeout",
+    "SizeRw",
+    "SizeRootFs",
+    "ImageManifestDescriptor",
+];
+
+impl Value {
+    /// Decodes JSON, keeping the order of keys.
+    pub(crate) fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut value = serde_json::from_slice(json)?;
+        classify(&mut value, "", "");
+        Ok(value)
+    }
+
+    /// A struct of a type of docker's command line.
+    pub(crate) fn structure(type_name: &'static str, fields: Vec<(&str, String)>) -> Self {
+        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), Self::Text(value))).collect();
+        Self::Object(Object { kind: Kind::Struct(type_name), fields })
+    }
+
+    /// Adds a field that is a map of texts.
+    pub(crate) fn with_map(mut self, name: &str, entries: impl IntoIterator<Item = (String, String)>) -> Self {
+        if let Self::Object(object) = &mut self {
+            let fields = entries.into_iter().map(|(key, value)| (key, Self::Text(value))).collect();
+            object.fields.push((name.to_owned(), Self::Object(Object { kind: Kind::Map, fields })));
+        }
+        self
+    }
+
+    /// A field of an object.
+    pub(crate) fn field(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Object(object) => object.fields.iter().find(|(key, _)| key == name).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// Go's truth: not the zero value of its type.
+    pub(crate) fn is_true(&self) -> bool {
+        match self {
+            Self::Missing | Self::Nil => false,
+            Self::Bool(value) => *value,
+            Self::Int(value) => *value != 0,
+            Self::Float(value) => *value != 0.0,
+            Self::Text(text) => !text.is_empty(),
+            Self::List(list) => !list.is_empty(),
+            Self::Object(object) => object.kind != Kind::Map || !object.fields.is_empty(),
+        }
+    }
+
+    /// As Go's `%v` prints it inside of something else.
+    pub(crate) fn show(&self) -> String {
+        match self {
+            Self::Missing | Self::Nil => "<nil>".to_owned(),
+            Self::Bool(value) => value.to_string(),
+            Self::Int(value) => value.to_string(),
+            Self::Float(value) => show_float(*value),
+            Self::Text(text) => text.clone(),
+            Self::List(list) => format!("[{}]", list.iter().map(Self::show).collect::<Vec<_>>().join(" ")),
+            Self::Object(object) => object.show(),
+        }
+    }
+
+    /// Compact JSON, as docker's `json` function writes it.
+    pub(crate) fn json(&self) -> String {
+        match self {
+            Self::Missing | Self::Nil => "null".to_owned(),
+            Self::Bool(value) => value.to_string(),
+            Self::Int(value) => value.to_string(),
+            Self::Float(value) => serde_json::Value::from(*value).to_string(),
+            Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
+            Self::List(list) => format!("[{}]", list.iter().map(Self::json).collect::<Vec<_>>().join(",")),
+            Self::Object(object) => {
+                let mut fields: Vec<_> = object.fields.iter().collect();
+                // Docker's contexts are written as maps of their methods without arguments.
+                if matches!(object.kind, Kind::Struct(_)) {
+                    fields.retain(|(key, _)| key != "Label");
+                    fields.sort_by(|a, b| a.0.cmp(&b.0));
+                }
+                let fields = fields.into_iter().map(|(key, value)| format!("{}:{}", serde_json::Value::from(key.as_str()), value.json()));
+                format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+}
+
+impl Object {
+    fn show(&self) -> String {
+        if self.kind == Kind::Map {
+            let mut entries: Vec<_> = self.fields.iter().collect();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            let entries = entries.iter().map(|(key, value)| format!("{key}:{}", value.show()));
+            return format!("map[{}]", entries.collect::<Vec<_>>().join(" "));
+        }
+        format!("{{{}}}", self.fields.iter().map(|(_, value)| value.show()).collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// Go's `%v` of a float64: `%g` with the shortest digits, an exponent from 1e21 on.
+fn show_float(value: f64) -> String {
+    if value != 0.0 && !(1e-4..1e21).contains(&value.abs()) {
+        let text = format!("{value:e}");
+        let Some((mantissa, exponent)) = text.split_once('e') else { return text };
+        let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
+        return format!("{mantissa}e{sign}{digits:0>2}");
+    }
+    format!("{value}")
+}
+
+/// Says of each object whether it is a map, and gives nulls the type that their field has in Go.
+fn classify(value: &mut Value, name: &str, parent: &str) {
+    match value {
+        Value::List(list) => list.iter_mut().for_each(|item| classify(item, "", name)),
+        Value::Object(object) => {
+            if is_map(name, parent) {
+                object.kind = Kind::Map;
+            }
+            for (key, field) in &mut object.fields {
+                if *field == Value::Nil {
+                    *field = typed_nil(key, name);
+                } else {
+                    classify(field, key, name);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_map(name: &str, parent: &str) -> bool {
+    MAPS.contains(&name) || MAPS.contains(&format!("{parent}.{name}").as_str())
+}
+
+fn typed_nil(name: &str, parent: &str) -> Value {
+    if is_map(name, parent) {
+        Value::Object(Object { kind: Kind::Map, fields: Vec::new() })
+    } else if POINTERS.contains(&name) {
+        Value::Nil
+    } else {
+        Value::List(Vec::new())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Value {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Build)
+    }
+}
+
+struct Build;
+
+impl<'de> Visitor<'de> for Build {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Int(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Int(i64::try_from(value).unwrap_or(i64::MAX)))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::Float(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::Text(value.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Nil)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = sequence.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            fields.push(entry);
+        }
+        Ok(Value::Object(Object { kind: Kind::Record, fields }))
+    }
+}
