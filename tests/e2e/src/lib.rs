@@ -1,1 +1,1 @@
-//! Tests with real clients.
+//! Tests with real clients, a file a verb: `tests/`. What they compare with: `testdata/`.

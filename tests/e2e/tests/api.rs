@@ -1,0 +1,165 @@
+//! The API's answers have the keys and the JSON types of dockerd's recorded ones, at the oldest and the newest version.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use testkit::{Context, http};
+
+/// Keys of dockerd that are not ours: what they tell of does not exist here. `request key`, a `*` for any request.
+const EXCEPTIONS: &str = include_str!("../testdata/api-exceptions.txt");
+
+fn check(version: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("testdata/docker-28.5/api-{version}.json"));
+    let recorded: Value =
+        serde_json::from_str(&std::fs::read_to_string(path).expect("the recorded answers"))
+            .expect("JSON");
+    let context = Context::busybox();
+    let ours = shapes(&context, &format!("/v{version}"));
+    let mut differences = Vec::new();
+    for (request, expected) in recorded.as_object().expect("an object") {
+        compare(request, "", expected, &ours[request], &mut differences);
+    }
+    assert!(
+        differences.is_empty(),
+        "{} differences at {version}:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
+}
+
+#[test]
+fn shapes_at_1_41() {
+    check("1.41");
+}
+
+#[test]
+fn shapes_at_1_51() {
+    check("1.51");
+}
+
+/// The same requests as `cargo xtask record` sends to dockerd.
+fn shapes(context: &Context, prefix: &str) -> Value {
+    let get = |path: String| {
+        http::shape(
+            &context
+                .request("GET", &format!("{prefix}{path}"), None)
+                .expect("an answer")
+                .json(),
+        )
+    };
+    let post = |path: String, body: &Value| {
+        context
+            .request("POST", &format!("{prefix}{path}"), Some(body))
+            .expect("an answer")
+            .json()
+    };
+    let create =
+        json!({"Image": "busybox", "Cmd": ["sleep", "1000"], "Labels": {"a": "b"}, "Env": ["A=b"]});
+    let created = post("/containers/create?name=shape".into(), &create);
+    let id = created["Id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{created}"))
+        .to_owned();
+    let mut found = serde_json::Map::new();
+    found.insert(
+        "GET /containers/ID/json created".into(),
+        get(format!("/containers/{id}/json")),
+    );
+    post(format!("/containers/{id}/start"), &json!({}));
+    let exec = post(
+        format!("/containers/{id}/exec"),
+        &json!({"Cmd": ["true"], "AttachStdout": true}),
+    );
+    let exec_id = exec["Id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{exec}"))
+        .to_owned();
+    found.insert("POST /containers/ID/exec".into(), http::shape(&exec));
+    for (name, path) in [
+        ("GET /containers/ID/json", format!("/containers/{id}/json")),
+        ("GET /containers/json", "/containers/json?all=1".into()),
+        (
+            "GET /containers/json size",
+            "/containers/json?all=1&size=1".into(),
+        ),
+        ("GET /exec/ID/json", format!("/exec/{exec_id}/json")),
+        ("GET /images/json", "/images/json".into()),
+        ("GET /images/NAME/json", "/images/busybox/json".into()),
+        ("GET /images/NAME/history", "/images/busybox/history".into()),
+        ("GET /info", "/info".into()),
+        ("GET /version", "/version".into()),
+        (
+            "GET /containers/NONE/json",
+            "/containers/nosuch/json".into(),
+        ),
+    ] {
+        found.insert(name.into(), get(path));
+    }
+    post(format!("/containers/{id}/kill"), &json!({}));
+    found.insert(
+        "POST /containers/ID/wait".into(),
+        http::shape(&post(format!("/containers/{id}/wait"), &json!({}))),
+    );
+    found.insert(
+        "GET /containers/ID/json exited".into(),
+        get(format!("/containers/{id}/json")),
+    );
+    Value::Object(found)
+}
+
+/// Adds every key that only one has, and every value of another type.
+fn compare(
+    request: &str,
+    path: &str,
+    expected: &Value,
+    found: &Value,
+    differences: &mut Vec<String>,
+) {
+    if excepted(request, path) {
+        return;
+    }
+    match (expected, found) {
+        (Value::Object(expected), Value::Object(found)) => {
+            for (key, value) in expected {
+                let inner = format!("{path}.{key}");
+                match found.get(key) {
+                    Some(found) => compare(request, &inner, value, found, differences),
+                    None if excepted(request, &inner) => {}
+                    None => differences.push(format!("{request}: {inner} is missing")),
+                }
+            }
+            for key in found.keys().filter(|key| !expected.contains_key(*key)) {
+                let inner = format!("{path}.{key}");
+                if !excepted(request, &inner) {
+                    differences.push(format!("{request}: {inner} is not dockerd's"));
+                }
+            }
+        }
+        (Value::Array(expected), Value::Array(found)) => {
+            if let (Some(expected), Some(found)) = (expected.first(), found.first()) {
+                compare(request, &format!("{path}[]"), expected, found, differences);
+            }
+        }
+        // An empty list has no first element to compare.
+        (Value::Array(_), Value::String(empty)) | (Value::String(empty), Value::Array(_))
+            if empty == "array" => {}
+        _ if expected == found => {}
+        _ => differences.push(format!(
+            "{request}: {path} is {found}, dockerd's {expected}"
+        )),
+    }
+}
+
+fn excepted(request: &str, path: &str) -> bool {
+    EXCEPTIONS
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .any(|line| {
+            let mut words = line.split('\t');
+            let (Some(of), Some(key)) = (words.next(), words.next()) else {
+                return false;
+            };
+            (of == "*" || request == of) && path == key
+        })
+}

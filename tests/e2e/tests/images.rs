@@ -1,0 +1,191 @@
+//! `load`, `import`, `images`, `tag`, `rmi`: images from archives.
+
+use std::fs;
+use std::process::Command;
+
+use testkit::{Context, fixtures};
+
+#[test]
+fn load_names_what_it_loaded() {
+    let context = Context::new();
+    let archive = fixtures::image("busybox");
+    let loaded = context.corten(&["load", "-i", &archive.to_string_lossy()]);
+    assert_eq!(loaded.ok(), "Loaded image: busybox:latest");
+    let bytes = fs::read(&archive).expect("the archive");
+    assert_eq!(
+        context.corten_with(&["load"], &bytes).ok(),
+        "Loaded image: busybox:latest"
+    );
+    assert_eq!(
+        context
+            .corten(&["images", "--format", "{{.Repository}}:{{.Tag}}"])
+            .ok(),
+        "busybox:latest"
+    );
+}
+
+#[test]
+fn archives_may_be_compressed() {
+    let context = Context::new();
+    let archive = fixtures::image("busybox");
+    for program in ["gzip", "zstd", "xz"] {
+        let packed = Command::new(program)
+            .arg("-1")
+            .arg("-c")
+            .arg(&archive)
+            .output()
+            .expect("run the packer")
+            .stdout;
+        let output = context.corten_with(&["load"], &packed);
+        assert_eq!(output.ok(), "Loaded image: busybox:latest", "{program}");
+        assert_eq!(
+            context
+                .corten(&["run", "--rm", "busybox", "echo", program])
+                .ok(),
+            program
+        );
+        context.corten(&["rmi", "busybox"]).ok();
+    }
+}
+
+#[test]
+fn an_oci_layout_loads() {
+    let context = Context::new();
+    let layout = context.directory().join("oci.tar");
+    let Some(mut skopeo) = fixtures::client("skopeo") else {
+        testkit::skip!("no skopeo in the clients")
+    };
+    let source = format!("docker-archive:{}", fixtures::image("busybox").display());
+    let target = format!("oci-archive:{}:busybox:latest", layout.display());
+    skopeo
+        .args(["--insecure-policy", "copy", "--quiet", &source, &target])
+        .env("TMPDIR", context.directory());
+    testkit::command::run(&mut skopeo).ok();
+    context
+        .corten(&["load", "-q", "-i", &layout.to_string_lossy()])
+        .ok();
+    assert_eq!(
+        context
+            .corten(&["run", "--rm", "busybox", "echo", "oci"])
+            .ok(),
+        "oci"
+    );
+}
+
+#[test]
+fn every_kind_of_layer_entry_arrives() {
+    let context = Context::new();
+    context.load("layered");
+    let listing = "cat /EXPECT; echo; find /data -xdev -type f | wc -l; stat -c '%a %u %g' /data/owned; \
+                   stat -c %h /data/base /data/lower-link; readlink /data/was-also; \
+                   getfattr -d /data/xattrs 2>/dev/null; stat -c '%F %t %T' /data/null";
+    let output = context.corten(&[
+        "run",
+        "--rm",
+        "--cap-add",
+        "MKNOD",
+        "layered",
+        "sh",
+        "-c",
+        listing,
+    ]);
+    let (expect, rest) = output
+        .ok()
+        .split_once("\n\n")
+        .expect("the list and the rest");
+    for line in expect.lines() {
+        check(&context, line);
+    }
+    assert!(rest.contains("4755 1000 70000"), "{rest}");
+    assert!(rest.contains("character special file 1 3"), "{rest}");
+    let files: u32 = rest
+        .lines()
+        .next()
+        .and_then(|line| line.parse().ok())
+        .expect("a count");
+    assert!((17_900..20_100).contains(&files), "{files} files");
+}
+
+/// One line of the image's own list of what must be.
+fn check(context: &Context, line: &str) {
+    let (kind, rest) = line.split_once(' ').expect("a kind");
+    let (path, content) = rest.split_once(' ').unwrap_or((rest, ""));
+    let script = match kind {
+        "file" => format!("[ -f {path} ] && [ \"$(cat {path})\" = '{content}' ]"),
+        "absent" => format!("[ ! -e {path} ] && [ ! -L {path} ]"),
+        "present" => format!("[ -f {path} ]"),
+        "device" => format!("[ -c {path} ]"),
+        "fifo" => format!("[ -p {path} ]"),
+        "link" => format!("[ \"$(readlink {path})\" = {content} ]"),
+        other => panic!("unknown kind {other}"),
+    };
+    assert_eq!(
+        context
+            .corten(&["run", "--rm", "layered", "sh", "-c", &script])
+            .code,
+        0,
+        "{line}"
+    );
+}
+
+#[test]
+fn import_makes_an_image_of_a_tree() {
+    let context = Context::busybox();
+    let tree = context.directory().join("tree");
+    fs::create_dir_all(tree.join("bin")).expect("create the tree");
+    fs::copy("/bin/busybox", tree.join("bin/busybox")).expect("copy busybox");
+    let packed = Command::new("tar")
+        .arg("-C")
+        .arg(&tree)
+        .args(["-c", "."])
+        .output()
+        .expect("run tar")
+        .stdout;
+    let id = context.corten_with(
+        &[
+            "import",
+            "-c",
+            "CMD [\"/bin/busybox\",\"echo\",\"imported\"]",
+            "-",
+            "mine:v1",
+        ],
+        &packed,
+    );
+    assert!(id.ok().starts_with("sha256:"), "{id:?}");
+    assert_eq!(context.corten(&["run", "--rm", "mine:v1"]).ok(), "imported");
+}
+
+#[test]
+fn tags_and_removal() {
+    let context = Context::busybox();
+    context.corten(&["tag", "busybox", "mine:v1"]).ok();
+    assert_eq!(
+        context.corten(&["rmi", "busybox"]).ok(),
+        "Untagged: busybox:latest"
+    );
+    context
+        .corten(&["create", "--name", "user", "mine:v1", "true"])
+        .ok();
+    assert!(
+        context
+            .corten(&["rmi", "mine:v1"])
+            .fails(1)
+            .contains("conflict"),
+        "in use"
+    );
+    context.corten(&["rm", "user"]).ok();
+    assert!(
+        context
+            .corten(&["rmi", "mine:v1"])
+            .ok()
+            .contains("Deleted: sha256:")
+    );
+    assert_eq!(context.corten(&["images", "-aq"]).ok(), "");
+}
+
+#[test]
+fn hello_needs_no_archive() {
+    let context = Context::new();
+    let output = context.corten(&["run", "--rm", "corten/hello"]);
+    assert!(output.ok().to_lowercase().contains("hello"), "{output:?}");
+}

@@ -1,0 +1,24 @@
+//! End-to-end tests: a real daemon, driven by the `corten` command line, the real docker one, and bare HTTP.
+//!
+//! Each test has a daemon of its own ([`testkit::Context`]), which asserts at its end that nothing is left.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::tests_outside_test_module,
+    reason = "tests run programs and write files"
+)]
+
+mod api;
+mod bad_input;
+mod confinement;
+mod crash;
+mod exec;
+mod first_five_minutes;
+mod images;
+mod inspect;
+mod logs;
+mod network;
+mod ps;
+mod run;
+mod runtime;
+mod stop;
+mod table;

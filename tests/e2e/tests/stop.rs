@@ -1,0 +1,139 @@
+//! `stop`, `kill`, `wait`, `start`, `rm`, `rename`: the rest of a container's life.
+
+use std::time::{Duration, Instant};
+
+use testkit::Context;
+
+#[test]
+fn stop_signals_waits_and_kills() {
+    let context = Context::busybox();
+    let trap = "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.1; done";
+    context
+        .corten(&["run", "-d", "--name", "polite", "busybox", "sh", "-c", trap])
+        .ok();
+    testkit::command::eventually(Duration::from_secs(5), || {
+        context.corten(&["logs", "polite"]).stdout == "ready\n"
+    });
+    assert_eq!(context.corten(&["stop", "polite"]).ok(), "polite");
+    assert_eq!(context.inspect("polite", "{{.State.ExitCode}}"), "7");
+    assert_eq!(context.corten(&["logs", "polite"]).ok(), "ready\nbye");
+
+    context
+        .corten(&["run", "-d", "--name", "deaf", "busybox", "sleep", "1000"])
+        .ok();
+    let start = Instant::now();
+    context.corten(&["stop", "-t", "1", "deaf"]).ok();
+    assert!(
+        (Duration::from_secs(1)..Duration::from_secs(5)).contains(&start.elapsed()),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(context.inspect("deaf", "{{.State.ExitCode}}"), "137");
+    assert_eq!(
+        context.corten(&["stop", "deaf"]).ok(),
+        "deaf",
+        "stopping twice is no error"
+    );
+}
+
+#[test]
+fn kill_sends_the_signal_it_is_given() {
+    let context = Context::busybox();
+    let trap = "trap 'exit 9' USR1; echo ready; while :; do sleep 0.1; done";
+    context
+        .corten(&["run", "-d", "--name", "c", "busybox", "sh", "-c", trap])
+        .ok();
+    testkit::command::eventually(Duration::from_secs(5), || {
+        context.corten(&["logs", "c"]).stdout == "ready\n"
+    });
+    context.corten(&["kill", "-s", "USR1", "c"]).ok();
+    assert_eq!(context.corten(&["wait", "c"]).ok(), "9");
+    let id = context.inspect("c", "{{.Id}}");
+    assert_eq!(
+        context.corten(&["kill", "c"]).fails(1),
+        format!(
+            "Error response from daemon: cannot kill container: c: container {id} is not running\n"
+        )
+    );
+}
+
+#[test]
+fn start_again_keeps_the_files() {
+    let context = Context::busybox();
+    context
+        .corten(&[
+            "run",
+            "--name",
+            "c",
+            "busybox",
+            "sh",
+            "-c",
+            "echo run >> /count; cat /count",
+        ])
+        .ok();
+    assert_eq!(context.corten(&["start", "-a", "c"]).ok(), "run\nrun");
+    assert_eq!(context.corten(&["logs", "c"]).ok(), "run\nrun\nrun");
+}
+
+#[test]
+fn remove_wants_force_for_what_runs() {
+    let context = Context::busybox();
+    context
+        .corten(&["run", "-d", "--name", "c", "busybox", "sleep", "1000"])
+        .ok();
+    assert_eq!(
+        context.corten(&["rm", "c"]).fails(1),
+        "Error response from daemon: cannot remove container \"c\": container is running: stop the container before removing or force remove\n"
+    );
+    assert_eq!(context.corten(&["rm", "-f", "c"]).ok(), "c");
+    assert_eq!(context.corten(&["ps", "-aq"]).ok(), "");
+    context.assert_no_containers_left();
+}
+
+#[test]
+fn names_are_free_once_an_operation_has_answered() {
+    let context = Context::busybox();
+    for _ in 0..20 {
+        context
+            .corten(&["run", "-d", "--name", "same", "busybox", "sleep", "1000"])
+            .ok();
+        context.corten(&["rm", "-f", "same"]).ok();
+    }
+    context
+        .corten(&["create", "--name", "one", "busybox", "true"])
+        .ok();
+    context.corten(&["rename", "one", "two"]).ok();
+    context
+        .corten(&["create", "--name", "one", "busybox", "true"])
+        .ok();
+    assert_eq!(
+        context.corten(&["ps", "-a", "--format", "{{.Names}}"]).ok(),
+        "one\ntwo"
+    );
+}
+
+#[test]
+fn wait_returns_the_code_to_all() {
+    let context = Context::busybox();
+    context
+        .corten(&[
+            "run",
+            "-d",
+            "--name",
+            "c",
+            "busybox",
+            "sh",
+            "-c",
+            "sleep 0.5; exit 5",
+        ])
+        .ok();
+    let waiting: Vec<_> = (0..4)
+        .map(|_| context.corten_start(&["wait", "c"]))
+        .collect();
+    for one in waiting {
+        assert_eq!(
+            one.wait(Duration::from_secs(10)).expect("it ends").ok(),
+            "5"
+        );
+    }
+}
