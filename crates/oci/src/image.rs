@@ -2,7 +2,10 @@
 //!
 //! Documents are data: nothing in them controls the host. Every `null` is read as "not given".
 
-#![expect(clippy::zero_sized_map_values, reason = "Go writes a set as an object of empty objects")]
+#![expect(
+    clippy::zero_sized_map_values,
+    reason = "Go writes a set as an object of empty objects"
+)]
 
 use std::collections::BTreeMap;
 
@@ -355,7 +358,10 @@ fn object(what: &'static str, bytes: &[u8]) -> Result<(), Error> {
     if bytes.trim_ascii_start().first() == Some(&b'{') {
         return Ok(());
     }
-    Err(Error::Document { what, reason: "it is not an object".to_owned() })
+    Err(Error::Document {
+        what,
+        reason: "it is not an object".to_owned(),
+    })
 }
 
 fn parse<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Error> {

@@ -62,7 +62,7 @@ fn the_result_is_that_of_a_sequential_unpack() {
                 "--extract",
                 "--preserve-permissions",
                 "--numeric-owner",
-                    "--keep-directory-symlink",
+                "--keep-directory-symlink",
                 "--directory",
             ])
             .arg(&expected)
