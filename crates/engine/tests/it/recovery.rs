@@ -1,0 +1,110 @@
+//! A daemon that dies, and the next one.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use engine::Engine;
+use engine::container::Spec;
+use engine::ops::container as ops;
+use engine::ops::container::list::List;
+use engine::ops::container::remove::Remove;
+use engine::ops::container::wait::Condition;
+
+use crate::Test;
+use crate::containers::block;
+use crate::context::{Context, config, create, shell};
+
+pub const TESTS: &[Test] = &[
+    ("running_containers_are_found_again_and_ends_are_not_lost", || block(restart)),
+    ("a_killed_monitor_ends_its_container_and_no_other", || block(killed_monitor)),
+    ("a_crash_at_any_step_leaves_all_or_nothing", || block(crashes)),
+];
+
+async fn restart() {
+    let mut context = Context::new().await;
+    let long = context.create("long", shell("busybox sleep 100")).await;
+    let short = context.create("short", shell("busybox sleep 0.5; exit 9")).await;
+    let removed = context.create("removed", Spec { auto_remove: true, ..shell("busybox sleep 0.5") }).await;
+    for id in [&long, &short, &removed] {
+        ops::start(context.engine(), id).await.unwrap();
+    }
+    let before = ops::inspect(context.engine(), &long).unwrap().1.state.clone();
+    context.close().await;
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    let begun = Instant::now();
+    context.open().await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "took {:?}", begun.elapsed());
+    let engine = context.engine();
+    let state = ops::inspect(engine, "long").unwrap().1.state.clone();
+    assert_eq!((state.docker_status(), state.pid()), ("running", before.pid()));
+    assert_eq!(ops::inspect(engine, "short").unwrap().1.state.exit_code(), 9);
+    assert!(ops::inspect(engine, &removed).is_err());
+    let waited = ops::wait(engine, "long", Condition::NextExit).unwrap();
+    ops::kill(engine, "long", None).await.unwrap();
+    assert_eq!(waited.await.code, 137);
+    context.finish().await;
+}
+
+async fn killed_monitor() {
+    let context = Context::new().await;
+    let engine = context.engine();
+    let (one, other) = (context.create("one", shell("busybox sleep 100")).await, context.create("other", shell("busybox sleep 100")).await);
+    ops::start(engine, &one).await.unwrap();
+    ops::start(engine, &other).await.unwrap();
+    let pid_file = engine.config.run_dir(&one).join("monitor.pid");
+    let monitor: i32 = std::fs::read_to_string(pid_file).unwrap().trim().parse().unwrap();
+    let waited = ops::wait(engine, &one, Condition::NextExit).unwrap();
+    sys::process::kill(monitor, 9).unwrap();
+    let waited = waited.await;
+    assert_ne!(waited.code, 0);
+    assert!(waited.error.is_some());
+    assert!(ops::inspect(engine, &other).unwrap().1.state.is_running());
+    context.finish().await;
+}
+
+async fn crashes() {
+    let program = std::env::current_exe().unwrap();
+    for step in engine::steps::ALL {
+        let mut context = Context::new().await;
+        context.close().await;
+        let status = std::process::Command::new(&program).arg("crash").arg(step).arg(context.root()).status().unwrap();
+        assert!(!status.success(), "{step} was not reached");
+        context.open().await;
+        let engine = context.engine();
+        let found = ops::list(engine, &List { all: true, ..List::default() }).unwrap();
+        for now in &found {
+            let expect = match step {
+                step if step.starts_with("create") => &["created"][..],
+                "start.started" | "start.running" | "start.recorded" | "stop.signalled" => &["running", "exited"],
+                step if step.starts_with("start") => &["created"],
+                step if step.starts_with("exit") => &["exited"],
+                _ => &["exited"],
+            };
+            assert!(expect.contains(&now.state.docker_status()), "{step}: {:?}", now.state);
+            if now.state.is_running() {
+                ops::kill(engine, now.id(), None).await.unwrap();
+            }
+            ops::start(engine, now.id()).await.unwrap();
+            ops::remove(engine, now.id(), Remove { force: true, volumes: false }).await.unwrap();
+        }
+        let kept = !matches!(step, "create.named" | "create.prepared" | "create.directory" | "remove.marked" | "remove.snapshot" | "remove.directory");
+        assert_eq!(found.len(), usize::from(kept), "{step}: {found:?}");
+        let id = create(engine, "web", shell("true")).await;
+        ops::remove(engine, &id, Remove::default()).await.unwrap();
+        context.finish().await;
+    }
+}
+
+/// In a process of its own: a container's whole life, cut off at a step.
+pub fn crash(step: &str, root: &Path) {
+    let mut config = config(root);
+    config.fail_at = Some(step.to_owned());
+    block(|| async move {
+        let engine = Engine::open(config).await.unwrap();
+        let id = create(&engine, "web", shell("trap 'exit 3' TERM; while true; do busybox sleep 0.05; done")).await;
+        ops::start(&engine, &id).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        ops::stop(&engine, &id, ops::stop::Stop::default()).await.unwrap();
+        ops::remove(&engine, &id, Remove::default()).await.unwrap();
+    });
+}
