@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sys::root::RootDir;
+
 use crate::Error;
 
 /// Distinguishes the temporary files of one process.
@@ -89,14 +91,21 @@ pub fn create_dir_all(path: &Path) -> Result<(), Error> {
 
 /// Removes a file or a directory with all below it, links not followed; what does not exist is done.
 pub fn remove_tree(path: &Path) -> Result<(), Error> {
-    let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-    let removed = match fs::symlink_metadata(path) {
-        Err(error) => Err(error),
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "the path has no last name");
+        return Err(Error::Io {
+            action: "remove",
+            path: path.to_owned(),
+            source,
+        });
     };
-    match removed {
-        Err(error) if !absent(&error) => Err(Error::Io {
+    let parent = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    match RootDir::open_path(parent).and_then(|parent| parent.dir()?.remove_tree(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::Io {
             action: "remove",
             path: path.to_owned(),
             source: error,

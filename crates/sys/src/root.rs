@@ -14,6 +14,7 @@ pub use rustix::fs::OFlags as OpenFlags;
 use rustix::fs::{self, AtFlags, Mode, ResolveFlags};
 
 mod dir;
+mod remove;
 
 pub use dir::{Dir, FileKind, Stat, Timestamp, sync_filesystem};
 

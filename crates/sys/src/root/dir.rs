@@ -330,12 +330,17 @@ impl Dir {
 
     /// Names of all entries, each with whether the kernel says that it is a directory.
     pub fn entries(&self) -> io::Result<Vec<(OsString, bool)>> {
+        self.some_entries(usize::MAX)
+    }
+
+    /// The first entries, at most `max`.
+    pub(super) fn some_entries(&self, max: usize) -> io::Result<Vec<(OsString, bool)>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = fs::openat(&self.0, c".", flags, Mode::empty())?;
         let mut buffer = Vec::with_capacity(16 * 1024);
         let mut reader = RawDir::new(fd, buffer.spare_capacity_mut());
         let mut found = Vec::new();
-        while let Some(entry) = reader.next() {
+        while let Some(entry) = reader.next().filter(|_| found.len() < max) {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if !matches!(name, b"." | b"..") {

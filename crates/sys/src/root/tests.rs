@@ -111,3 +111,29 @@ fn modes_and_times_of_nodes_are_set_without_following() {
         Path::new("target")
     );
 }
+
+#[test]
+fn trees_of_any_depth_and_width_are_removed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = RootDir::open_path(scratch.path()).unwrap().dir().unwrap();
+    let name = OsStr::new("d");
+    dir.create_dir(name, 0o755).unwrap();
+    let mut deepest = dir.open_dir(name).unwrap();
+    for count in 0..5000 {
+        drop(deepest.create_file(OsStr::new("file"), 0o600).unwrap());
+        if count % 2 == 0 {
+            deepest.create_dir(OsStr::new("moved-1"), 0o700).unwrap();
+        }
+        deepest.create_dir(name, 0o000).unwrap();
+        deepest = deepest.open_dir(name).unwrap();
+    }
+    for count in 0..9000 {
+        deepest
+            .create_symlink(OsStr::new(&count.to_string()), OsStr::new("/"))
+            .unwrap();
+    }
+    drop(deepest);
+    dir.remove_tree(name).unwrap();
+    dir.remove_tree(name).unwrap();
+    assert_eq!(dir.entries().unwrap(), []);
+}
