@@ -44,6 +44,7 @@ pub(crate) const ALL: &[Test] = &[
         a_container_that_is_never_started,
     ),
     ("private_memory_stays_small", private_memory_stays_small),
+    ("a_start_is_quick", a_start_is_quick),
 ];
 
 fn open_stdin() -> Stdio {
@@ -443,4 +444,29 @@ fn private_memory_stays_small() {
         );
         container.exited();
     }
+}
+
+/// Prints medians; the bound is for machines under load.
+fn a_start_is_quick() {
+    let mut times = [const { Vec::new() }; 3];
+    for _ in 0..30 {
+        let begun = std::time::Instant::now();
+        let mut container = Container::create(&Wish {
+            program: Some(vec!["/bin/true".to_owned()]),
+            ..wish("")
+        });
+        times[0].push(begun.elapsed());
+        container.start();
+        times[1].push(begun.elapsed());
+        container.exited();
+        times[2].push(begun.elapsed());
+    }
+    let medians = times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2]
+    });
+    println!(
+        "created, started, ended and cleared after: {medians:?} (the root file system's making included)"
+    );
+    assert!(medians[1].as_millis() < 500);
 }
