@@ -80,6 +80,8 @@ fn set_up(
     inherited: Inherited,
 ) -> Result<(program::Prepared, Report), Failure> {
     let mut warnings = Vec::new();
+    // Modes of what is made are exactly as decided; the process gets its mask at the end.
+    process::set_umask(0);
     let is_new = |kind| {
         plan.namespaces
             .contains(&(kind, crate::plan::Namespace::New))

@@ -15,40 +15,40 @@ use sys::process::{Ended, SingleThreaded};
 const BUSYBOX: &str = "/bin/busybox";
 
 /// Whether containers can be made here.
-pub fn possible() -> bool {
+pub(crate) fn possible() -> bool {
     let root = fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
     root && Path::new(BUSYBOX).exists()
 }
 
 /// A bundle.
-pub struct Bundle {
-    pub directory: tempfile::TempDir,
-    pub spec: Spec,
-    pub extras: Extras,
+pub(crate) struct Bundle {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) spec: Spec,
+    pub(crate) extras: Extras,
     parent: String,
 }
 
 /// How a container ended and what it printed (stdout and stderr in one).
 #[derive(Debug)]
-pub struct Outcome {
-    pub ended: Ended,
-    pub output: String,
+pub(crate) struct Outcome {
+    pub(crate) ended: Ended,
+    pub(crate) output: String,
 }
 
 impl Outcome {
     /// The output, of a container that ended well.
     #[track_caller]
-    pub fn success(self) -> String {
+    pub(crate) fn success(self) -> String {
         assert_eq!(self.ended, Ended::Exited(0), "{}", self.output);
         self.output
     }
 }
 
-pub fn strings(words: &[&str]) -> Vec<String> {
+pub(crate) fn strings(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-pub fn mount(kind: &str, destination: &str, options: &[&str]) -> Mount {
+pub(crate) fn mount(kind: &str, destination: &str, options: &[&str]) -> Mount {
     Mount {
         destination: destination.to_owned(),
         kind: kind.to_owned(),
@@ -65,7 +65,7 @@ const CAPS: [&str; 14] = [
 
 impl Bundle {
     /// A bundle that runs `sh -c SCRIPT` as Docker would.
-    pub fn new(script: &str) -> Self {
+    pub(crate) fn new(script: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("rootfs");
@@ -96,24 +96,24 @@ impl Bundle {
     }
 
     /// The root directory.
-    pub fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.directory.path().join("rootfs")
     }
 
-    pub fn linux(&mut self) -> &mut oci::runtime::Linux {
+    pub(crate) fn linux(&mut self) -> &mut oci::runtime::Linux {
         self.spec.linux.as_mut().unwrap()
     }
 
-    pub fn process(&mut self) -> &mut oci::runtime::Process {
+    pub(crate) fn process(&mut self) -> &mut oci::runtime::Process {
         self.spec.process.as_mut().unwrap()
     }
 
-    pub fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> Plan {
         Plan::compile(&self.spec, self.extras.clone()).unwrap()
     }
 
     /// Creates the container, its output a pipe.
-    pub fn create(&self) -> Result<(Created, File), Error> {
+    pub(crate) fn create(&self) -> Result<(Created, File), Error> {
         let (reader, streams) = output();
         let fds = Fds { rootfs: None, netns: None, stdio: streams, init: None, gate: Gate::Creator };
         let proof = SingleThreaded::prove().unwrap();
@@ -122,7 +122,7 @@ impl Bundle {
     }
 
     /// Runs the container to its end.
-    pub fn run(&self) -> Outcome {
+    pub(crate) fn run(&self) -> Outcome {
         let (created, mut reader) = self.create().unwrap_or_else(|error| panic!("{error}"));
         let started = created.start().unwrap_or_else(|error| panic!("{error}"));
         let mut output = String::new();
@@ -133,7 +133,7 @@ impl Bundle {
 
     /// Runs it and expects that it cannot be started.
     #[track_caller]
-    pub fn fail(&self) -> runtime::Failure {
+    pub(crate) fn fail(&self) -> runtime::Failure {
         let error = match self.create() {
             Err(error) => error,
             Ok((created, _)) => created.start().expect_err("the container has started"),
@@ -146,7 +146,7 @@ impl Bundle {
 }
 
 /// Standard streams whose output can be read.
-pub fn output() -> (File, Stdio) {
+pub(crate) fn output() -> (File, Stdio) {
     let (reader, writer) = std::io::pipe().unwrap();
     let writer = OwnedFd::from(writer);
     let null = OwnedFd::from(File::open("/dev/null").unwrap());

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use crate::Test;
 use crate::bundle::{Bundle, strings};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("escapes::links_at_special_places_are_refused", special_links),
     ("escapes::mount_points_stay_inside", mount_points),
     ("escapes::masks_do_not_follow_out", masks),

@@ -10,7 +10,7 @@ use sys::process::SingleThreaded;
 use crate::Test;
 use crate::bundle::{Bundle, output, strings};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("execs::joins_everything", joins_everything),
     ("execs::fails_in_dockers_words", fails),
     ("execs::terminal", terminal),
@@ -44,7 +44,7 @@ impl Running {
 fn joins_everything() {
     let mut running = running();
     let (mut reader, stdio) = output();
-    let script = "cat /tmp/mark; hostname; ls /sys/class/net; id -u; readlink /proc/self/ns/pid /proc/1/ns/pid; \
+    let script = "cat /tmp/mark; hostname; ls /sys/class/net; id -u; readlink /proc/self/ns/pid; readlink /proc/1/ns/pid; \
         grep -E '^Cap(Eff|Inh)' /proc/self/status; cat /proc/self/cgroup";
     let executed = running
         .exec(

@@ -7,7 +7,7 @@ use runtime::Stage;
 use crate::Test;
 use crate::bundle::{Bundle, strings};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("failures::missing_program", missing_program),
     ("failures::not_executable", not_executable),
     ("failures::working_directory", working_directory),

@@ -2,7 +2,7 @@
 //!
 //! Every test has a bundle and a control group parent of its own and leaves nothing: no group, no mount, no process.
 
-#![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "a test program")]
+#![allow(clippy::disallowed_methods, clippy::exit, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used, reason = "a test program")]
 
 mod bundle;
 mod confinement;
@@ -17,6 +17,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 type Test = (&'static str, fn());
 
 fn main() {
+    // Our own init, executed inside a container.
+    let mut own = std::env::args_os().skip(1);
+    if own.next().is_some_and(|role| role == "init") {
+        std::process::exit(runtime::init::main(own.collect()));
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let tests: Vec<Test> = [lifecycle::TESTS, failures::TESTS, confinement::TESTS, escapes::TESTS, execs::TESTS]
