@@ -17,7 +17,7 @@ use engine::ops::container::wait::Condition;
 use crate::Test;
 use crate::context::{Context, shell};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("runs_to_its_exit_code_and_leaves_its_log", || block(runs)),
     ("gets_names_users_and_files_of_its_image", || block(identity)),
     ("is_confined_as_dockers_are", || block(confined)),
@@ -32,8 +32,9 @@ pub const TESTS: &[Test] = &[
     ("many_starts_take_milliseconds", || block(speed)),
 ];
 
-pub fn block<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test());
+/// Runs in a runtime of its own: when this returns, nothing of an engine goes on in this process.
+pub(crate) fn block<T, F: Future<Output = T>>(test: impl FnOnce() -> F) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test())
 }
 
 async fn runs() {

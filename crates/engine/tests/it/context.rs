@@ -17,60 +17,51 @@ use snapshots::archive::Writer;
 const BUSYBOX: &str = "/bin/busybox";
 
 /// Whether this machine can run the tests.
-pub fn able() -> bool {
+pub(crate) fn able() -> bool {
     let root = std::fs::metadata("/proc/self").is_ok_and(|found| std::os::unix::fs::MetadataExt::uid(&found) == 0);
     root && Path::new(BUSYBOX).exists()
 }
 
 /// An engine's places.
-pub struct Context {
+pub(crate) struct Context {
     directory: tempfile::TempDir,
-    pub engine: Option<Arc<Engine>>,
+    pub(crate) engine: Option<Arc<Engine>>,
 }
 
 impl Context {
     /// Opens an engine with the image `busybox`.
-    pub async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut context = Self { directory, engine: None };
-        context.open().await;
+    pub(crate) async fn new() -> Self {
+        let context = Self::open(tempfile::tempdir().unwrap()).await;
         import_busybox(context.engine()).await;
         context
     }
 
-    /// Opens the engine (again).
-    pub async fn open(&mut self) {
-        self.engine = Some(Engine::open(self.config()).await.unwrap());
+    /// Opens an engine where another one was.
+    pub(crate) async fn open(directory: tempfile::TempDir) -> Self {
+        let engine = Engine::open(config(directory.path())).await.unwrap();
+        Self { directory, engine: Some(engine) }
     }
 
-    /// Lets go of the engine as a daemon that is killed would: containers go on.
-    pub async fn close(&mut self) {
-        let engine = self.engine.take().unwrap();
-        let left = Instant::now();
-        while Arc::strong_count(&engine) > 1 && left.elapsed() < Duration::from_secs(5) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    /// Lets go of the engine as a daemon that is killed would, once the runtime ends too: containers go on.
+    pub(crate) fn abandon(self) -> tempfile::TempDir {
+        self.directory
     }
 
-    pub fn config(&self) -> Config {
-        config(self.directory.path())
-    }
-
-    pub fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.directory.path().to_owned()
     }
 
-    pub fn engine(&self) -> &Arc<Engine> {
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
         self.engine.as_ref().unwrap()
     }
 
     /// Creates a container of busybox.
-    pub async fn create(&self, name: &str, spec: Spec) -> String {
+    pub(crate) async fn create(&self, name: &str, spec: Spec) -> String {
         create(self.engine(), name, spec).await
     }
 
     /// Runs a command to its end and returns its code and output.
-    pub async fn output(&self, spec: Spec) -> (i32, String) {
+    pub(crate) async fn output(&self, spec: Spec) -> (i32, String) {
         let id = self.create("", spec).await;
         let waited = ops::wait(self.engine(), &id, ops::wait::Condition::NextExit).unwrap();
         ops::start(self.engine(), &id).await.unwrap();
@@ -80,7 +71,7 @@ impl Context {
         (code, text)
     }
 
-    pub async fn logs(&self, id: &str) -> String {
+    pub(crate) async fn logs(&self, id: &str) -> String {
         let which = ops::logs::Logs { stdout: true, stderr: true, ..ops::logs::Logs::default() };
         let mut stream = ops::logs(self.engine(), id, which).await.unwrap();
         let mut text = Vec::new();
@@ -91,7 +82,7 @@ impl Context {
     }
 
     /// Removes all containers, and asserts that nothing is left.
-    pub async fn finish(mut self) {
+    pub(crate) async fn finish(mut self) {
         let engine = self.engine.take().unwrap();
         for container in ops::list(&engine, &ops::list::List { all: true, ..Default::default() }).unwrap() {
             ops::remove(&engine, container.id(), Remove { force: true, volumes: true }).await.unwrap();
@@ -137,11 +128,11 @@ fn groups(engine: &Engine) -> Option<String> {
     if left.is_empty() { None } else { Some(format!("control groups: {left:?}")) }
 }
 
-pub fn config(root: &Path) -> Config {
+pub(crate) fn config(root: &Path) -> Config {
     Config::for_roots(&root.join("data"), &root.join("run"), "0.0.0-test")
 }
 
-pub async fn create(engine: &Arc<Engine>, name: &str, spec: Spec) -> String {
+pub(crate) async fn create(engine: &Arc<Engine>, name: &str, spec: Spec) -> String {
     let request = Create {
         name: Some(name.to_owned()).filter(|name| !name.is_empty()),
         spec,
@@ -151,7 +142,7 @@ pub async fn create(engine: &Arc<Engine>, name: &str, spec: Spec) -> String {
 }
 
 /// `sh -c` in busybox without a network.
-pub fn shell(script: &str) -> Spec {
+pub(crate) fn shell(script: &str) -> Spec {
     Spec {
         image: "busybox".into(),
         command: Some(vec!["sh".into(), "-c".into(), script.into()]),

@@ -14,35 +14,39 @@ use crate::Test;
 use crate::containers::block;
 use crate::context::{Context, config, create, shell};
 
-pub const TESTS: &[Test] = &[
-    ("running_containers_are_found_again_and_ends_are_not_lost", || block(restart)),
+pub(crate) const TESTS: &[Test] = &[
+    ("running_containers_are_found_again_and_ends_are_not_lost", restart),
     ("a_killed_monitor_ends_its_container_and_no_other", || block(killed_monitor)),
-    ("a_crash_at_any_step_leaves_all_or_nothing", || block(crashes)),
+    ("a_crash_at_any_step_leaves_all_or_nothing", crashes),
 ];
 
-async fn restart() {
-    let mut context = Context::new().await;
-    let long = context.create("long", shell("busybox sleep 100")).await;
-    let short = context.create("short", shell("busybox sleep 0.5; exit 9")).await;
-    let removed = context.create("removed", Spec { auto_remove: true, ..shell("busybox sleep 0.5") }).await;
-    for id in [&long, &short, &removed] {
-        ops::start(context.engine(), id).await.unwrap();
-    }
-    let before = ops::inspect(context.engine(), &long).unwrap().1.state.clone();
-    context.close().await;
-    tokio::time::sleep(Duration::from_millis(900)).await;
-    let begun = Instant::now();
-    context.open().await;
-    assert!(begun.elapsed() < Duration::from_secs(1), "took {:?}", begun.elapsed());
-    let engine = context.engine();
-    let state = ops::inspect(engine, "long").unwrap().1.state.clone();
-    assert_eq!((state.docker_status(), state.pid()), ("running", before.pid()));
-    assert_eq!(ops::inspect(engine, "short").unwrap().1.state.exit_code(), 9);
-    assert!(ops::inspect(engine, &removed).is_err());
-    let waited = ops::wait(engine, "long", Condition::NextExit).unwrap();
-    ops::kill(engine, "long", None).await.unwrap();
-    assert_eq!(waited.await.code, 137);
-    context.finish().await;
+fn restart() {
+    let (directory, pid) = block(|| async {
+        let context = Context::new().await;
+        let long = context.create("long", shell("busybox sleep 100")).await;
+        let short = context.create("short", shell("busybox sleep 0.5; exit 9")).await;
+        let removed = context.create("removed", Spec { auto_remove: true, ..shell("busybox sleep 0.5") }).await;
+        for id in [&long, &short, &removed] {
+            ops::start(context.engine(), id).await.unwrap();
+        }
+        let pid = ops::inspect(context.engine(), &long).unwrap().1.state.pid();
+        (context.abandon(), pid)
+    });
+    std::thread::sleep(Duration::from_millis(900));
+    block(|| async {
+        let begun = Instant::now();
+        let context = Context::open(directory).await;
+        assert!(begun.elapsed() < Duration::from_secs(1), "took {:?}", begun.elapsed());
+        let engine = context.engine();
+        let state = ops::inspect(engine, "long").unwrap().1.state.clone();
+        assert_eq!((state.docker_status(), state.pid()), ("running", pid));
+        assert_eq!(ops::inspect(engine, "short").unwrap().1.state.exit_code(), 9);
+        assert!(ops::inspect(engine, "removed").is_err());
+        let waited = ops::wait(engine, "long", Condition::NextExit).unwrap();
+        ops::kill(engine, "long", None).await.unwrap();
+        assert_eq!(waited.await.code, 137);
+        context.finish().await;
+    });
 }
 
 async fn killed_monitor() {
@@ -62,41 +66,44 @@ async fn killed_monitor() {
     context.finish().await;
 }
 
-async fn crashes() {
+fn crashes() {
     let program = std::env::current_exe().unwrap();
     for step in engine::steps::ALL {
-        let mut context = Context::new().await;
-        context.close().await;
-        let status = std::process::Command::new(&program).arg("crash").arg(step).arg(context.root()).status().unwrap();
+        let directory = block(|| async { Context::new().await.abandon() });
+        let status = std::process::Command::new(&program).arg("crash").arg(step).arg(directory.path()).status().unwrap();
         assert!(!status.success(), "{step} was not reached");
-        context.open().await;
-        let engine = context.engine();
-        let found = ops::list(engine, &List { all: true, ..List::default() }).unwrap();
-        for now in &found {
-            let expect = match step {
-                step if step.starts_with("create") => &["created"][..],
-                "start.started" | "start.running" | "start.recorded" | "stop.signalled" => &["running", "exited"],
-                step if step.starts_with("start") => &["created"],
-                step if step.starts_with("exit") => &["exited"],
-                _ => &["exited"],
-            };
-            assert!(expect.contains(&now.state.docker_status()), "{step}: {:?}", now.state);
-            if now.state.is_running() {
-                ops::kill(engine, now.id(), None).await.unwrap();
-            }
-            ops::start(engine, now.id()).await.unwrap();
-            ops::remove(engine, now.id(), Remove { force: true, volumes: false }).await.unwrap();
-        }
-        let kept = !matches!(step, "create.named" | "create.prepared" | "create.directory" | "remove.marked" | "remove.snapshot" | "remove.directory");
-        assert_eq!(found.len(), usize::from(kept), "{step}: {found:?}");
-        let id = create(engine, "web", shell("true")).await;
-        ops::remove(engine, &id, Remove::default()).await.unwrap();
-        context.finish().await;
+        block(|| after(step, directory));
     }
 }
 
+async fn after(step: &str, directory: tempfile::TempDir) {
+    let context = Context::open(directory).await;
+    let engine = context.engine();
+    let found = ops::list(engine, &List { all: true, ..List::default() }).unwrap();
+    for now in &found {
+        let expect = match step {
+            step if step.starts_with("create") => &["created"][..],
+            "start.started" | "start.running" | "start.recorded" | "stop.signalled" => &["running", "exited"],
+            step if step.starts_with("start") => &["created"],
+            _ => &["exited"],
+        };
+        assert!(expect.contains(&now.state.docker_status()), "{step}: {:?}", now.state);
+        if now.state.is_running() {
+            ops::kill(engine, now.id(), None).await.unwrap();
+        }
+        ops::start(engine, now.id()).await.unwrap();
+        ops::remove(engine, now.id(), Remove { force: true, volumes: false }).await.unwrap();
+    }
+    let without =
+        ["create.named", "create.prepared", "create.directory", "remove.marked", "remove.snapshot", "remove.directory"];
+    assert_eq!(found.len(), usize::from(!without.contains(&step)), "{step}: {found:?}");
+    let id = create(engine, "web", shell("true")).await;
+    ops::remove(engine, &id, Remove::default()).await.unwrap();
+    context.finish().await;
+}
+
 /// In a process of its own: a container's whole life, cut off at a step.
-pub fn crash(step: &str, root: &Path) {
+pub(crate) fn crash(step: &str, root: &Path) {
     let mut config = config(root);
     config.fail_at = Some(step.to_owned());
     block(|| async move {
