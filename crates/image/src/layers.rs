@@ -124,10 +124,10 @@ impl Layers {
             .and_then(|applied| {
                 let digest = reader.finish().0;
                 let name = check(digest.clone())?;
-                if !self.snapshots.has(&name) {
-                    self.snapshots.commit(&key, &name, applied.size)?;
+                match self.snapshots.commit(&key, &name, applied.size) {
+                    Err(snapshots::Error::Exists(_)) => Ok(digest),
+                    other => other.map(|()| digest).map_err(Error::from),
                 }
-                Ok(digest)
             });
         // After a commit there is nothing of this key.
         let removed = self
