@@ -103,12 +103,12 @@ fn out_of_memory() {
 }
 
 fn devices() {
-    let script = "mknod /tmp/vda b 254 0 && dd if=/tmp/vda of=/dev/null bs=512 count=1; mknod /tmp/hpet c 10 228; cat /tmp/hpet";
+    let script = "mknod /tmp/loop b 7 0 && cat /tmp/loop; mknod /tmp/fuse c 10 229; cat /tmp/fuse";
     let output = Bundle::new(script).run().output;
     assert_eq!(output.matches("Operation not permitted").count(), 2, "{output}");
-    let mut bundle = Bundle::new("mknod /tmp/n b 254 0; dd if=/tmp/n of=/dev/null bs=1 count=0 && echo opened");
+    let mut bundle = Bundle::new("mknod /tmp/n c 10 229; dd if=/tmp/n of=/dev/null bs=1 count=0 && echo opened");
     bundle.linux().resources.as_mut().unwrap().devices = vec![
-        DeviceRule { allow: true, kind: "b".to_owned(), major: Some(254), minor: Some(0), access: "r".to_owned() },
+        DeviceRule { allow: true, kind: "c".to_owned(), major: Some(10), minor: Some(229), access: "r".to_owned() },
     ];
     let output = bundle.run().output;
     assert!(output.contains("opened"), "{output}");

@@ -157,3 +157,28 @@ fn dies_before_start() {
     assert_eq!(pidfd.wait().unwrap().code(), 1);
     assert_eq!(output, "");
 }
+
+/// Prints how long it takes from create to the program's exec (CORTEN_RUNTIME_ROUNDS=100).
+pub(crate) fn measure(rounds: usize) {
+    let bundle = Bundle::new("true");
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let (plan, group) = (bundle.plan(), bundle.plan().cgroup.unwrap());
+        let (_reader, stdio) = crate::bundle::output();
+        let fds = runtime::Fds { rootfs: None, netns: None, stdio, init: None, gate: runtime::Gate::Creator };
+        let proof = sys::process::SingleThreaded::prove().unwrap();
+        let start = std::time::Instant::now();
+        let created = runtime::create(&proof, &plan, fds).unwrap();
+        let made = start.elapsed();
+        let started = created.start().unwrap();
+        times.push((start.elapsed(), made));
+        started.pidfd.wait().unwrap();
+        let end = std::time::Instant::now();
+        group.remove().unwrap();
+        times.sort_unstable();
+        if times.len() == rounds {
+            println!("last removal {:?}", end.elapsed());
+        }
+    }
+    println!("best {:?} median {:?}", times[0], times[rounds / 2]);
+}

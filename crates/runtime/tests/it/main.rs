@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, clippy::exit, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used, reason = "a test program")]
 
 mod bundle;
+mod commands;
 mod confinement;
 mod escapes;
 mod execs;
@@ -17,14 +18,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 type Test = (&'static str, fn());
 
 fn main() {
-    // Our own init, executed inside a container.
+    // Our own init, executed inside a container, and the command line, executed by its tests.
     let mut own = std::env::args_os().skip(1);
-    if own.next().is_some_and(|role| role == "init") {
-        std::process::exit(runtime::init::main(own.collect()));
+    match own.next().and_then(|role| role.into_string().ok()).as_deref() {
+        Some("init") => std::process::exit(runtime::init::main(own.collect())),
+        Some("runtime") => std::process::exit(runtime::command::main(own.collect())),
+        _ => {}
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
-    let tests: Vec<Test> = [lifecycle::TESTS, failures::TESTS, confinement::TESTS, escapes::TESTS, execs::TESTS]
+    let tests: Vec<Test> = [lifecycle::TESTS, failures::TESTS, confinement::TESTS, escapes::TESTS, execs::TESTS, commands::TESTS]
         .concat()
         .into_iter()
         .filter(|(name, _)| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())))
@@ -39,6 +42,9 @@ fn main() {
     if !bundle::possible() {
         eprintln!("skipped: needs root and a static /bin/busybox");
         return;
+    }
+    if let Some(rounds) = std::env::var("CORTEN_RUNTIME_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()) {
+        return lifecycle::measure(rounds);
     }
     let mut failed = 0;
     for (name, body) in &tests {
