@@ -2,18 +2,22 @@
 //!
 //! ```text
 //! first process reaped ─> rest of the cgroup killed ─> output drained, log written ─> exit.json on disk
-//!   ─> Event::Exited ─> clients get what they have not read ─> cgroup removed ─> the monitor ends
+//!   ─> Event::Exited ─> clients get what they have not read and see its end ─> cgroup removed ─> the monitor ends
 //! ```
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::control::nanoseconds;
+use crate::control::{Engine, nanoseconds};
 use crate::protocol::{EXIT_FILE, Event, Exit};
 use crate::streams::Streams;
 use crate::watch::Monitor;
 
 /// How long output is waited for that another process keeps open.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long engines have to take the news of an end before clients see it.
+const HEARING: Duration = Duration::from_millis(50);
 
 /// How long a client has to read the rest of its output.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -113,6 +117,8 @@ impl Monitor {
                     code: ended.code,
                 };
                 self.announce(event);
+                self.heard();
+                self.execs[place].streams.dismiss();
             }
         }
         self.execs.retain(|exec| {
@@ -141,8 +147,20 @@ impl Monitor {
         if let Some(exit) = exit {
             self.record(&exit);
             self.announce(Event::Exited(exit));
+            self.heard();
         }
+        self.streams.dismiss();
         self.container.remove_cgroup();
+    }
+
+    /// Waits a moment until the engines have taken their messages: a client that sees the end of its stream asks them
+    /// for the exit code at once.
+    fn heard(&self) {
+        let begun = Instant::now();
+        let unheard = |engine: &Engine| sys::socket::has_unread(engine.socket.as_fd());
+        while self.engines.iter().any(unheard) && begun.elapsed() < HEARING {
+            std::thread::sleep(Duration::from_micros(50));
+        }
     }
 
     /// Writes exit.json. That it cannot be written is no reason not to tell those who listen.

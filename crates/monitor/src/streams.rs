@@ -351,7 +351,7 @@ impl Streams {
         self.outputs.iter().all(Option::is_none)
     }
 
-    /// Reads no more output, takes no more input: the process is gone. Clients keep what they have not read.
+    /// Reads no more output, takes no more input: the process is gone.
     pub(crate) fn end(&mut self, log: &mut Option<Writer>) {
         self.input = None;
         self.outputs = [None, None];
@@ -359,6 +359,10 @@ impl Streams {
             log.end(Stream::Stdout, SystemTime::now());
             log.end(Stream::Stderr, SystemTime::now());
         }
+    }
+
+    /// Closes the clients' connections, each as soon as it has everything.
+    pub(crate) fn dismiss(&mut self) {
         for client in &mut self.clients {
             client.leave();
         }

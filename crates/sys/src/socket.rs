@@ -164,6 +164,20 @@ pub fn recv_now(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(retry(|| rustix::net::recv(fd, &mut *buffer, RecvFlags::DONTWAIT))?.1)
 }
 
+/// Says whether the other end has yet to take what was sent through a unix socket.
+pub fn has_unread(fd: BorrowedFd<'_>) -> bool {
+    let mut waiting: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (TIOCOUTQ by its other name) stores one int.
+    let result = unsafe {
+        libc::ioctl(
+            std::os::fd::AsRawFd::as_raw_fd(&fd),
+            libc::TIOCOUTQ,
+            &raw mut waiting,
+        )
+    };
+    result == 0 && waiting > 0
+}
+
 /// Ends one direction of a stream socket: the other end reads its end of file.
 pub fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::net::shutdown(fd, rustix::net::Shutdown::Write)?)

@@ -11,7 +11,9 @@ fn packets_keep_their_borders() {
     let mut buffer = Vec::new();
     assert_eq!(b.recv(&mut buffer).expect("receives").0, 3);
     assert_eq!(buffer, b"one");
+    assert!(has_unread(a.as_fd()));
     assert_eq!(b.recv(&mut buffer).expect("receives").0, 150_000);
+    assert!(!has_unread(a.as_fd()));
     assert_eq!(buffer, vec![7; 150_000]);
     drop(a);
     assert_eq!(b.recv(&mut buffer).expect("receives").0, 0);
