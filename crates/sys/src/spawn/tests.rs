@@ -17,10 +17,8 @@ fn sh(script: &str, fds: &[(BorrowedFd<'_>, i32)]) -> Spawned {
 fn wait(child: &Spawned) -> i32 {
     let mut status = 0;
     // SAFETY: our own child, a valid place for the status.
-    assert_eq!(
-        unsafe { libc::waitpid(child.pid, &raw mut status, 0) },
-        child.pid
-    );
+    let waited = unsafe { libc::waitpid(child.pid, &raw mut status, 0) };
+    assert_eq!(waited, child.pid);
     libc::WEXITSTATUS(status)
 }
 
