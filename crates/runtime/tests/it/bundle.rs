@@ -12,12 +12,15 @@ use runtime::plan::{Extras, Plan};
 use runtime::{Created, Error, Fds, Gate, Stdio};
 use sys::process::{Ended, SingleThreaded};
 
-const BUSYBOX: &str = "/bin/busybox";
+/// A static busybox: the host's, or the one that CORTEN_BUSYBOX names.
+fn busybox() -> PathBuf {
+    std::env::var_os("CORTEN_BUSYBOX").map_or_else(|| PathBuf::from("/bin/busybox"), PathBuf::from)
+}
 
 /// Whether containers can be made here.
 pub(crate) fn possible() -> bool {
     let root = fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
-    root && Path::new(BUSYBOX).exists()
+    root && busybox().exists()
 }
 
 /// A bundle.
@@ -72,7 +75,7 @@ impl Bundle {
         for name in ["bin", "etc", "tmp", "proc", "sys", "dev", "root"] {
             fs::create_dir_all(root.join(name)).unwrap();
         }
-        fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
+        fs::copy(busybox(), root.join("bin/busybox")).unwrap();
         for name in [
             "sh", "cat", "ls", "id", "echo", "sleep", "true", "mount", "hostname", "touch", "mknod", "stat", "tty",
             "grep", "ps", "readlink", "env", "test", "dd", "kill", "mkdir", "sysctl", "stty", "ulimit", "seq", "chroot",

@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("confinement::devices_are_denied", devices),
     ("confinement::sysctls_and_rlimits", sysctls_and_rlimits),
     ("confinement::seccomp_and_no_new_privileges", seccomp),
+    ("confinement::private_view_of_control_groups", private_view),
     ("confinement::freeze_and_thaw", freeze),
     ("confinement::kill_takes_all", kill_takes_all),
 ];
@@ -38,11 +39,11 @@ fn status() {
 
 fn masked() {
     let output = Bundle::new(
-        "echo 1 > /proc/irq/default_smp_affinity; echo 1 > /proc/sys/kernel/core_pattern; true",
+        "echo 1 > /proc/sys/kernel/core_pattern; echo 1 > /proc/sys/kernel/hostname; true",
     )
     .run();
     let output = output.output;
-    assert!(output.contains("can't create /proc/irq/default_smp_affinity: Read-only file system"), "{output}");
+    assert!(output.contains("can't create /proc/sys/kernel/hostname: Read-only file system"), "{output}");
     assert!(output.contains("can't create /proc/sys/kernel/core_pattern: Read-only file system"), "{output}");
     let output = Bundle::new("cat /proc/keys; ls /sys/firmware").run().success();
     assert_eq!(output, "");
@@ -79,7 +80,7 @@ fn limits() {
         assert_eq!(read("memory", "memory.max"), (64 << 20).to_string());
         assert_eq!(read("cpu", "cpu.max"), "50000 100000");
         assert_eq!(read("cpu", "cpu.weight"), "59");
-        assert_eq!(read("cpuset", "cpuset.cpus"), "0");
+        assert_eq!(read("cpu", "cpu.max.burst"), "0");
     } else {
         assert_eq!(read("memory", "memory.limit_in_bytes"), (64 << 20).to_string());
         assert_eq!(read("cpu", "cpu.cfs_quota_us"), "50000");
@@ -172,4 +173,21 @@ fn kill_takes_all() {
     assert_eq!(started.pidfd.wait().unwrap().code(), 137);
     std::io::Read::read_to_end(&mut reader, &mut Vec::new()).unwrap();
     assert_eq!(group.processes().unwrap(), [0_i32; 0]);
+}
+
+fn private_view() {
+    let mut bundle = Bundle::new("cat /proc/self/cgroup; ls /sys/fs/cgroup; mkdir /sys/fs/cgroup/x; mkdir /sys/fs/cgroup/pids/x");
+    let namespace = oci::runtime::Namespace { kind: "cgroup".to_owned(), path: String::new() };
+    bundle.linux().namespaces.push(namespace);
+    let output = bundle.run().output;
+    let group = bundle.plan().cgroup.unwrap();
+    assert!(!output.contains(&group.path), "{output}");
+    if group.is_v2() {
+        assert!(output.starts_with("0::/\n"), "{output}");
+        assert!(output.contains("cgroup.procs") && output.contains("memory.max"), "{output}");
+    } else {
+        assert!(output.contains(":pids:/\n"), "{output}");
+        assert!(output.contains("\nmemory\n"), "{output}");
+    }
+    assert!(output.contains("Read-only file system"), "{output}");
 }
