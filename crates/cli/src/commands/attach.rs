@@ -17,13 +17,13 @@ pub(crate) async fn attach(session: &Session, given: &Given) -> Outcome {
     let name = segment(&given.args[0]);
     let container: Inspect = client.call(Request::new(Method::Get, format!("/containers/{name}/json"))).await?;
     if !container.state.running {
-        return Err(Failure::new("cannot attach to a stopped container, start it first"));
+        return Err(Failure::new("You cannot attach to a stopped container, start it first"));
     }
     if container.state.paused {
-        return Err(Failure::new("cannot attach to a paused container, unpause it first"));
+        return Err(Failure::new("You cannot attach to a paused container, unpause it first"));
     }
     if container.state.restarting {
-        return Err(Failure::new("cannot attach to a restarting container, wait until it is running"));
+        return Err(Failure::new("You cannot attach to a restarting container, wait until it is running"));
     }
     let tty = container.config.tty;
     let stdin = container.config.open_stdin && !given.is("no-stdin");

@@ -13,11 +13,9 @@ use crate::spec;
 
 /// `create [OPTIONS] IMAGE [COMMAND] [ARG...]`
 pub(crate) async fn create(session: &Session, given: &Given) -> Outcome {
-    let result = async {
-        let request = spec::build(&session.env, given)?;
-        container(session, given, &request).await
-    };
-    let id = result.await.map_err(|failure| with_help(session, "create", failure, 1))?;
+    let request =
+        spec::build(&session.env, given).map_err(|failure| with_help(session, "create", failure, 125))?;
+    let id = container(session, given, &request).await?;
     report::print(&format!("{id}\n"));
     Ok(0)
 }

@@ -89,7 +89,8 @@ fn rows(image: &Summary, truncate: bool, digests: bool) -> Vec<Value> {
 fn row(image: &Summary, truncate: bool, repository: String, tag: String, digest: String) -> Value {
     let id = if truncate { format::short_id(&image.id) } else { &image.id };
     let count = |number: i64, shown: String| if number < 0 { "N/A".to_owned() } else { shown };
-    let size = format::size(image.size);
+    #[expect(clippy::cast_precision_loss, reason = "four digits are printed")]
+    let exact = |bytes: i64| stdx::size::human_size(bytes as f64);
     let fields = vec![
         ("ID", id.to_owned()),
         ("Repository", repository),
@@ -97,11 +98,11 @@ fn row(image: &Summary, truncate: bool, repository: String, tag: String, digest:
         ("Digest", digest),
         ("CreatedSince", if image.created == 0 { "N/A".to_owned() } else { format!("{} ago", format::age(image.created)) }),
         ("CreatedAt", format::go_time(image.created)),
-        ("Size", size.clone()),
+        ("Size", format::size(image.size)),
         ("Containers", count(image.containers, image.containers.to_string())),
-        ("VirtualSize", size),
-        ("SharedSize", count(image.shared_size, format::size(image.shared_size))),
-        ("UniqueSize", count(image.shared_size, format::size(image.size - image.shared_size))),
+        ("VirtualSize", exact(image.size)),
+        ("SharedSize", count(image.shared_size, exact(image.shared_size))),
+        ("UniqueSize", count(image.shared_size, exact(image.size - image.shared_size))),
     ];
     Value::structure(LISTING.type_name, fields)
 }

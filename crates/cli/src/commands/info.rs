@@ -66,7 +66,7 @@ fn list(value: &Value, name: &str) -> Vec<String> {
 fn server_text(info: &Value) -> String {
     let mut text = String::new();
     let mut line = |depth: usize, name: &str, value: &str| {
-        drop(writeln!(text, "{}{name}: {value}", " ".repeat(depth)));
+        drop(writeln!(text, "{}", format!("{}{name}: {value}", " ".repeat(depth)).trim_end()));
     };
     let show = |name: &str| info.field(name).map(Value::show).filter(|shown| !shown.is_empty() && shown != "<nil>");
     let mut plain = |line: &mut dyn FnMut(usize, &str, &str), depth, label: &str, name: &str| {

@@ -18,7 +18,6 @@ pub(crate) async fn inspect(session: &Session, path: &str, given: &Given) -> Out
     let kinds = kinds(session, kind)?;
     let template = match given.get("format").filter(|format| !format.is_empty() && *format != "json") {
         None => None,
-        Some("table") => return Err(Failure::new("template parsing error: \"table\" is not supported by inspect")),
         Some(source) => Some(
             Template::parse(source).map_err(|error| Failure::new(format!("template parsing error: {error}")))?,
         ),

@@ -67,6 +67,13 @@ pub(crate) async fn rename(session: &Session, given: &Given) -> Outcome {
     if old.is_empty() || new.is_empty() {
         return Err(Failure::new("Error: Neither old nor new names may be empty"));
     }
-    session.client().await?.perform(post(old, "rename", &[("name", new)])).await?;
-    Ok(0)
+    let client = session.client().await?;
+    match client.perform(post(old, "rename", &[("name", new)])).await {
+        Ok(()) => Ok(0),
+        Err(error) => {
+            let mut failure = Failure::from(error);
+            failure.text.push_str(&format!("\nError: failed to rename container named {old}"));
+            Err(failure)
+        }
+    }
 }

@@ -13,12 +13,16 @@ use crate::streams::{End, Wiring};
 pub(crate) async fn start(session: &Session, given: &Given) -> Outcome {
     if !given.is("attach") && !given.is("interactive") {
         let client = session.client().await?;
-        let outcome = each(&given.args, async |name| {
-            client.perform(start_request(&name)).await?;
-            Ok(Some(name))
+        let mut failed = Vec::new();
+        let outcome = each(&given.args, async |name| match client.perform(start_request(&name)).await {
+            Ok(()) => Ok(Some(name)),
+            Err(error) => {
+                failed.push(name);
+                Err(error.into())
+            }
         });
         return outcome.await.map_err(|mut failure| {
-            failure.text.push_str(&format!("\nfailed to start containers: {}", given.args.join(", ")));
+            failure.text.push_str(&format!("\nError: failed to start containers: {}", failed.join(", ")));
             failure
         });
     }

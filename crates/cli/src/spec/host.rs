@@ -31,9 +31,9 @@ pub(crate) fn build(env: &Env, given: &Given) -> Result<HostConfig, Failure> {
         cap_add: non_empty(given.list("cap-add")),
         cap_drop: non_empty(given.list("cap-drop")),
         cgroupns_mode: given.text("cgroupns"),
-        dns: non_empty(given.list("dns")),
-        dns_options: non_empty(given.list("dns-option")),
-        dns_search: non_empty(given.list("dns-search")),
+        dns: Some(given.list("dns")),
+        dns_options: Some(given.list("dns-option")),
+        dns_search: Some(given.list("dns-search")),
         extra_hosts: extra_hosts(given)?,
         group_add: non_empty(given.list("group-add")),
         ipc_mode: given.text("ipc"),
@@ -73,6 +73,11 @@ fn resources(config: &mut HostConfig, given: &Given) -> Result<(), Failure> {
     config.nano_cpus = given.get("cpus").map_or(Ok(0), values::nano_cpus).map_err(Failure::new)?;
     config.cgroup_parent = given.text("cgroup-parent");
     config.blkio_weight = u16::try_from(number("blkio-weight")).unwrap_or(0);
+    config.blkio_weight_device = device::weights(given)?;
+    config.blkio_device_read_bps = device::throttles(given, "device-read-bps")?;
+    config.blkio_device_write_bps = device::throttles(given, "device-write-bps")?;
+    config.blkio_device_read_iops = device::throttles(given, "device-read-iops")?;
+    config.blkio_device_write_iops = device::throttles(given, "device-write-iops")?;
     config.cpu_period = number("cpu-period");
     config.cpu_quota = number("cpu-quota");
     config.cpu_realtime_period = number("cpu-rt-period");
@@ -167,15 +172,17 @@ pub(crate) fn networking(given: &Given, config: &mut HostConfig) -> Result<Optio
     if networks.is_empty() {
         "default".clone_into(&mut config.network_mode);
     }
-    if given.has("network-alias") || given.has("ip") || given.has("ip6") || given.has("link-local-ip") {
+    if given.has("network-alias") || given.has("ip") || given.has("ip6") || given.has("link-local-ip") || given.has("mac-address") {
         let first = endpoints.entry(config.network_mode.clone()).or_insert_with(|| Some(EndpointSettings::default()));
         let settings = first.get_or_insert_default();
         settings.aliases = non_empty(given.list("network-alias"));
+        settings.mac_address = given.text("mac-address");
         settings.ipam_config = Some(EndpointIpamConfig {
             ipv4_address: given.text("ip"),
             ipv6_address: given.text("ip6"),
             link_local_ips: non_empty(given.list("link-local-ip")),
-        });
+        })
+        .filter(|config| *config != EndpointIpamConfig::default());
     }
     endpoints.retain(|_, settings| *settings != Some(EndpointSettings::default()) || networks.len() > 1);
     Ok(Some(NetworkingConfig { endpoints_config: Some(endpoints) })

@@ -24,20 +24,11 @@ use crate::flags::Given;
 use crate::report::Failure;
 
 /// Flags that have no place in the request yet; naming one is an error.
-pub(crate) const UNBUILT: [&str; 8] = [
-    "gpus",
-    "use-api-socket",
-    "device-read-bps",
-    "device-read-iops",
-    "device-write-bps",
-    "device-write-iops",
-    "blkio-weight-device",
-    "disable-content-trust",
-];
+pub(crate) const UNBUILT: [&str; 2] = ["use-api-socket", "disable-content-trust"];
 
 /// Builds the request from flags and arguments (the image, then the command).
 pub(crate) fn build(env: &Env, given: &Given) -> Result<CreateRequest, Failure> {
-    let (binds, mut volumes) = mount::volumes(env, given);
+    let (binds, volumes) = mount::volumes(env, given);
     let (port_bindings, exposed_ports) = port::parse_all(given)?;
     let attach: Vec<String> = given.list("attach").iter().map(|name| name.to_ascii_lowercase()).collect();
     let attached = |name: &str| attach.iter().any(|entry| entry == name);
@@ -57,10 +48,9 @@ pub(crate) fn build(env: &Env, given: &Given) -> Result<CreateRequest, Failure> 
         cmd: Some(given.args[1..].to_vec()).filter(|command| !command.is_empty()),
         healthcheck: health(given)?,
         image: given.args[0].clone(),
-        volumes: Some(std::mem::take(&mut volumes)).filter(|volumes| !volumes.is_empty()),
+        volumes: Some(volumes),
         working_dir: given.text("workdir"),
         entrypoint: given.get("entrypoint").map(|program| vec![program.to_owned()]),
-        mac_address: given.text("mac-address"),
         labels: Some(file::labels(env, given)?),
         stop_signal: given.text("stop-signal"),
         stop_timeout: given.number("stop-timeout"),

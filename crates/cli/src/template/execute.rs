@@ -121,7 +121,7 @@ impl State<'_> {
                 sorted.into_iter().map(|(key, value)| (Value::Text(key), value)).collect()
             }
             Value::Int(count) => (0..count).map(|index| (Value::Int(index), Value::Int(index))).collect(),
-            Value::Object(_) | Value::Missing | Value::Nil => Vec::new(),
+            Value::Object(_) | Value::Missing | Value::Nil | Value::NilList | Value::NilMap => Vec::new(),
             other => return Err(self.failed(&over.commands[0].operands[0], &format!("range can't iterate over {}", other.show()))),
         };
         if items.is_empty() {
@@ -231,13 +231,13 @@ impl State<'_> {
                 Kind::Record => format!("map has no entry for key {name:?}"),
                 Kind::Struct(kind) => format!("can't evaluate field {name} in type {kind}"),
             },
-            Value::Missing => return Ok(Value::Missing),
+            Value::Missing | Value::NilMap => return Ok(Value::Missing),
             Value::Nil => format!("nil data; no entry for key {name:?}"),
             Value::Bool(_) => format!("can't evaluate field {name} in type bool"),
             Value::Int(_) => format!("can't evaluate field {name} in type int"),
             Value::Float(_) => format!("can't evaluate field {name} in type float64"),
             Value::Text(_) => format!("can't evaluate field {name} in type string"),
-            Value::List(_) => format!("can't evaluate field {name} in type []interface {{}}"),
+            Value::List(_) | Value::NilList => format!("can't evaluate field {name} in type []interface {{}}"),
         };
         Err(self.failed(operand, &reason))
     }

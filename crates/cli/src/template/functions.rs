@@ -72,8 +72,8 @@ fn kind(value: &Value) -> &'static str {
         Value::Int(_) => "int",
         Value::Float(_) => "float64",
         Value::Text(_) => "string",
-        Value::List(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
+        Value::List(_) | Value::NilList => "[]interface {}",
+        Value::Object(_) | Value::NilMap => "map[string]interface {}",
     }
 }
 
@@ -105,6 +105,7 @@ fn length(value: &Value) -> Result<Value, String> {
         Value::Text(text) => text.len(),
         Value::List(list) => list.len(),
         Value::Object(object) => object.fields.len(),
+        Value::NilList | Value::NilMap => 0,
         Value::Nil | Value::Missing => return Err("len of nil pointer".to_owned()),
         other => return Err(format!("len of type {}", kind(other))),
     };
@@ -127,6 +128,8 @@ fn index(arguments: &[Value]) -> Result<Value, String> {
             let texts = object.fields.iter().all(|(_, value)| matches!(value, Value::Text(_)));
             if object.kind == Kind::Map && texts { Value::Text(String::new()) } else { Value::Missing }
         })),
+        Value::NilMap => Ok(Value::Text(String::new())),
+        Value::NilList => Err(format!("reflect: slice index out of range: {}", whole(key)?)),
         Value::Nil | Value::Missing => Err("index of untyped nil".to_owned()),
         other => Err(format!("can't index item of type {}", kind(other))),
     })
@@ -182,7 +185,8 @@ fn compare(name: &str, arguments: &[Value]) -> Result<Value, String> {
 fn equal(first: &Value, second: &Value) -> Result<bool, String> {
     let nil = |value: &Value| matches!(value, Value::Nil | Value::Missing);
     match (first, second) {
-        (Value::List(_) | Value::Object(_), _) | (_, Value::List(_) | Value::Object(_)) => {
+        (Value::List(_) | Value::Object(_) | Value::NilList | Value::NilMap, _)
+        | (_, Value::List(_) | Value::Object(_) | Value::NilList | Value::NilMap) => {
             Err("non-comparable type".to_owned())
         }
         _ if nil(first) || nil(second) => Ok(nil(first) && nil(second)),
@@ -214,6 +218,7 @@ fn docker(name: &str, arguments: &[Value]) -> Result<Value, String> {
             };
             Ok(Value::List(parts.into_iter().map(Value::Text).collect()))
         }
+        ("join", [Value::NilList, _]) => text(String::new()),
         ("join", [Value::List(list), separator]) => {
             text(list.iter().map(show).collect::<Vec<_>>().join(&string(separator)?))
         }

@@ -135,7 +135,7 @@ fn go_type(value: &Value) -> &'static str {
         Value::Int(_) => "int",
         Value::Float(_) => "float64",
         Value::Text(_) => "string",
-        Value::List(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
+        Value::List(_) | Value::NilList => "[]interface {}",
+        Value::Object(_) | Value::NilMap => "map[string]interface {}",
     }
 }

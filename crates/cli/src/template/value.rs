@@ -7,8 +7,12 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 pub(crate) enum Value {
     /// What a missing key of a map gives.
     Missing,
-    /// Go's nil.
+    /// Go's nil pointer or interface.
     Nil,
+    /// Go's nil slice.
+    NilList,
+    /// Go's nil map.
+    NilMap,
     Bool(bool),
     Int(i64),
     Float(f64),
@@ -77,6 +81,27 @@ const POINTERS: [&str; 11] = [
     "ImageManifestDescriptor",
 ];
 
+/// Fields that JSON leaves out when they are empty.
+static OMITTED: [(&str, Value); 17] = [
+    ("Annotations", Value::NilMap),
+    ("ArgsEscaped", Value::Bool(false)),
+    ("ExposedPorts", Value::NilMap),
+    ("Health", Value::Nil),
+    ("Healthcheck", Value::Nil),
+    ("Init", Value::Nil),
+    ("MacAddress", Value::Text(String::new())),
+    ("NetworkDisabled", Value::Bool(false)),
+    ("Shell", Value::NilList),
+    ("SizeRootFs", Value::Nil),
+    ("SizeRw", Value::Nil),
+    ("StopSignal", Value::Text(String::new())),
+    ("StopTimeout", Value::Nil),
+    ("StorageOpt", Value::NilMap),
+    ("Sysctls", Value::NilMap),
+    ("Tmpfs", Value::NilMap),
+    ("Variant", Value::Text(String::new())),
+];
+
 impl Value {
     /// Decodes JSON, keeping the order of keys.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
@@ -100,18 +125,23 @@ impl Value {
         self
     }
 
-    /// A field of an object.
+    /// A field of an object. Go's name of a field may differ from JSON's in case (`ID`, `Id`), and Go has the fields that
+    /// JSON leaves out when they are empty.
     pub(crate) fn field(&self, name: &str) -> Option<&Self> {
-        match self {
-            Self::Object(object) => object.fields.iter().find(|(key, _)| key == name).map(|(_, value)| value),
-            _ => None,
+        let Self::Object(object) = self else { return None };
+        let named = |same: &dyn Fn(&str) -> bool| object.fields.iter().find(|(key, _)| same(key)).map(|(_, value)| value);
+        let exact = named(&|key| key == name);
+        if exact.is_some() || object.kind != Kind::Record {
+            return exact;
         }
+        let folded = named(&|key| key.eq_ignore_ascii_case(name));
+        folded.or_else(|| OMITTED.iter().find(|(key, _)| *key == name).map(|(_, value)| value))
     }
 
     /// Go's truth: not the zero value of its type.
     pub(crate) fn is_true(&self) -> bool {
         match self {
-            Self::Missing | Self::Nil => false,
+            Self::Missing | Self::Nil | Self::NilList | Self::NilMap => false,
             Self::Bool(value) => *value,
             Self::Int(value) => *value != 0,
             Self::Float(value) => *value != 0.0,
@@ -125,6 +155,8 @@ impl Value {
     pub(crate) fn show(&self) -> String {
         match self {
             Self::Missing | Self::Nil => "<nil>".to_owned(),
+            Self::NilList => "[]".to_owned(),
+            Self::NilMap => "map[]".to_owned(),
             Self::Bool(value) => value.to_string(),
             Self::Int(value) => value.to_string(),
             Self::Float(value) => show_float(*value),
@@ -137,7 +169,7 @@ impl Value {
     /// Compact JSON, as docker's `json` function writes it.
     pub(crate) fn json(&self) -> String {
         match self {
-            Self::Missing | Self::Nil => "null".to_owned(),
+            Self::Missing | Self::Nil | Self::NilList | Self::NilMap => "null".to_owned(),
             Self::Bool(value) => value.to_string(),
             Self::Int(value) => value.to_string(),
             Self::Float(value) => serde_json::Value::from(*value).to_string(),
@@ -151,7 +183,11 @@ impl Value {
                     fields.sort_by(|a, b| a.0.cmp(&b.0));
                 }
                 let fields = fields.into_iter().map(|(key, value)| format!("{}:{}", serde_json::Value::from(key.as_str()), value.json()));
-                format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+                let text = format!("{{{}}}", fields.collect::<Vec<_>>().join(","));
+                if matches!(object.kind, Kind::Struct(_)) {
+                    return text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+                }
+                text
             }
         }
     }
@@ -206,11 +242,11 @@ fn is_map(name: &str, parent: &str) -> bool {
 
 fn typed_nil(name: &str, parent: &str) -> Value {
     if is_map(name, parent) {
-        Value::Object(Object { kind: Kind::Map, fields: Vec::new() })
+        Value::NilMap
     } else if POINTERS.contains(&name) {
         Value::Nil
     } else {
-        Value::List(Vec::new())
+        Value::NilList
     }
 }
 
