@@ -155,15 +155,15 @@ pub struct Plugins {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct RegistryConfig {
-    /// Until 1.49.
+    /// `null`, until 1.46.
     #[serde(
         rename = "AllowNondistributableArtifactsCIDRs",
         skip_serializing_if = "Option::is_none"
     )]
-    pub allow_nondistributable_artifacts_cidrs: Option<Vec<String>>,
+    pub allow_nondistributable_artifacts_cidrs: Option<Option<Vec<String>>>,
     /// Until 1.49.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub allow_nondistributable_artifacts_hostnames: Option<Vec<String>>,
+    pub allow_nondistributable_artifacts_hostnames: Option<Option<Vec<String>>>,
     #[serde(rename = "InsecureRegistryCIDRs")]
     pub insecure_registry_cidrs: Vec<String>,
     pub index_configs: BTreeMap<String, IndexConfig>,

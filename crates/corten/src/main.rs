@@ -55,7 +55,10 @@ fn main() -> ExitCode {
                 variables: variables(),
             },
         ),
-        Role::Hello => cli::hello(),
+        Role::Hello => {
+            cli::hello::hello();
+            0
+        }
         Role::CommandLine => cli::main(args, surroundings()),
     };
     ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))
@@ -75,7 +78,7 @@ fn surroundings() -> cli::Env {
         directory: std::env::current_dir().unwrap_or_default(),
         stdin_is_terminal: stdin.is_terminal(),
         stdout_is_terminal: std::io::stdout().is_terminal(),
-        columns: sys::tty::size(&stdin).ok().map(|size| size.columns),
+        columns: sys::tty::size(std::os::fd::AsFd::as_fd(&stdin)).ok().map(|size| size.columns),
         is_root: std::fs::metadata("/proc/self")
             .is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0),
     }

@@ -50,6 +50,7 @@ pub async fn serve(daemon: Arc<Daemon>, socket: Socket) {
     };
     let mut http = http1::Builder::new()
         .half_close(true)
+        .title_case_headers(true)
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(Shared(connection.clone())), service);
     let ended = {

@@ -37,6 +37,10 @@ impl Request {
 
     /// The whole body; too long is an error.
     pub async fn bytes(self) -> Result<Bytes> {
+        // A length that is told is believed before anything is read.
+        if hyper::body::Body::size_hint(&self.body).lower() > JSON_LIMIT as u64 {
+            return Err(Error::TooLarge(JSON_LIMIT));
+        }
         match Limited::new(self.body, JSON_LIMIT).collect().await {
             Ok(collected) => Ok(collected.to_bytes()),
             Err(error) if error.is::<http_body_util::LengthLimitError>() => {

@@ -1,5 +1,7 @@
 //! `POST /containers/create`: the wire's request to a validated spec.
 
+use std::net::Ipv4Addr;
+
 use api::config::Config;
 use api::container::CreateRequest;
 use api::host_config::HostConfig;
@@ -23,8 +25,13 @@ pub struct Converted {
     pub warnings: Vec<String>,
 }
 
-/// Decodes, checks and converts.
-pub fn request(name: &str, body: &[u8], version: ApiVersion) -> Result<Converted> {
+/// Decodes, checks and converts. `gateway` is the bridge's address, if there is a bridge.
+pub fn request(
+    name: &str,
+    body: &[u8],
+    version: ApiVersion,
+    gateway: Option<Ipv4Addr>,
+) -> Result<Converted> {
     let mut wire = api::fold::create_request(body)
         .map_err(|error| Error::Invalid(format!("invalid JSON: {error}")))?;
     if wire == CreateRequest::default() {
@@ -36,7 +43,8 @@ pub fn request(name: &str, body: &[u8], version: ApiVersion) -> Result<Converted
     adapt(&mut wire, version);
     fields::check(&wire)?;
     let mut warnings = Vec::new();
-    let spec = spec(&wire, &mut warnings)?;
+    let mut spec = spec(&wire, &mut warnings)?;
+    resolve_host_gateway(&mut spec.extra_hosts, gateway)?;
     let request = serde_json::to_value(&wire)
         .map_err(|error| Error::Internal(format!("keep request: {error}")))?;
     let name = (!name.is_empty()).then(|| name.to_owned());
@@ -239,6 +247,19 @@ fn extra_hosts(host: &HostConfig) -> Result<Vec<String>> {
         }
     }
     Ok(hosts)
+}
+
+fn resolve_host_gateway(hosts: &mut [String], gateway: Option<Ipv4Addr>) -> Result<()> {
+    for entry in hosts {
+        let Some(name) = entry.strip_suffix(":host-gateway") else {
+            continue;
+        };
+        let Some(gateway) = gateway else {
+            return invalid("unable to derive the IP value for host-gateway");
+        };
+        *entry = format!("{name}:{gateway}");
+    }
+    Ok(())
 }
 
 fn dns(host: &HostConfig) -> Result<Dns> {

@@ -84,10 +84,7 @@ pub fn inspect(image: &Image, version: ApiVersion) -> Inspect {
         os_version: config.os_version.clone(),
         size,
         virtual_size: if version.at_least(44) { 0 } else { size },
-        graph_driver: api::image::GraphDriver {
-            data: Some(BTreeMap::new()),
-            name: "overlay2".to_owned(),
-        },
+        graph_driver: super::inspect::graph_driver(""),
         root_fs: RootFs {
             kind: "layers".to_owned(),
             layers: config

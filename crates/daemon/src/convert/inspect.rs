@@ -8,6 +8,7 @@ use api::host_config::HostConfig;
 use api::image::GraphDriver;
 use api::network::{EndpointSettings, NetworkSettings, PortMap};
 use api::version::ApiVersion;
+use engine::Engine;
 use engine::container::record::Record;
 use engine::container::spec::{Mount, NetworkMode, defaults};
 use engine::container::{Container, Published, State};
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 
 /// A container.
 pub fn container(
+    engine: &Engine,
     container: &Container,
     published: &Published,
     version: ApiVersion,
@@ -25,7 +27,7 @@ pub fn container(
     let (path, args) = record.effective.path_and_args();
     let paths = &container.paths;
     let etc = |name: &str| paths.etc(name).display().to_string();
-    let host_config = host_config(record, version)?;
+    let host_config = host_config(engine, record, version)?;
     let has_log = matches!(
         record.spec.log,
         engine::container::spec::LogConfig::JsonFile { .. }
@@ -52,18 +54,20 @@ pub fn container(
         graph_driver: graph_driver(&record.id),
         mounts: mount_points(record, &host_config),
         config: config(record)?,
-        network_settings: network_settings(published),
+        network_settings: network_settings(engine, published),
         host_config,
         ..Inspect::default()
     })
 }
 
 /// The layers are never attached to the host's tree, so there is no directory to name.
-fn graph_driver(id: &str) -> GraphDriver {
+pub(super) fn graph_driver(id: &str) -> GraphDriver {
     let mut data: BTreeMap<String, String> = ["LowerDir", "MergedDir", "UpperDir", "WorkDir"]
         .map(|name| (name.to_owned(), String::new()))
         .into();
-    data.insert("ID".to_owned(), id.to_owned());
+    if !id.is_empty() {
+        data.insert("ID".to_owned(), id.to_owned());
+    }
     GraphDriver {
         data: Some(data),
         name: "overlay2".to_owned(),
@@ -99,7 +103,8 @@ fn config(record: &Record) -> Result<Config> {
     let mut config: Config = kept(Some(&record.request))?;
     config.hostname.clone_from(&effective.hostname);
     config.user.clone_from(&effective.user);
-    config.env = Some(effective.env.clone());
+    config.env = (!effective.env.is_empty()).then(|| effective.env.clone());
+    config.volumes = config.volumes.filter(|volumes| !volumes.is_empty());
     config.cmd.clone_from(&effective.command);
     config.entrypoint.clone_from(&effective.entrypoint);
     config.working_dir.clone_from(&effective.working_dir);
@@ -125,7 +130,7 @@ fn config(record: &Record) -> Result<Config> {
 }
 
 /// The host's half, with the defaults that dockerd writes down at creation.
-fn host_config(record: &Record, version: ApiVersion) -> Result<HostConfig> {
+fn host_config(engine: &Engine, record: &Record, version: ApiVersion) -> Result<HostConfig> {
     let mut host: HostConfig = kept(record.request.get("HostConfig"))?;
     let spec = &record.spec;
     let or = |text: &mut String, default: &str| {
@@ -142,7 +147,15 @@ fn host_config(record: &Record, version: ApiVersion) -> Result<HostConfig> {
     host.log_config.config.get_or_insert_default();
     or(&mut host.ipc_mode, "private");
     or(&mut host.runtime, create::RUNTIME);
-    or(&mut host.cgroupns_mode, "private");
+    let unified = engine.host.cgroup_version() == 2;
+    or(
+        &mut host.cgroupns_mode,
+        if unified { "private" } else { "host" },
+    );
+    if unified {
+        // Version 2 has no such switch, and dockerd forgets that it was asked for.
+        host.oom_kill_disable = None;
+    }
     host.shm_size = spec.shm_size.unwrap_or(defaults::SHM_SIZE).cast_signed();
     if host.memory > 0 && host.memory_swap == 0 {
         host.memory_swap = host.memory.saturating_mul(2);
@@ -211,8 +224,8 @@ pub(super) fn mount_points(record: &Record, host: &HostConfig) -> Vec<MountPoint
     record.spec.mounts.iter().filter_map(point).collect()
 }
 
-fn network_settings(published: &Published) -> NetworkSettings {
-    let (name, endpoint) = endpoint(published);
+fn network_settings(engine: &Engine, published: &Published) -> NetworkSettings {
+    let (name, endpoint) = endpoint(engine, published);
     let running = published.state.is_running();
     let mut settings = NetworkSettings {
         sandbox_id: if running {
@@ -253,14 +266,14 @@ fn ports(published: &Published) -> PortMap {
 }
 
 /// The network that a container is on, and its place there.
-pub(super) fn endpoint(published: &Published) -> (&'static str, EndpointSettings) {
+pub(super) fn endpoint(engine: &Engine, published: &Published) -> (&'static str, EndpointSettings) {
     let name = networks::name(published.record.spec.network);
     let mut settings = EndpointSettings::default();
     if published.state.is_running() || published.record.spec.network != NetworkMode::Bridge {
-        settings.network_id = networks::id(name);
+        settings.network_id = engine.network_id(name);
     }
     if published.state.is_running() {
-        settings.endpoint_id = networks::id(published.id());
+        settings.endpoint_id = engine.network_id(published.id());
     }
     if let Some(endpoint) = &published.endpoint {
         settings.gateway = endpoint.gateway.to_string();

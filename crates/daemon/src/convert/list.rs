@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use api::container::{Port, Summary, SummaryHostConfig, SummaryNetworkSettings};
 use api::host_config::HostConfig;
 use api::version::ApiVersion;
+use engine::Engine;
 use engine::container::spec::NetworkMode;
 use engine::container::{Published, State};
 use engine::ops::container::list::List;
@@ -31,15 +32,24 @@ pub fn request(query: &Query) -> Result<List> {
 }
 
 /// The entries.
-pub fn summaries(containers: &[Arc<Published>], version: ApiVersion) -> Vec<Summary> {
+pub fn summaries(
+    engine: &Engine,
+    containers: &[Arc<Published>],
+    version: ApiVersion,
+) -> Vec<Summary> {
     let now = SystemTime::now();
     containers
         .iter()
-        .map(|published| summary(published, now, version))
+        .map(|published| summary(engine, published, now, version))
         .collect()
 }
 
-fn summary(published: &Published, now: SystemTime, version: ApiVersion) -> Summary {
+fn summary(
+    engine: &Engine,
+    published: &Published,
+    now: SystemTime,
+    version: ApiVersion,
+) -> Summary {
     let record = &published.record;
     let host: HostConfig = api::fold::from_value(
         record
@@ -49,7 +59,7 @@ fn summary(published: &Published, now: SystemTime, version: ApiVersion) -> Summa
             .unwrap_or_default(),
     )
     .unwrap_or_default();
-    let (name, endpoint) = inspect::endpoint(published);
+    let (name, endpoint) = inspect::endpoint(engine, published);
     let annotations = if version.at_least(46) {
         host.annotations.clone()
     } else {

@@ -27,20 +27,6 @@ pub fn name(mode: NetworkMode) -> &'static str {
         .map_or("bridge", |(name, _, _)| *name)
 }
 
-/// An id made from a name, the same in each run.
-pub fn id(name: &str) -> String {
-    let part = |salt: u8| {
-        let mix =
-            |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        let hash = [salt]
-            .iter()
-            .chain(name.as_bytes())
-            .fold(0xcbf2_9ce4_8422_2325_u64, mix);
-        format!("{:016x}", hash ^ hash.rotate_left(29))
-    };
-    (1..=4).map(part).collect()
-}
-
 /// `GET /networks`.
 pub fn list(engine: &Arc<Engine>, query: &Query) -> Result<Vec<Network>> {
     let filters = query.filters("filters").map_err(Error::Invalid)?;
@@ -75,7 +61,7 @@ pub fn inspect(engine: &Arc<Engine>, wanted: &str) -> Result<Network> {
     let by_id = || {
         NAMES
             .iter()
-            .find(|(name, ..)| wanted.len() >= 4 && id(name).starts_with(wanted))
+            .find(|(name, ..)| wanted.len() >= 4 && engine.network_id(name).starts_with(wanted))
     };
     let Some(entry) = found.or_else(by_id) else {
         return Err(Error::NotFound(format!("network {wanted} not found")));
@@ -86,16 +72,16 @@ pub fn inspect(engine: &Arc<Engine>, wanted: &str) -> Result<Network> {
         .iter()
         .filter(|container| container.record.spec.network == entry.1);
     network.containers = on_it
-        .map(|container| (container.id().to_owned(), resource(container)))
+        .map(|container| (container.id().to_owned(), resource(engine, container)))
         .collect();
     Ok(network)
 }
 
-fn resource(container: &Published) -> EndpointResource {
+fn resource(engine: &Engine, container: &Published) -> EndpointResource {
     let endpoint = container.endpoint.as_ref();
     EndpointResource {
         name: container.name.to_string(),
-        endpoint_id: id(container.id()),
+        endpoint_id: engine.network_id(container.id()),
         mac_address: endpoint
             .map(|endpoint| endpoint.mac.clone())
             .unwrap_or_default(),
@@ -137,7 +123,7 @@ fn network(engine: &Arc<Engine>, (name, mode, driver): &(&str, NetworkMode, &str
     }
     Network {
         name: (*name).to_owned(),
-        id: id(name),
+        id: engine.network_id(name),
         created: stdx::time::rfc3339_nano(engine.opened_at),
         scope: "local".to_owned(),
         driver: (*driver).to_owned(),

@@ -48,7 +48,7 @@ pub fn version(version: &domain::Version) -> Version {
 pub fn info(info: &domain::Info, debug: bool, warnings: &[String], version: ApiVersion) -> Info {
     let (cgroup, containers) = (&info.cgroup, &info.containers);
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-    let old = !version.at_least(50);
+    let (old, with_expected) = (!version.at_least(50), !version.at_least(49));
     Info {
         id: info.id.clone(),
         containers: count(containers.all),
@@ -84,7 +84,7 @@ pub fn info(info: &domain::Info, debug: bool, warnings: &[String], version: ApiV
         os_type: "linux".to_owned(),
         architecture: info.machine.to_owned(),
         index_server_address: "https://index.docker.io/v1/".to_owned(),
-        registry_config: registry_config(old),
+        registry_config: registry_config(!version.at_least(47)),
         n_cpu: count(info.cpus),
         mem_total: info.memory.cast_signed(),
         docker_root_dir: info.root.display().to_string(),
@@ -104,9 +104,9 @@ pub fn info(info: &domain::Info, debug: bool, warnings: &[String], version: ApiV
         },
         live_restore_enabled: true,
         init_binary: "corten".to_owned(),
-        containerd_commit: commit("", old),
-        runc_commit: commit(&info.version, old),
-        init_commit: commit(&info.version, old),
+        containerd_commit: commit("", with_expected),
+        runc_commit: commit(&info.version, with_expected),
+        init_commit: commit(&info.version, with_expected),
         security_options: security_options(cgroup.version),
         firewall_backend: version.at_least(49).then(|| FirewallBackend {
             driver: "nftables".to_owned(),
@@ -146,8 +146,8 @@ fn registry_config(old: bool) -> RegistryConfig {
         official: true,
     };
     RegistryConfig {
-        allow_nondistributable_artifacts_cidrs: old.then(Vec::new),
-        allow_nondistributable_artifacts_hostnames: old.then(Vec::new),
+        allow_nondistributable_artifacts_cidrs: old.then_some(None),
+        allow_nondistributable_artifacts_hostnames: old.then_some(None),
         insecure_registry_cidrs: vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()],
         index_configs: BTreeMap::from([("docker.io".to_owned(), hub)]),
         mirrors: None,

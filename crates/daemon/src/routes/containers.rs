@@ -18,7 +18,7 @@ use crate::request::Request;
 pub async fn list(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
     let which = convert::list::request(&request.query)?;
     let containers = ops::list(&daemon.engine, &which)?;
-    let mut summaries = convert::list::summaries(&containers, request.version);
+    let mut summaries = convert::list::summaries(&daemon.engine, &containers, request.version);
     if request.query.flag("size") {
         for summary in &mut summaries {
             (summary.size_rw, summary.size_root_fs) = size(daemon, &summary.id).await?;
@@ -30,7 +30,12 @@ pub async fn list(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
 /// `POST /containers/create`.
 pub async fn create(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
     let (version, name) = (request.version, request.query.text("name").to_owned());
-    let create = convert::create::request(&name, &request.json_bytes().await?, version)?;
+    let gateway = daemon
+        .engine
+        .bridge()
+        .ok()
+        .map(|bridge| bridge.info().gateway);
+    let create = convert::create::request(&name, &request.json_bytes().await?, version, gateway)?;
     let warnings = create.warnings;
     let created = ops::create(&daemon.engine, create.request).await?;
     let warnings = warnings.into_iter().chain(created.warnings).collect();
@@ -46,7 +51,8 @@ pub async fn create(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
 /// `GET /containers/{id}/json`.
 pub async fn inspect(daemon: &Arc<Daemon>, request: &Request, id: &str) -> Result<Answer> {
     let (container, published) = ops::inspect::inspect(&daemon.engine, id)?;
-    let mut inspect = convert::inspect::container(&container, &published, request.version)?;
+    let mut inspect =
+        convert::inspect::container(&daemon.engine, &container, &published, request.version)?;
     if request.query.flag("size") {
         let (own, whole) = size(daemon, id).await?;
         (inspect.size_rw, inspect.size_root_fs) = (Some(own), Some(whole));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::request;
 
 fn convert(body: &Value) -> Result<Spec, String> {
-    request("", body.to_string().as_bytes(), MAXIMUM)
+    request("", body.to_string().as_bytes(), MAXIMUM, None)
         .map(|converted| converted.request.spec)
         .map_err(|error| format!("{} {error}", error.status().as_u16()))
 }
@@ -21,7 +21,7 @@ fn a_plain_request_is_converted_and_kept_as_it_came() {
     let body = json!({ "image": "busybox", "Cmd": ["sh"], "Tty": true, "Env": ["A=b", "C"],
         "HostConfig": { "NetworkMode": "none", "AutoRemove": true, "ConsoleSize": [24, 80], "CgroupnsMode": "host",
             "PidMode": "host", "Init": true, "PidsLimit": -1, "ShmSize": 1048576 } });
-    let converted = request("web", body.to_string().as_bytes(), MAXIMUM)
+    let converted = request("web", body.to_string().as_bytes(), MAXIMUM, None)
         .unwrap()
         .request;
     let spec = &converted.spec;
@@ -135,7 +135,7 @@ fn wrong_configuration_is_told_in_dockers_words() {
         json!({ "HostConfig": { "AutoRemove": true, "RestartPolicy": { "Name": "always" } } }),
         "400 can't create 'AutoRemove' container with restart policy",
     );
-    let named = request("a b", br#"{"Image":"x"}"#, MAXIMUM)
+    let named = request("a b", br#"{"Image":"x"}"#, MAXIMUM, None)
         .unwrap_err()
         .to_string();
     assert_eq!(
@@ -147,6 +147,15 @@ fn wrong_configuration_is_told_in_dockers_words() {
 #[test]
 fn older_clients_send_what_no_longer_means_anything() {
     let body = br#"{"Image":"x","HostConfig":{"KernelMemory":4096,"MemorySwappiness":-1,"Annotations":{"a":"b"}}}"#;
-    assert!(request("", body, ApiVersion::new(1, 41)).is_ok());
-    assert!(request("", body, MAXIMUM).is_err());
+    assert!(request("", body, ApiVersion::new(1, 41), None).is_ok());
+    assert!(request("", body, MAXIMUM, None).is_err());
+}
+
+#[test]
+fn host_gateway_is_the_bridges_address() {
+    let body = br#"{"Image":"x","HostConfig":{"ExtraHosts":["h:host-gateway","v6:::1"]}}"#;
+    let gateway = Some(std::net::Ipv4Addr::new(172, 17, 0, 1));
+    let spec = request("", body, MAXIMUM, gateway).unwrap().request.spec;
+    assert_eq!(spec.extra_hosts, ["h:172.17.0.1", "v6:::1"]);
+    assert!(request("", body, MAXIMUM, None).is_err());
 }
