@@ -38,7 +38,9 @@ pub fn main(args: Vec<OsString>) -> i32 {
 }
 
 fn dispatch(arguments: &mut Arguments) -> Result<i32> {
-    let root = arguments.take_value("--root")?.unwrap_or_else(|| DEFAULT_ROOT.to_owned());
+    let root = arguments
+        .take_value("--root")?
+        .unwrap_or_else(|| DEFAULT_ROOT.to_owned());
     for ignored in ["--log-format", "--criu", "--rootless"] {
         arguments.take_value(ignored)?;
     }
@@ -46,7 +48,9 @@ fn dispatch(arguments: &mut Arguments) -> Result<i32> {
         arguments.take_flag(ignored);
     }
     let root = Path::new(&root);
-    let command = arguments.take_word().ok_or_else(|| Error::Invalid("no command".to_owned()))?;
+    let command = arguments
+        .take_word()
+        .ok_or_else(|| Error::Invalid("no command".to_owned()))?;
     match command.as_str() {
         "create" => actions::create(root, arguments),
         "start" => actions::start(root, arguments),
@@ -59,7 +63,10 @@ fn dispatch(arguments: &mut Arguments) -> Result<i32> {
         "pause" => actions::freeze(root, arguments, true),
         "resume" => actions::freeze(root, arguments, false),
         "--version" | "-v" | "version" => {
-            print(&format!("corten version {}\nspec: 1.2.0\n", env!("CARGO_PKG_VERSION")));
+            print(&format!(
+                "corten version {}\nspec: 1.2.0\n",
+                env!("CARGO_PKG_VERSION")
+            ));
             Ok(0)
         }
         other => Err(Error::Invalid(format!("unknown command {other:?}"))),
@@ -75,7 +82,11 @@ fn report(error: &Error, log: Option<&str>) {
     writeln!(std::io::stderr(), "corten: {error}").ok();
     let Some(log) = log else { return };
     let line = serde_json::json!({ "level": "error", "msg": error.to_string() });
-    if let Ok(mut file) = std::fs::OpenOptions::new().append(true).create(true).open(log) {
+    if let Ok(mut file) = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(log)
+    {
         writeln!(file, "{line}").ok();
     }
 }

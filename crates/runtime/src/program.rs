@@ -44,7 +44,7 @@ pub(crate) fn write_proc(
         match proc.write("self/oom_score_adj", &score.to_string()) {
             // Lowering needs CAP_SYS_RESOURCE: what the caller may have is the least there is.
             Err(error) if is_denied(&error) => {
-                warnings.push(format!("oom_score_adj {score} is not permitted here"))
+                warnings.push(format!("oom_score_adj {score} is not permitted here"));
             }
             other => other.step(|| "set oom_score_adj")?,
         }

@@ -150,25 +150,16 @@ pub fn limit_bounding(keep: u64) -> io::Result<()> {
 
 /// Empties the ambient set, then raises what `mask` holds; all of it must be permitted and inheritable.
 pub fn set_ambient(mask: u64) -> io::Result<()> {
-    // SAFETY: integers.
-    cvt(unsafe {
-        libc::prctl(
-            libc::PR_CAP_AMBIENT,
-            libc::PR_CAP_AMBIENT_CLEAR_ALL,
-            0,
-            0,
-            0,
-        )
-    }
-    .into())?;
+    ambient(libc::PR_CAP_AMBIENT_CLEAR_ALL, 0)?;
     for bit in (0..64).filter(|bit| mask & (1 << bit) != 0) {
-        // SAFETY: integers.
-        cvt(
-            unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, bit, 0, 0) }
-                .into(),
-        )?;
+        ambient(libc::PR_CAP_AMBIENT_RAISE, bit)?;
     }
     Ok(())
+}
+
+fn ambient(operation: i32, bit: libc::c_ulong) -> io::Result<()> {
+    // SAFETY: integers.
+    cvt(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, operation, bit, 0, 0) }.into()).map(drop)
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ impl Layout {
             let (kind, options) = (right.next(), right.nth(1));
             match kind {
                 Some("cgroup2") if layout.v2.is_none() && root == "/" => {
-                    layout.v2 = Some(PathBuf::from(mount))
+                    layout.v2 = Some(PathBuf::from(mount));
                 }
                 Some("cgroup") if !root.starts_with("/..") => {
                     let controllers: Vec<String> = options

@@ -42,19 +42,18 @@ impl SingleThreaded {
     /// Counts the threads of this process.
     pub fn prove() -> io::Result<Self> {
         let proof = Self(PhantomData);
-        proof.check()?;
+        check_threads()?;
         Ok(proof)
     }
+}
 
-    /// Counts again: a thread born later would make the proof stale.
-    fn check(&self) -> io::Result<()> {
-        // st_nlink of /proc/self/task is 2 + the number of threads.
-        let stat = rustix::fs::stat("/proc/self/task")?;
-        if stat.st_nlink != 3 {
-            return Err(io::Error::other("the process has more than one thread"));
-        }
-        Ok(())
+/// Counted for the proof and again at each clone: a thread born later would make it stale.
+fn check_threads() -> io::Result<()> {
+    // st_nlink of /proc/self/task is 2 + the number of threads.
+    if rustix::fs::stat("/proc/self/task")?.st_nlink != 3 {
+        return Err(io::Error::other("the process has more than one thread"));
     }
+    Ok(())
 }
 
 /// Which side of a clone this is.
@@ -92,17 +91,13 @@ struct CloneArgs {
 }
 
 /// Clones this process into new namespaces (`flags` of [`namespace`]), optionally into a cgroup2 directory.
-pub fn clone(
-    proof: &SingleThreaded,
-    flags: u64,
-    cgroup: Option<BorrowedFd<'_>>,
-) -> io::Result<Forked> {
-    proof.check()?;
+pub fn clone(_: &SingleThreaded, flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
+    check_threads()?;
     let mut pidfd: c_int = -1;
     let mut args = CloneArgs {
         flags: flags | CLONE_PIDFD,
         pidfd: ptr::from_mut(&mut pidfd) as u64,
-        exit_signal: libc::SIGCHLD as u64,
+        exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
         ..CloneArgs::default()
     };
     if let Some(cgroup) = cgroup {
@@ -215,7 +210,7 @@ impl PidFd {
             let result = unsafe {
                 libc::waitid(
                     libc::P_PIDFD,
-                    self.0.as_raw_fd() as libc::id_t,
+                    self.0.as_raw_fd().cast_unsigned(),
                     info.as_mut_ptr(),
                     libc::WEXITED,
                 )
@@ -287,7 +282,11 @@ pub fn set_dumpable(dumpable: bool) -> io::Result<()> {
 
 /// The signal this process gets when its parent ends; cleared by every change of credentials.
 pub fn set_parent_death_signal(signal: i32) -> io::Result<()> {
-    prctl(libc::PR_SET_PDEATHSIG, signal as c_ulong, 0)
+    prctl(
+        libc::PR_SET_PDEATHSIG,
+        c_ulong::from(signal.cast_unsigned()),
+        0,
+    )
 }
 
 /// Orphaned descendants become children of this process.
@@ -490,7 +489,8 @@ pub fn current_directory() -> io::Result<Vec<u8>> {
 pub fn lead_foreground_group() {
     // SAFETY: integers.
     if unsafe { libc::setpgid(0, 0) } == 0 {
+        let group = rustix::process::getpgrp().as_raw_nonzero().get();
         // SAFETY: integers; without a controlling terminal this fails, which is no harm.
-        unsafe { libc::tcsetpgrp(0, libc::getpgrp()) };
+        unsafe { libc::tcsetpgrp(0, group) };
     }
 }

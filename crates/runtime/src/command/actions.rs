@@ -51,30 +51,50 @@ impl Creation {
 /// The streams of this process.
 fn own_streams() -> Result<Stdio> {
     let copy = |fd: std::os::fd::BorrowedFd<'_>| -> Result<OwnedFd> {
-        fd.try_clone_to_owned().map_err(Error::io("copy standard streams"))
+        fd.try_clone_to_owned()
+            .map_err(Error::io("copy standard streams"))
     };
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-    Ok(Stdio::Files([copy(stdin.as_fd())?, copy(stdout.as_fd())?, copy(stderr.as_fd())?]))
+    Ok(Stdio::Files([
+        copy(stdin.as_fd())?,
+        copy(stdout.as_fd())?,
+        copy(stderr.as_fd())?,
+    ]))
 }
 
 fn read_spec(bundle: &Path) -> Result<Spec> {
     let path = bundle.join("config.json");
     let bytes = std::fs::read(&path).map_err(Error::io(format!("read {}", path.display())))?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::Invalid(format!("read {}: {error}", path.display())))
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Error::Invalid(format!("read {}: {error}", path.display())))
 }
 
-fn make(root: &Path, creation: &Creation, gate: impl FnOnce(&Directory) -> Result<Gate>) -> Result<Created> {
+fn make(
+    root: &Path,
+    creation: &Creation,
+    gate: impl FnOnce(&Directory) -> Result<Gate>,
+) -> Result<Created> {
     let bundle = std::fs::canonicalize(&creation.bundle)
         .map_err(Error::io(format!("open bundle {}", creation.bundle)))?;
     let spec = read_spec(&bundle)?;
-    if spec.hooks.as_ref().is_some_and(|hooks| *hooks != oci::runtime::Hooks::default()) {
+    if spec
+        .hooks
+        .as_ref()
+        .is_some_and(|hooks| *hooks != oci::runtime::Hooks::default())
+    {
         return Err(Error::Unsupported("a specification with hooks".to_owned()));
     }
     let bundle = bundle.to_string_lossy().into_owned();
-    let extras = Extras { id: creation.id.clone(), bundle: bundle.clone(), ..Extras::default() };
+    let extras = Extras {
+        id: creation.id.clone(),
+        bundle: bundle.clone(),
+        ..Extras::default()
+    };
     let plan = Plan::compile(&spec, extras)?;
     if plan.process.terminal && creation.console.is_none() {
-        return Err(Error::Invalid("a terminal needs --console-socket".to_owned()));
+        return Err(Error::Invalid(
+            "a terminal needs --console-socket".to_owned(),
+        ));
     }
     let directory = Directory::new(root, &creation.id);
     directory.make()?;
@@ -97,8 +117,18 @@ fn make_in(
     plan: &Plan,
     gate: impl FnOnce(&Directory) -> Result<Gate>,
 ) -> Result<Created> {
-    let stdio = if plan.process.terminal { Stdio::Terminal(None) } else { own_streams()? };
-    let fds = Fds { rootfs: None, netns: None, stdio, init: None, gate: gate(directory)? };
+    let stdio = if plan.process.terminal {
+        Stdio::Terminal(None)
+    } else {
+        own_streams()?
+    };
+    let fds = Fds {
+        rootfs: None,
+        netns: None,
+        stdio,
+        init: None,
+        gate: gate(directory)?,
+    };
     let proof = SingleThreaded::prove().map_err(Error::io("count threads"))?;
     create::create(&proof, plan, fds)
 }
@@ -136,7 +166,8 @@ pub(super) fn create(root: &Path, arguments: &mut Arguments) -> Result<i32> {
     let creation = Creation::parse(arguments)?;
     make(root, &creation, |directory| {
         let path = directory.gate();
-        let listener = SeqPacket::listen(&path).map_err(Error::io(format!("listen at {}", path.display())))?;
+        let listener =
+            SeqPacket::listen(&path).map_err(Error::io(format!("listen at {}", path.display())))?;
         Ok(Gate::Listener(listener))
     })?;
     Ok(0)
@@ -148,7 +179,10 @@ pub(super) fn start(root: &Path, arguments: &mut Arguments) -> Result<i32> {
     let directory = Directory::new(root, &id);
     let state = directory.state()?;
     if state.status != "created" {
-        return Err(Error::Conflict(format!("cannot start a container in the {} state", state.status)));
+        return Err(Error::Conflict(format!(
+            "cannot start a container in the {} state",
+            state.status
+        )));
     }
     let gate = directory.gate();
     let result = create::start_at(&gate);
@@ -164,7 +198,11 @@ pub(super) fn run(root: &Path, arguments: &mut Arguments) -> Result<i32> {
     let started = make(root, &creation, |_| Ok(Gate::Creator))?.start();
     let code = match started {
         Ok(_) if detach => return Ok(0),
-        Ok(started) => started.pidfd.wait().map(|ended| ended.code()).map_err(Error::io("wait for the container")),
+        Ok(started) => started
+            .pidfd
+            .wait()
+            .map(sys::process::Ended::code)
+            .map_err(Error::io("wait for the container")),
         Err(error) => Err(error),
     };
     if !keep || code.is_err() {
@@ -186,7 +224,8 @@ pub(super) fn state(root: &Path, arguments: &mut Arguments) -> Result<i32> {
     let id = arguments.take_id()?;
     arguments.finish()?;
     let state = Directory::new(root, &id).state()?;
-    let text = serde_json::to_string_pretty(&state).map_err(|error| Error::Invalid(error.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(&state).map_err(|error| Error::Invalid(error.to_string()))?;
     print(&format!("{text}\n"));
     Ok(0)
 }
@@ -196,18 +235,25 @@ pub(super) fn kill(root: &Path, arguments: &mut Arguments) -> Result<i32> {
     let id = arguments.take_id()?;
     let signal = match arguments.take_word() {
         None => SIGTERM,
-        Some(word) => {
-            sys::signal::by_name(&word).ok_or_else(|| Error::Invalid(format!("unknown signal {word:?}")))?
-        }
+        Some(word) => sys::signal::by_name(&word)
+            .ok_or_else(|| Error::Invalid(format!("unknown signal {word:?}")))?,
     };
     arguments.finish()?;
     let directory = Directory::new(root, &id);
     let record = directory.record()?;
     if all && let Some(group) = directory.plan()?.cgroup {
-        return if signal == SIGKILL { group.kill() } else { group.signal(signal) }.map(|()| 0);
+        return if signal == SIGKILL {
+            group.kill()
+        } else {
+            group.signal(signal)
+        }
+        .map(|()| 0);
     }
-    let process = directory.process(&record).ok_or_else(|| Error::Conflict("container not running".to_owned()))?;
-    process.send_signal(signal).map_err(Error::io(format!("send signal {signal} to {id}")))?;
+    let process = Directory::process(&record)
+        .ok_or_else(|| Error::Conflict("container not running".to_owned()))?;
+    process
+        .send_signal(signal)
+        .map_err(Error::io(format!("send signal {signal} to {id}")))?;
     Ok(0)
 }
 
@@ -220,12 +266,16 @@ pub(super) fn delete(root: &Path, arguments: &mut Arguments) -> Result<i32> {
         Err(Error::NotFound(_)) if force => return directory.remove().map(|()| 0),
         other => other?,
     };
-    if let Some(process) = directory.process(&record) {
+    if let Some(process) = Directory::process(&record) {
         // A created container has not begun to run: it goes without force.
         if !force && !directory.gate().exists() {
-            return Err(Error::Conflict(format!("cannot delete container {id} that is not stopped")));
+            return Err(Error::Conflict(format!(
+                "cannot delete container {id} that is not stopped"
+            )));
         }
-        process.send_signal(SIGKILL).map_err(Error::io(format!("kill {id}")))?;
+        process
+            .send_signal(SIGKILL)
+            .map_err(Error::io(format!("kill {id}")))?;
     }
     discard(&directory)?;
     Ok(0)
@@ -235,7 +285,9 @@ pub(super) fn freeze(root: &Path, arguments: &mut Arguments, frozen: bool) -> Re
     let id = arguments.take_id()?;
     arguments.finish()?;
     let plan = Directory::new(root, &id).plan()?;
-    let group = plan.cgroup.ok_or_else(|| Error::Invalid(format!("container {id} has no control group")))?;
+    let group = plan
+        .cgroup
+        .ok_or_else(|| Error::Invalid(format!("container {id} has no control group")))?;
     if frozen { group.freeze() } else { group.thaw() }.map(|()| 0)
 }
 
@@ -251,20 +303,36 @@ pub(super) fn exec(root: &Path, arguments: &mut Arguments) -> Result<i32> {
     let args = arguments.rest();
     let directory = Directory::new(root, &id);
     let record = directory.record()?;
-    let first = directory.process(&record).ok_or_else(|| Error::Conflict("container not running".to_owned()))?;
+    let first = Directory::process(&record)
+        .ok_or_else(|| Error::Conflict("container not running".to_owned()))?;
     let plan = directory.plan()?;
     let process = match process_file {
         Some(path) => {
             let bytes = std::fs::read(&path).map_err(Error::io(format!("read {path}")))?;
             let process = serde_json::from_slice(&bytes)
                 .map_err(|error| Error::Invalid(format!("read {path}: {error}")))?;
-            Process { seccomp: plan.process.seccomp.clone(), ..Process::compile(&process)? }
+            Process {
+                seccomp: plan.process.seccomp.clone(),
+                ..Process::compile(&process)?
+            }
         }
         None if args.is_empty() => return Err(Error::Invalid("no program to execute".to_owned())),
-        None => Process { args, terminal: false, ..plan.process.clone() },
+        None => Process {
+            args,
+            terminal: false,
+            ..plan.process.clone()
+        },
     };
-    let stdio = if process.terminal { Stdio::Terminal(None) } else { own_streams()? };
-    let target = Target { pidfd: first.as_fd(), cgroup: plan.cgroup.as_ref(), die_with_parent: !detach };
+    let stdio = if process.terminal {
+        Stdio::Terminal(None)
+    } else {
+        own_streams()?
+    };
+    let target = Target {
+        pidfd: first.as_fd(),
+        cgroup: plan.cgroup.as_ref(),
+        die_with_parent: !detach,
+    };
     let proof = SingleThreaded::prove().map_err(Error::io("count threads"))?;
     let executed = exec::exec(&proof, target, &process, stdio)?;
     if let (Some(path), Some(master)) = (&console, &executed.terminal) {
@@ -276,7 +344,10 @@ pub(super) fn exec(root: &Path, arguments: &mut Arguments) -> Result<i32> {
     if detach {
         return Ok(0);
     }
-    let ended = executed.pidfd.wait().map_err(Error::io("wait for the process"))?;
+    let ended = executed
+        .pidfd
+        .wait()
+        .map_err(Error::io("wait for the process"))?;
     Ok(ended.code())
 }
 
@@ -288,7 +359,8 @@ pub(super) fn list(root: &Path, arguments: &mut Arguments) -> Result<i32> {
         // One that is being made or removed at this moment is not listed.
         states.extend(Directory::new(root, &id).state());
     }
-    let text = serde_json::to_string_pretty(&states).map_err(|error| Error::Invalid(error.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(&states).map_err(|error| Error::Invalid(error.to_string()))?;
     print(&format!("{text}\n"));
     Ok(0)
 }

@@ -13,20 +13,27 @@ impl Arguments {
     /// Takes over the words, which must be UTF-8.
     pub(super) fn parse(words: Vec<OsString>) -> Result<Self> {
         let words = words.into_iter().map(|word| {
-            word.into_string().map_err(|word| Error::Invalid(format!("invalid argument {}", word.display())))
+            word.into_string()
+                .map_err(|word| Error::Invalid(format!("invalid argument {}", word.display())))
         });
         Ok(Self(words.collect::<Result<_>>()?))
     }
 
     /// Where options end: at `--`.
     fn options(&self) -> usize {
-        self.0.iter().position(|word| word == "--").unwrap_or(self.0.len())
+        self.0
+            .iter()
+            .position(|word| word == "--")
+            .unwrap_or(self.0.len())
     }
 
     /// Takes `--name VALUE` or `--name=VALUE`.
     pub(super) fn take_value(&mut self, name: &str) -> Result<Option<String>> {
         for at in 0..self.options() {
-            if let Some(value) = self.0[at].strip_prefix(name).and_then(|rest| rest.strip_prefix('=')) {
+            if let Some(value) = self.0[at]
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix('='))
+            {
                 let value = value.to_owned();
                 self.0.remove(at);
                 return Ok(Some(value));
@@ -34,7 +41,9 @@ impl Arguments {
             if self.0[at] == name {
                 self.0.remove(at);
                 let value = self.0.remove(at);
-                return value.map(Some).ok_or_else(|| Error::Invalid(format!("{name} needs a value")));
+                return value
+                    .map(Some)
+                    .ok_or_else(|| Error::Invalid(format!("{name} needs a value")));
             }
         }
         Ok(None)
@@ -42,7 +51,11 @@ impl Arguments {
 
     /// Takes `--name`.
     pub(super) fn take_flag(&mut self, name: &str) -> bool {
-        let found = self.0.iter().take(self.options()).position(|word| word == name);
+        let found = self
+            .0
+            .iter()
+            .take(self.options())
+            .position(|word| word == name);
         found.and_then(|at| self.0.remove(at)).is_some()
     }
 
@@ -56,11 +69,19 @@ impl Arguments {
 
     /// The container's id, validated, since it names a directory.
     pub(super) fn take_id(&mut self) -> Result<String> {
-        let id = self.take_word().ok_or_else(|| Error::Invalid("no container id".to_owned()))?;
+        let id = self
+            .take_word()
+            .ok_or_else(|| Error::Invalid("no container id".to_owned()))?;
         let valid = id.len() <= 255
             && id.starts_with(|first: char| first.is_ascii_alphanumeric())
-            && id.chars().all(|letter| letter.is_ascii_alphanumeric() || "_.-+".contains(letter));
-        if valid { Ok(id) } else { Err(Error::Invalid(format!("invalid container id {id:?}"))) }
+            && id
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || "_.-+".contains(letter));
+        if valid {
+            Ok(id)
+        } else {
+            Err(Error::Invalid(format!("invalid container id {id:?}")))
+        }
     }
 
     /// All words that are left.
@@ -90,7 +111,15 @@ mod tests {
 
     #[test]
     fn options_and_words() {
-        let mut words = arguments(&["--root", "/r", "create", "--bundle=/b", "id", "--", "--pid-file"]);
+        let mut words = arguments(&[
+            "--root",
+            "/r",
+            "create",
+            "--bundle=/b",
+            "id",
+            "--",
+            "--pid-file",
+        ]);
         assert_eq!(words.take_value("--root").unwrap().as_deref(), Some("/r"));
         assert_eq!(words.take_word().as_deref(), Some("create"));
         assert_eq!(words.take_value("--bundle").unwrap().as_deref(), Some("/b"));

@@ -55,7 +55,10 @@ pub(super) fn write_pid(path: &str, pid: i32) -> Result<()> {
 impl Directory {
     /// A container's directory, whether it exists or not.
     pub(super) fn new(root: &Path, id: &str) -> Self {
-        Self { path: root.join(id), id: id.to_owned() }
+        Self {
+            path: root.join(id),
+            id: id.to_owned(),
+        }
     }
 
     /// Makes it; a container of that name must not exist.
@@ -65,12 +68,15 @@ impl Directory {
         let mut builder = std::fs::DirBuilder::new();
         builder.mode(0o700);
         if let Some(root) = self.path.parent() {
-            builder.recursive(true).create(root).map_err(Error::io(what.clone()))?;
+            builder
+                .recursive(true)
+                .create(root)
+                .map_err(Error::io(what.clone()))?;
         }
         match builder.recursive(false).create(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(Error::Conflict(format!("container {} already exists", self.id)))
-            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::Conflict(
+                format!("container {} already exists", self.id),
+            )),
             other => other.map_err(Error::io(what)),
         }
     }
@@ -81,29 +87,35 @@ impl Directory {
     }
 
     pub(super) fn write_plan(&self, plan: &Plan) -> Result<()> {
-        let bytes = postcard::to_allocvec(plan).map_err(|error| Error::Invalid(error.to_string()))?;
+        let bytes =
+            postcard::to_allocvec(plan).map_err(|error| Error::Invalid(error.to_string()))?;
         write(&self.path.join("plan"), &bytes)
     }
 
     pub(super) fn plan(&self) -> Result<Plan> {
         let bytes = self.read("plan")?;
-        postcard::from_bytes(&bytes).map_err(|error| Error::Invalid(format!("read plan of {}: {error}", self.id)))
+        postcard::from_bytes(&bytes)
+            .map_err(|error| Error::Invalid(format!("read plan of {}: {error}", self.id)))
     }
 
     pub(super) fn write_record(&self, record: &Record) -> Result<()> {
-        let bytes = serde_json::to_vec(record).map_err(|error| Error::Invalid(error.to_string()))?;
+        let bytes =
+            serde_json::to_vec(record).map_err(|error| Error::Invalid(error.to_string()))?;
         write(&self.path.join("state.json"), &bytes)
     }
 
     pub(super) fn record(&self) -> Result<Record> {
         let bytes = self.read("state.json")?;
-        serde_json::from_slice(&bytes).map_err(|error| Error::Invalid(format!("read state of {}: {error}", self.id)))
+        serde_json::from_slice(&bytes)
+            .map_err(|error| Error::Invalid(format!("read state of {}: {error}", self.id)))
     }
 
     fn read(&self, name: &str) -> Result<Vec<u8>> {
         let path = self.path.join(name);
         match std::fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NotFound(self.id.clone())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Error::NotFound(self.id.clone()))
+            }
             other => other.map_err(Error::io(format!("read {}", path.display()))),
         }
     }
@@ -117,7 +129,7 @@ impl Directory {
     }
 
     /// The container's process, if it is alive and still that one.
-    pub(super) fn process(&self, record: &Record) -> Option<PidFd> {
+    pub(super) fn process(record: &Record) -> Option<PidFd> {
         let pidfd = PidFd::open(record.pid).ok()?;
         let (state, started) = process_status(record.pid)?;
         (started == record.pid_started && state != 'Z').then_some(pidfd)
@@ -126,8 +138,13 @@ impl Directory {
     /// What `state` prints.
     pub(super) fn state(&self) -> Result<State> {
         let record = self.record()?;
-        let alive = self.process(&record).is_some();
-        let frozen = || self.plan().ok().and_then(|plan| plan.cgroup).is_some_and(|group| group.is_frozen());
+        let alive = Self::process(&record).is_some();
+        let frozen = || {
+            self.plan()
+                .ok()
+                .and_then(|plan| plan.cgroup)
+                .is_some_and(|group| group.is_frozen())
+        };
         let status = match (alive, self.gate().exists()) {
             (false, _) => "stopped",
             (true, true) => "created",

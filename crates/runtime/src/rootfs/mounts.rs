@@ -68,7 +68,7 @@ impl Tree {
                     .collect();
                 let mode;
                 if kind == "tmpfs" && !options.iter().any(|(key, _)| *key == "mode") {
-                    mode = self.mode_below(&target).step(what)?;
+                    mode = mode_below(&target).step(what)?;
                     options.push(("mode", Some(&mode)));
                 }
                 let made = mount::filesystem(kind, device, &options, entry.attributes.0)
@@ -182,7 +182,7 @@ impl Tree {
             });
             return Err(Failure::setup(what(), &error));
         }
-        self.check_proc(destination, &target)?;
+        check_proc(destination, &target)?;
         Ok(target)
     }
 
@@ -209,25 +209,25 @@ impl Tree {
         }
         self.root.open(path, OpenFlags::PATH, 0)
     }
+}
 
-    /// A link in the image may lead into /proc where the name did not (CVE-2015-3631).
-    fn check_proc(&self, destination: &str, target: &OwnedFd) -> Result<(), Failure> {
-        let what = || format!("prepare mount point {destination}");
-        if destination.starts_with("/proc/") || destination == "/proc" {
-            return Ok(());
-        }
-        if mount::filesystem_magic(target.as_fd()).step(what)? == mount::magic::PROC {
-            let error = io::Error::other("it is inside /proc");
-            return Err(Failure::setup(format!("mount at {destination}"), &error));
-        }
-        Ok(())
+/// A link in the image may lead into /proc where the name did not (CVE-2015-3631).
+fn check_proc(destination: &str, target: &OwnedFd) -> Result<(), Failure> {
+    let what = || format!("prepare mount point {destination}");
+    if destination.starts_with("/proc/") || destination == "/proc" {
+        return Ok(());
     }
+    if mount::filesystem_magic(target.as_fd()).step(what)? == mount::magic::PROC {
+        let error = io::Error::other("it is inside /proc");
+        return Err(Failure::setup(format!("mount at {destination}"), &error));
+    }
+    Ok(())
+}
 
-    /// A tmpfs takes the mode of the directory that it covers, as with runc.
-    fn mode_below(&self, target: &OwnedFd) -> io::Result<String> {
-        let stat = sys::root::Dir::from_fd(target.try_clone()?).stat_self()?;
-        Ok(format!("{:o}", stat.mode & 0o7777))
-    }
+/// A tmpfs takes the mode of the directory that it covers, as with runc.
+fn mode_below(target: &OwnedFd) -> io::Result<String> {
+    let stat = sys::root::Dir::from_fd(target.try_clone()?).stat_self()?;
+    Ok(format!("{:o}", stat.mode & 0o7777))
 }
 
 fn kind_of(fd: &OwnedFd) -> io::Result<FileKind> {

@@ -19,7 +19,8 @@ fn busybox() -> PathBuf {
 
 /// Whether containers can be made here.
 pub(crate) fn possible() -> bool {
-    let root = fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
+    let root = fs::metadata("/proc/self")
+        .is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
     root && busybox().exists()
 }
 
@@ -62,8 +63,20 @@ pub(crate) fn mount(kind: &str, destination: &str, options: &[&str]) -> Mount {
 
 /// Docker's default capabilities.
 const CAPS: [&str; 14] = [
-    "CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP", "SETPCAP",
-    "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FSETID",
+    "FOWNER",
+    "MKNOD",
+    "NET_RAW",
+    "SETGID",
+    "SETUID",
+    "SETFCAP",
+    "SETPCAP",
+    "NET_BIND_SERVICE",
+    "SYS_CHROOT",
+    "KILL",
+    "AUDIT_WRITE",
 ];
 
 impl Bundle {
@@ -77,13 +90,17 @@ impl Bundle {
         }
         fs::copy(busybox(), root.join("bin/busybox")).unwrap();
         for name in [
-            "sh", "cat", "ls", "id", "echo", "sleep", "true", "mount", "hostname", "touch", "mknod", "stat", "tty",
-            "grep", "ps", "readlink", "env", "test", "dd", "kill", "mkdir", "sysctl", "stty", "ulimit", "seq", "chroot",
+            "sh", "cat", "ls", "id", "echo", "sleep", "true", "mount", "hostname", "touch",
+            "mknod", "stat", "tty", "grep", "ps", "readlink", "env", "test", "dd", "kill", "mkdir",
+            "sysctl", "stty", "ulimit", "seq", "chroot",
         ] {
             symlink("busybox", root.join("bin").join(name)).unwrap();
         }
-        fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n")
-            .unwrap();
+        fs::write(
+            root.join("etc/passwd"),
+            "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n",
+        )
+        .unwrap();
         let parent = format!(
             "/corten-test-{}-{}",
             std::process::id(),
@@ -95,7 +112,12 @@ impl Bundle {
             ..Extras::default()
         };
         let spec = specification(script, &format!("{parent}/group"));
-        Self { directory, spec, extras, parent }
+        Self {
+            directory,
+            spec,
+            extras,
+            parent,
+        }
     }
 
     /// The root directory.
@@ -118,7 +140,13 @@ impl Bundle {
     /// Creates the container, its output a pipe.
     pub(crate) fn create(&self) -> Result<(Created, File), Error> {
         let (reader, streams) = output();
-        let fds = Fds { rootfs: None, netns: None, stdio: streams, init: None, gate: Gate::Creator };
+        let fds = Fds {
+            rootfs: None,
+            netns: None,
+            stdio: streams,
+            init: None,
+            gate: Gate::Creator,
+        };
         let proof = SingleThreaded::prove().unwrap();
         let created = runtime::create(&proof, &self.plan(), fds)?;
         Ok((created, reader))
@@ -153,7 +181,10 @@ pub(crate) fn output() -> (File, Stdio) {
     let (reader, writer) = std::io::pipe().unwrap();
     let writer = OwnedFd::from(writer);
     let null = OwnedFd::from(File::open("/dev/null").unwrap());
-    (File::from(OwnedFd::from(reader)), Stdio::Files([null, writer.try_clone().unwrap(), writer]))
+    (
+        File::from(OwnedFd::from(reader)),
+        Stdio::Files([null, writer.try_clone().unwrap(), writer]),
+    )
 }
 
 fn specification(script: &str, group: &str) -> Spec {
@@ -171,25 +202,66 @@ fn specification(script: &str, group: &str) -> Spec {
             }),
             ..oci::runtime::Process::default()
         }),
-        root: Some(oci::runtime::Root { path: "rootfs".to_owned(), readonly: false }),
+        root: Some(oci::runtime::Root {
+            path: "rootfs".to_owned(),
+            readonly: false,
+        }),
         hostname: "box".to_owned(),
         mounts: vec![
             mount("proc", "/proc", &["nosuid", "noexec", "nodev"]),
-            mount("tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-            mount("devpts", "/dev/pts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+            mount(
+                "tmpfs",
+                "/dev",
+                &["nosuid", "strictatime", "mode=755", "size=65536k"],
+            ),
+            mount(
+                "devpts",
+                "/dev/pts",
+                &[
+                    "nosuid",
+                    "noexec",
+                    "newinstance",
+                    "ptmxmode=0666",
+                    "mode=0620",
+                    "gid=5",
+                ],
+            ),
             mount("sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"]),
-            mount("cgroup", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", "ro"]),
+            mount(
+                "cgroup",
+                "/sys/fs/cgroup",
+                &["nosuid", "noexec", "nodev", "ro"],
+            ),
             mount("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]),
-            mount("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=67108864"]),
+            mount(
+                "tmpfs",
+                "/dev/shm",
+                &["nosuid", "noexec", "nodev", "mode=1777", "size=67108864"],
+            ),
         ],
         linux: Some(oci::runtime::Linux {
             namespaces: ["mount", "pid", "network", "ipc", "uts"]
-                .map(|kind| Namespace { kind: kind.to_owned(), path: String::new() })
+                .map(|kind| Namespace {
+                    kind: kind.to_owned(),
+                    path: String::new(),
+                })
                 .to_vec(),
             cgroups_path: group.to_owned(),
             resources: Some(oci::runtime::Resources::default()),
-            masked_paths: strings(&["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/scsi", "/sys/firmware"]),
-            readonly_paths: strings(&["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]),
+            masked_paths: strings(&[
+                "/proc/acpi",
+                "/proc/kcore",
+                "/proc/keys",
+                "/proc/scsi",
+                "/sys/firmware",
+            ]),
+            readonly_paths: strings(&[
+                "/proc/bus",
+                "/proc/fs",
+                "/proc/irq",
+                "/proc/sys",
+                "/proc/sysrq-trigger",
+            ]),
             ..oci::runtime::Linux::default()
         }),
         ..Spec::default()
@@ -198,7 +270,9 @@ fn specification(script: &str, group: &str) -> Spec {
 
 impl Drop for Bundle {
     fn drop(&mut self) {
-        let Ok(plan) = Plan::compile(&self.spec, self.extras.clone()) else { return };
+        let Ok(plan) = Plan::compile(&self.spec, self.extras.clone()) else {
+            return;
+        };
         let Some(mut group) = plan.cgroup else { return };
         group.kill().ok();
         let removed = group.remove();
@@ -206,7 +280,12 @@ impl Drop for Bundle {
         let removed = removed.and(group.remove());
         if !std::thread::panicking() {
             removed.unwrap();
-            assert!(group.v1.iter().all(|(_, mount)| !Path::new(&format!("{mount}{}", self.parent)).exists()));
+            assert!(
+                group
+                    .v1
+                    .iter()
+                    .all(|(_, mount)| !Path::new(&format!("{mount}{}", self.parent)).exists())
+            );
         }
     }
 }

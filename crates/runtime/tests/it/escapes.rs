@@ -7,7 +7,10 @@ use crate::Test;
 use crate::bundle::{Bundle, strings};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("escapes::links_at_special_places_are_refused", special_links),
+    (
+        "escapes::links_at_special_places_are_refused",
+        special_links,
+    ),
     ("escapes::mount_points_stay_inside", mount_points),
     ("escapes::masks_do_not_follow_out", masks),
     ("escapes::descriptors_do_not_leak", descriptors),
@@ -22,7 +25,11 @@ fn special_links() {
         fs::remove_dir(&place).unwrap();
         symlink(canary.path(), &place).unwrap();
         let failure = bundle.fail();
-        assert!(failure.message.contains("ordinary directory"), "{}", failure.message);
+        assert!(
+            failure.message.contains("ordinary directory"),
+            "{}",
+            failure.message
+        );
         assert_eq!(fs::read_dir(canary.path()).unwrap().count(), 0);
     }
 }
@@ -31,10 +38,18 @@ fn mount_points() {
     let canary = tempfile::tempdir().unwrap();
     let source = tempfile::tempdir().unwrap();
     fs::write(source.path().join("seen"), "").unwrap();
-    for target in [canary.path().to_str().unwrap().to_owned(), format!("../../../../..{}", canary.path().display())] {
+    for target in [
+        canary.path().to_str().unwrap().to_owned(),
+        format!("../../../../..{}", canary.path().display()),
+    ] {
         let mut bundle = Bundle::new("ls /mnt/deep");
         symlink(&target, bundle.root().join("mnt")).unwrap();
-        fs::create_dir_all(format!("{}{}", bundle.root().display(), canary.path().display())).unwrap();
+        fs::create_dir_all(format!(
+            "{}{}",
+            bundle.root().display(),
+            canary.path().display()
+        ))
+        .unwrap();
         bundle.spec.mounts.push(oci::runtime::Mount {
             destination: "/mnt/deep".to_owned(),
             kind: "bind".to_owned(),
@@ -53,7 +68,10 @@ fn masks() {
     symlink(canary.path(), bundle.root().join("hidden")).unwrap();
     bundle.linux().masked_paths = strings(&["/hidden/file"]);
     assert!(bundle.run().output.ends_with("1\n"));
-    assert_eq!(fs::read_to_string(canary.path().join("file")).unwrap(), "content");
+    assert_eq!(
+        fs::read_to_string(canary.path().join("file")).unwrap(),
+        "content"
+    );
 }
 
 fn descriptors() {
@@ -63,10 +81,25 @@ fn descriptors() {
         let mut bundle = Bundle::new("ls /; pwd");
         bundle.process().cwd = format!("/proc/self/fd/{number}");
         let failure = bundle.fail();
-        assert_eq!(failure.stage, runtime::Stage::WorkingDirectory, "{}", failure.message);
-        assert!(bundle.root().join("proc").read_dir().unwrap().next().is_none());
+        assert_eq!(
+            failure.stage,
+            runtime::Stage::WorkingDirectory,
+            "{}",
+            failure.message
+        );
+        assert!(
+            bundle
+                .root()
+                .join("proc")
+                .read_dir()
+                .unwrap()
+                .next()
+                .is_none()
+        );
     }
-    let output = Bundle::new("for f in /proc/self/fd/*; do echo $f; done").run().success();
+    let output = Bundle::new("for f in /proc/self/fd/*; do echo $f; done")
+        .run()
+        .success();
     assert!(output.lines().count() <= 4, "{output}");
     drop(leaks);
 }
@@ -87,5 +120,9 @@ fn proc_behind_link() {
         options: strings(&["rbind"]),
     });
     let failure = bundle.fail();
-    assert!(failure.message.contains("inside /proc"), "{}", failure.message);
+    assert!(
+        failure.message.contains("inside /proc"),
+        "{}",
+        failure.message
+    );
 }

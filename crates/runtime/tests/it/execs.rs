@@ -32,11 +32,19 @@ fn running() -> Running {
 }
 
 impl Running {
-    fn exec(&mut self, change: impl FnOnce(&mut oci::runtime::Process), stdio: Stdio) -> Result<runtime::Executed, Error> {
+    fn exec(
+        &mut self,
+        change: impl FnOnce(&mut oci::runtime::Process),
+        stdio: Stdio,
+    ) -> Result<runtime::Executed, Error> {
         change(self.bundle.process());
         let process = Process::compile(self.bundle.process()).unwrap();
         let group = self.bundle.plan().cgroup;
-        let target = Target { pidfd: self.started.pidfd.as_fd(), cgroup: group.as_ref(), die_with_parent: true };
+        let target = Target {
+            pidfd: self.started.pidfd.as_fd(),
+            cgroup: group.as_ref(),
+            die_with_parent: true,
+        };
         runtime::exec(&SingleThreaded::prove().unwrap(), target, &process, stdio)
     }
 }
@@ -65,18 +73,29 @@ fn joins_everything() {
     assert!(text.contains("CapEff:\t00000000a80425fb\n"), "{text}");
     let group = running.bundle.plan().cgroup.unwrap();
     for (controllers, _) in &group.v1 {
-        assert!(text.contains(&format!(":{}:{}", controllers.join(","), group.path)), "{text}");
+        assert!(
+            text.contains(&format!(":{}:{}", controllers.join(","), group.path)),
+            "{text}"
+        );
     }
 }
 
 fn fails() {
     let mut running = running();
-    let Err(Error::Failure(failure)) = running.exec(|process| process.args = strings(&["foo"]), output().1) else {
+    let Err(Error::Failure(failure)) =
+        running.exec(|process| process.args = strings(&["foo"]), output().1)
+    else {
         panic!("it has started");
     };
     assert_eq!(failure.stage, Stage::NotFound);
-    assert_eq!(failure.message, "exec: \"foo\": executable file not found in $PATH");
-    let Err(Error::Failure(failure)) = running.exec(|process| process.cwd = "/nowhere".to_owned(), output().1) else {
+    assert_eq!(
+        failure.message,
+        "exec: \"foo\": executable file not found in $PATH"
+    );
+    let Err(Error::Failure(failure)) = running.exec(
+        |process| "/nowhere".clone_into(&mut process.cwd),
+        output().1,
+    ) else {
         panic!("it has started");
     };
     assert_eq!(failure.stage, Stage::WorkingDirectory);
@@ -95,7 +114,9 @@ fn terminal() {
         .unwrap();
     let mut bytes = Vec::new();
     // The end of a terminal is EIO.
-    std::fs::File::from(executed.terminal.unwrap()).read_to_end(&mut bytes).ok();
+    std::fs::File::from(executed.terminal.unwrap())
+        .read_to_end(&mut bytes)
+        .ok();
     assert_eq!(String::from_utf8(bytes).unwrap(), "/dev/pts/0\r\n10 20\r\n");
     assert_eq!(executed.pidfd.wait().unwrap().code(), 0);
 }

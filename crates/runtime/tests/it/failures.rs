@@ -30,20 +30,35 @@ fn missing_program() {
 }
 
 fn not_executable() {
-    assert_eq!(failure(&["/plain"]), (Stage::NotExecutable, "exec: \"/plain\": permission denied".to_owned()));
-    assert_eq!(failure(&["/etc"]), (Stage::NotExecutable, "exec: \"/etc\": is a directory".to_owned()));
+    assert_eq!(
+        failure(&["/plain"]),
+        (
+            Stage::NotExecutable,
+            "exec: \"/plain\": permission denied".to_owned()
+        )
+    );
+    assert_eq!(
+        failure(&["/etc"]),
+        (
+            Stage::NotExecutable,
+            "exec: \"/etc\": is a directory".to_owned()
+        )
+    );
     let mut bundle = Bundle::new("");
     let path = bundle.root().join("junk");
     fs::write(&path, [0_u8; 64]).unwrap();
     fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     bundle.process().args = strings(&["/junk"]);
     let failure = bundle.fail();
-    assert_eq!((failure.stage, failure.message.as_str()), (Stage::NotExecutable, "exec /junk: exec format error"));
+    assert_eq!(
+        (failure.stage, failure.message.as_str()),
+        (Stage::NotExecutable, "exec /junk: exec format error")
+    );
 }
 
 fn working_directory() {
     let mut bundle = Bundle::new("");
-    bundle.process().cwd = "/etc/passwd".to_owned();
+    "/etc/passwd".clone_into(&mut bundle.process().cwd);
     assert_eq!(bundle.fail().stage, Stage::WorkingDirectory);
 }
 
@@ -57,5 +72,9 @@ fn missing_bind_source() {
     });
     let failure = bundle.fail();
     assert_eq!(failure.stage, Stage::Setup);
-    assert!(failure.message.contains("/does/not/exist"), "{}", failure.message);
+    assert!(
+        failure.message.contains("/does/not/exist"),
+        "{}",
+        failure.message
+    );
 }

@@ -14,10 +14,16 @@ pub(crate) const TESTS: &[Test] = &[
     ("lifecycle::mounts", mounts),
     ("lifecycle::bind_mounts", bind_mounts),
     ("lifecycle::user_home_and_groups", user_home_and_groups),
-    ("lifecycle::working_directory_is_made", working_directory_is_made),
+    (
+        "lifecycle::working_directory_is_made",
+        working_directory_is_made,
+    ),
     ("lifecycle::terminal", terminal),
     ("lifecycle::init_reaps_and_forwards", init_forwards),
-    ("lifecycle::dies_with_its_creator_before_start", dies_before_start),
+    (
+        "lifecycle::dies_with_its_creator_before_start",
+        dies_before_start,
+    ),
 ];
 
 fn runs_a_program() {
@@ -34,28 +40,49 @@ fn exit_codes_and_signals() {
 }
 
 fn namespaces_and_names() {
-    let output = Bundle::new("hostname; echo $$; ls /sys/class/net; umask; ls /proc/1/fd | wc -l").run().output;
+    let output = Bundle::new("hostname; echo $$; ls /sys/class/net; umask; ls /proc/1/fd | wc -l")
+        .run()
+        .output;
     let lines: Vec<&str> = output.lines().collect();
     assert_eq!(lines[..3], ["box", "1", "lo"], "{output}");
 }
 
 fn default_devices() {
-    let script = "for d in null zero full random urandom tty; do stat -c '%n %t:%T %a' /dev/$d; done
+    let script =
+        "for d in null zero full random urandom tty; do stat -c '%n %t:%T %a' /dev/$d; done
         for l in fd ptmx stdout; do readlink /dev/$l; done
         echo x > /dev/null";
     let output = Bundle::new(script).run().success();
-    assert!(output.starts_with("/dev/null 1:3 666\n/dev/zero 1:5 666\n/dev/full 1:7 666\n"), "{output}");
-    assert!(output.contains("/proc/self/fd\npts/ptmx\n/proc/self/fd/1\n"), "{output}");
+    assert!(
+        output.starts_with("/dev/null 1:3 666\n/dev/zero 1:5 666\n/dev/full 1:7 666\n"),
+        "{output}"
+    );
+    assert!(
+        output.contains("/proc/self/fd\npts/ptmx\n/proc/self/fd/1\n"),
+        "{output}"
+    );
 }
 
 fn mounts() {
     let output = Bundle::new("cat /proc/self/mountinfo").run().success();
-    for expected in
-        [" / rw", " /proc ", " /dev ", " /dev/pts ", " /sys ", " /sys/fs/cgroup ", " /dev/mqueue ", " /dev/shm ", " /proc/sys ro", " /proc/keys "]
-    {
+    for expected in [
+        " / rw",
+        " /proc ",
+        " /dev ",
+        " /dev/pts ",
+        " /sys ",
+        " /sys/fs/cgroup ",
+        " /dev/mqueue ",
+        " /dev/shm ",
+        " /proc/sys ro",
+        " /proc/keys ",
+    ] {
         assert!(output.contains(expected), "{expected} in {output}");
     }
-    let proc = output.lines().find(|line| line.contains(" /proc ")).unwrap();
+    let proc = output
+        .lines()
+        .find(|line| line.contains(" /proc "))
+        .unwrap();
     assert!(proc.contains("rw,nosuid,nodev,noexec"), "{proc}");
     let host = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!host.contains("corten-test"));
@@ -86,7 +113,10 @@ fn bind_mounts() {
     assert!(output.starts_with("given\n"), "{output}");
     assert!(output.contains("Read-only file system"), "{output}");
     assert!(output.ends_with("given\nro\n"), "{output}");
-    assert_eq!(fs::read_to_string(host.path().join("new")).unwrap(), "more\n");
+    assert_eq!(
+        fs::read_to_string(host.path().join("new")).unwrap(),
+        "more\n"
+    );
     assert!(!host.path().join("no").exists());
 }
 
@@ -97,40 +127,64 @@ fn user_home_and_groups() {
     user.gid = 1000;
     user.additional_gids = vec![7];
     let output = bundle.run().success();
-    assert!(output.starts_with("1000\n1000\n1000 7\n/home/user\n"), "{output}");
+    assert!(
+        output.starts_with("1000\n1000\n1000 7\n/home/user\n"),
+        "{output}"
+    );
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
-        assert!(output.contains(&format!("{set}:\t0000000000000000")), "{output}");
+        assert!(
+            output.contains(&format!("{set}:\t0000000000000000")),
+            "{output}"
+        );
     }
 }
 
 fn working_directory_is_made() {
     let mut bundle = Bundle::new("pwd");
-    bundle.process().cwd = "/a/b".to_owned();
+    "/a/b".clone_into(&mut bundle.process().cwd);
     assert_eq!(bundle.run().success(), "/a/b\n");
-    let mode = fs::metadata(bundle.root().join("a/b")).unwrap().permissions().mode();
+    let mode = fs::metadata(bundle.root().join("a/b"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o755);
 }
 
 fn terminal() {
     use runtime::{Fds, Gate, Stdio};
     use std::io::Read as _;
-    let mut bundle = Bundle::new("tty; stty size; test -c /dev/console && echo console; ls -l /proc/self/fd/0");
+    let mut bundle =
+        Bundle::new("tty; stty size; test -c /dev/console && echo console; ls -l /proc/self/fd/0");
     bundle.process().terminal = true;
     let stdio = Stdio::Terminal(Some((33, 101)));
-    let fds = Fds { rootfs: None, netns: None, stdio, init: None, gate: Gate::Creator };
+    let fds = Fds {
+        rootfs: None,
+        netns: None,
+        stdio,
+        init: None,
+        gate: Gate::Creator,
+    };
     let proof = sys::process::SingleThreaded::prove().unwrap();
-    let started = runtime::create(&proof, &bundle.plan(), fds).unwrap().start().unwrap();
+    let started = runtime::create(&proof, &bundle.plan(), fds)
+        .unwrap()
+        .start()
+        .unwrap();
     let mut master = fs::File::from(started.terminal.unwrap());
     let mut bytes = Vec::new();
     // The end of a terminal is EIO.
     master.read_to_end(&mut bytes).ok();
     let output = String::from_utf8(bytes).unwrap();
     assert_eq!(started.pidfd.wait().unwrap().code(), 0);
-    assert!(output.starts_with("/dev/pts/0\r\n33 101\r\nconsole\r\n"), "{output}");
+    assert!(
+        output.starts_with("/dev/pts/0\r\n33 101\r\nconsole\r\n"),
+        "{output}"
+    );
 }
 
 fn init_forwards() {
-    let mut bundle = Bundle::new("trap 'echo got; exit 7' TERM; cat /proc/1/cmdline; echo; echo $$; while :; do sleep 0.01; done");
+    let mut bundle = Bundle::new(
+        "trap 'echo got; exit 7' TERM; cat /proc/1/cmdline; echo; echo $$; while :; do sleep 0.01; done",
+    );
     bundle.extras.init = true;
     let (created, mut reader) = bundle.create().unwrap();
     let started = created.start().unwrap();
@@ -165,7 +219,13 @@ pub(crate) fn measure(rounds: usize) {
     for _ in 0..rounds {
         let (plan, group) = (bundle.plan(), bundle.plan().cgroup.unwrap());
         let (_reader, stdio) = crate::bundle::output();
-        let fds = runtime::Fds { rootfs: None, netns: None, stdio, init: None, gate: runtime::Gate::Creator };
+        let fds = runtime::Fds {
+            rootfs: None,
+            netns: None,
+            stdio,
+            init: None,
+            gate: runtime::Gate::Creator,
+        };
         let proof = sys::process::SingleThreaded::prove().unwrap();
         let start = std::time::Instant::now();
         let created = runtime::create(&proof, &plan, fds).unwrap();

@@ -2,7 +2,14 @@
 //!
 //! Every test has a bundle and a control group parent of its own and leaves nothing: no group, no mount, no process.
 
-#![allow(clippy::disallowed_methods, clippy::exit, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used, reason = "a test program")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::exit,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test program"
+)]
 
 mod bundle;
 mod commands;
@@ -20,18 +27,34 @@ type Test = (&'static str, fn());
 fn main() {
     // Our own init, executed inside a container, and the command line, executed by its tests.
     let mut own = std::env::args_os().skip(1);
-    match own.next().and_then(|role| role.into_string().ok()).as_deref() {
+    match own
+        .next()
+        .and_then(|role| role.into_string().ok())
+        .as_deref()
+    {
         Some("init") => std::process::exit(runtime::init::main(own.collect())),
         Some("runtime") => std::process::exit(runtime::command::main(own.collect())),
         _ => {}
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
-    let tests: Vec<Test> = [lifecycle::TESTS, failures::TESTS, confinement::TESTS, escapes::TESTS, execs::TESTS, commands::TESTS]
-        .concat()
-        .into_iter()
-        .filter(|(name, _)| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())))
+    let filters: Vec<&String> = arguments
+        .iter()
+        .filter(|argument| !argument.starts_with("--"))
         .collect();
+    let tests: Vec<Test> = [
+        lifecycle::TESTS,
+        failures::TESTS,
+        confinement::TESTS,
+        escapes::TESTS,
+        execs::TESTS,
+        commands::TESTS,
+    ]
+    .concat()
+    .into_iter()
+    .filter(|(name, _)| {
+        filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+    })
+    .collect();
     if arguments.iter().any(|argument| argument == "--list") {
         for (name, _) in tests {
             println!("{name}: test");
@@ -43,7 +66,10 @@ fn main() {
         eprintln!("skipped: needs root and a static /bin/busybox");
         return;
     }
-    if let Some(rounds) = std::env::var("CORTEN_RUNTIME_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()) {
+    if let Some(rounds) = std::env::var("CORTEN_RUNTIME_ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok())
+    {
         return lifecycle::measure(rounds);
     }
     let mut failed = 0;
@@ -58,6 +84,9 @@ fn main() {
         }
         failed += usize::from(!good);
     }
-    println!("test result: {} passed; {failed} failed", tests.len() - failed);
+    println!(
+        "test result: {} passed; {failed} failed",
+        tests.len() - failed
+    );
     assert_eq!(failed, 0, "tests failed");
 }
