@@ -43,7 +43,9 @@ pub(crate) fn tidy(engine: &Engine) -> bool {
         tracing::warn!(%error, "a removed snapshot could not be deleted; it will be tried again");
         done = false;
     }
-    let Ok(entries) = std::fs::read_dir(engine.config.data_root.join("containers")) else { return done };
+    let Ok(entries) = std::fs::read_dir(engine.config.data_root.join("containers")) else {
+        return done;
+    };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(REMOVED)
             && let Err(error) = store::remove_tree(&entry.path())
@@ -60,7 +62,10 @@ async fn refill_forever(engine: Weak<Engine>) {
         let notified = tokio::time::timeout(AGAIN, strong.refill.notified()).await;
         if let (Ok(()), Ok(bridge)) = (notified, &strong.bridge) {
             let bridge = bridge.clone();
-            blocking("refill network sandboxes", Class::Kernel, move || bridge.refill()).await;
+            blocking("refill network sandboxes", Class::Kernel, move || {
+                bridge.refill()
+            })
+            .await;
         }
     }
 }

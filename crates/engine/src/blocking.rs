@@ -29,8 +29,16 @@ impl Class {
 }
 
 /// Runs blocking work on a thread where it may block; `what` names it if it panics.
-pub async fn blocking<T: Send + 'static>(what: &'static str, class: Class, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let slot = class.slots().acquire().await.expect("the semaphores are never closed");
+pub async fn blocking<T: Send + 'static>(
+    what: &'static str,
+    class: Class,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let slot = class
+        .slots()
+        .acquire()
+        .await
+        .expect("the semaphores are never closed");
     #[expect(clippy::disallowed_methods, reason = "the one place that may")]
     let joined = tokio::task::spawn_blocking(work).await;
     drop(slot);

@@ -47,9 +47,20 @@ pub fn specification(facts: &Facts<'_>) -> Spec {
     Spec {
         oci_version: "1.2.0".to_owned(),
         process: Some(process(facts)),
-        root: Some(Root { path: "/rootfs".to_owned(), readonly: spec.read_only }),
-        hostname: if own_uts { facts.record.effective.hostname.clone() } else { String::new() },
-        domainname: if own_uts { spec.domainname.clone() } else { String::new() },
+        root: Some(Root {
+            path: "/rootfs".to_owned(),
+            readonly: spec.read_only,
+        }),
+        hostname: if own_uts {
+            facts.record.effective.hostname.clone()
+        } else {
+            String::new()
+        },
+        domainname: if own_uts {
+            spec.domainname.clone()
+        } else {
+            String::new()
+        },
         mounts: mounts::all(facts),
         linux: Some(linux(facts)),
         ..Spec::default()
@@ -57,13 +68,17 @@ pub fn specification(facts: &Facts<'_>) -> Spec {
 }
 
 fn process(facts: &Facts<'_>) -> Process {
-    let Record { spec, effective, .. } = facts.record;
+    let Record {
+        spec, effective, ..
+    } = facts.record;
     let identity = facts.identity;
     let mut env = environment(effective, spec.tty, &[]);
     set_home(&mut env, identity);
     Process {
         terminal: spec.tty,
-        console_size: spec.console_size.map(|(height, width)| ConsoleSize { height, width }),
+        console_size: spec
+            .console_size
+            .map(|(height, width)| ConsoleSize { height, width }),
         user: User {
             uid: identity.uid,
             gid: identity.gid,
@@ -72,7 +87,11 @@ fn process(facts: &Facts<'_>) -> Process {
         },
         args: effective.args(),
         env,
-        cwd: if effective.working_dir.is_empty() { "/".to_owned() } else { effective.working_dir.clone() },
+        cwd: if effective.working_dir.is_empty() {
+            "/".to_owned()
+        } else {
+            effective.working_dir.clone()
+        },
         capabilities: Some(caps::sets(caps::mask(spec) & facts.host.capabilities)),
         rlimits: spec.resources.ulimits.iter().map(rlimit).collect(),
         no_new_privileges: spec.security.no_new_privileges,
@@ -84,7 +103,11 @@ fn process(facts: &Facts<'_>) -> Process {
 /// HOME of the user's entry, unless somebody has set it.
 pub fn set_home(env: &mut Vec<String>, identity: &Identity) {
     if !env.iter().any(|entry| entry.starts_with("HOME=")) {
-        let home = if identity.home.is_empty() { "/" } else { &identity.home };
+        let home = if identity.home.is_empty() {
+            "/"
+        } else {
+            &identity.home
+        };
         env.push(format!("HOME={home}"));
     }
 }
@@ -92,13 +115,22 @@ pub fn set_home(env: &mut Vec<String>, identity: &Identity) {
 fn rlimit(limit: &crate::container::spec::Ulimit) -> Rlimit {
     // -1 is infinite: all bits set, as the kernel has it.
     let value = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
-    Rlimit { kind: format!("RLIMIT_{}", limit.name.to_uppercase()), soft: value(limit.soft), hard: value(limit.hard) }
+    Rlimit {
+        kind: format!("RLIMIT_{}", limit.name.to_uppercase()),
+        soft: value(limit.soft),
+        hard: value(limit.hard),
+    }
 }
 
 fn linux(facts: &Facts<'_>) -> Linux {
     let spec = &facts.record.spec;
     let list = |own: &Option<Vec<String>>, default: Vec<String>| {
-        own.clone().unwrap_or(if spec.privileged || spec.security.unmasked_paths { Vec::new() } else { default })
+        own.clone()
+            .unwrap_or(if spec.privileged || spec.security.unmasked_paths {
+                Vec::new()
+            } else {
+                default
+            })
     };
     let mut masked: Vec<String> = defaults::MASKED_PATHS.map(str::to_owned).to_vec();
     masked.extend(facts.host.thermal_throttle.iter().cloned());
@@ -109,7 +141,10 @@ fn linux(facts: &Facts<'_>) -> Linux {
         resources: Some(resources::all(facts)),
         sysctl: spec.sysctls.clone(),
         masked_paths: list(&spec.masked_paths, masked),
-        readonly_paths: list(&spec.readonly_paths, defaults::READONLY_PATHS.map(str::to_owned).to_vec()),
+        readonly_paths: list(
+            &spec.readonly_paths,
+            defaults::READONLY_PATHS.map(str::to_owned).to_vec(),
+        ),
         ..Linux::default()
     }
 }
@@ -129,7 +164,11 @@ fn namespaces(facts: &Facts<'_>) -> Vec<Namespace> {
         ("cgroup", cgroup),
     ];
     let made = wanted.into_iter().filter(|(_, wanted)| *wanted);
-    made.map(|(kind, _)| Namespace { kind: kind.to_owned(), path: String::new() }).collect()
+    made.map(|(kind, _)| Namespace {
+        kind: kind.to_owned(),
+        path: String::new(),
+    })
+    .collect()
 }
 
 #[cfg(test)]

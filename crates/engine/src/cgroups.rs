@@ -18,7 +18,10 @@ pub(crate) fn open_monitors(host: &Host, parent: &str) -> (Vec<PathBuf>, Vec<Str
         match make(&directory, v2) {
             // Of v1 one thread enters through `tasks`: moving a thread group would wait for all CPUs.
             Ok(()) => entries.push(directory.join(if v2 { "cgroup.procs" } else { "tasks" })),
-            Err(error) => warnings.push(format!("monitors stay in the daemon's control group: {}: {error}", directory.display())),
+            Err(error) => warnings.push(format!(
+                "monitors stay in the daemon's control group: {}: {error}",
+                directory.display()
+            )),
         }
     }
     (entries, warnings)
@@ -30,7 +33,10 @@ fn make(directory: &Path, v2: bool) -> io::Result<()> {
         return Ok(());
     }
     // A new cpuset is empty, and nothing enters an empty one: it is filled from its parent, outermost first.
-    let mut chain: Vec<&Path> = directory.ancestors().take_while(|dir| dir.join("cpuset.cpus").exists()).collect();
+    let mut chain: Vec<&Path> = directory
+        .ancestors()
+        .take_while(|dir| dir.join("cpuset.cpus").exists())
+        .collect();
     chain.reverse();
     for pair in chain.windows(2) {
         for file in ["cpuset.cpus", "cpuset.mems"] {
@@ -44,8 +50,12 @@ fn make(directory: &Path, v2: bool) -> io::Result<()> {
 
 /// Kills whatever is in a container's groups and removes them; groups that do not exist are done.
 pub(crate) fn end(host: &Host, parent: &str, id: &str) -> io::Result<()> {
-    let directories: Vec<PathBuf> =
-        host.group_dirs(&format!("{parent}/{id}")).into_iter().map(|(path, _)| path).filter(|path| path.exists()).collect();
+    let directories: Vec<PathBuf> = host
+        .group_dirs(&format!("{parent}/{id}"))
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| path.exists())
+        .collect();
     // A frozen process does not die of a signal on v1.
     for directory in &directories {
         if directory.join("freezer.state").exists() {
@@ -65,7 +75,9 @@ pub(crate) fn end(host: &Host, parent: &str, id: &str) -> io::Result<()> {
 pub(crate) fn containers(host: &Host, parent: &str) -> Vec<String> {
     let mut ids = Vec::new();
     for (directory, _) in host.group_dirs(parent) {
-        let Ok(entries) = fs::read_dir(directory) else { continue };
+        let Ok(entries) = fs::read_dir(directory) else {
+            continue;
+        };
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let is_id = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());

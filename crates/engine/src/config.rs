@@ -71,8 +71,12 @@ mod tests {
 
     #[test]
     fn names_are_derived_from_the_exec_root_unless_it_is_the_default() {
-        let default = Config::for_roots(Path::new("/var/lib/corten"), Path::new("/run/corten"), "0");
-        assert_eq!((default.bridge.as_str(), default.cgroup_parent.as_str()), ("corten0", "/corten"));
+        let default =
+            Config::for_roots(Path::new("/var/lib/corten"), Path::new("/run/corten"), "0");
+        assert_eq!(
+            (default.bridge.as_str(), default.cgroup_parent.as_str()),
+            ("corten0", "/corten")
+        );
         let other = Config::for_roots(Path::new("/tmp/a"), Path::new("/tmp/b"), "0");
         assert!(other.bridge.starts_with("ct-") && other.bridge.len() == 9);
         assert_eq!(other.cgroup_parent[8..], other.bridge[3..]);

@@ -1,7 +1,9 @@
 //! Operations that go on to their end although their client has gone: half an operation is nobody's wish.
 
 /// Runs an operation apart from whoever waits for it.
-pub(crate) async fn detached<T: Send + 'static>(operation: impl Future<Output = T> + Send + 'static) -> T {
+pub(crate) async fn detached<T: Send + 'static>(
+    operation: impl Future<Output = T> + Send + 'static,
+) -> T {
     match tokio::spawn(operation).await {
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {

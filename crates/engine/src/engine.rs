@@ -53,7 +53,8 @@ impl Engine {
         if let Some(step) = &config.fail_at {
             steps::arm(step);
         }
-        let (engine, found) = blocking("open the engine", Class::Disk, move || open(config)).await?;
+        let (engine, found) =
+            blocking("open the engine", Class::Disk, move || open(config)).await?;
         let engine = Arc::new(engine);
         recover::recover(&engine, found).await?;
         background::begin(&engine);
@@ -67,7 +68,9 @@ impl Engine {
 
     /// The default network, or why there is none.
     pub fn bridge(&self) -> Result<&Arc<Bridge>> {
-        self.bridge.as_ref().map_err(|why| Error::NoBridge(why.clone()))
+        self.bridge
+            .as_ref()
+            .map_err(|why| Error::NoBridge(why.clone()))
     }
 
     /// Ends what runs in the background (not the containers) before the process ends.
@@ -85,11 +88,18 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
     let lock = store::Lock::acquire(&config.data_root.join("lock"))?;
     store::check_format(&config.data_root)?;
     let host = Host::look()?;
-    let content = Arc::new(Content::open(&config.data_root).map_err(|error| opening("content", &error))?);
+    let content =
+        Arc::new(Content::open(&config.data_root).map_err(|error| opening("content", &error))?);
     let snapshots = Arc::new(Snapshots::open(&config.data_root)?);
     let images = Arc::new(Images::open(&config.data_root, content, snapshots.clone())?);
     let found = recover::find(&config)?;
     let mut warnings = found.warnings.clone();
+    for (path, why) in snapshots.quarantined().iter().chain(images.quarantined()) {
+        warnings.push(format!(
+            "a damaged record was put aside: {}: {why}",
+            path.display()
+        ));
+    }
     let settings = network::Config {
         bridge: config.bridge.clone(),
         bip: config.bip,
@@ -111,7 +121,8 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
     let engine = Engine {
         id: stable_id(&config)?,
         seccomp: SeccompFilters::new(&host),
-        executable: sys::memfd::own_executable().map_err(Error::io("copy the engine's program to a memory file"))?,
+        executable: sys::memfd::own_executable()
+            .map_err(Error::io("copy the engine's program to a memory file"))?,
         opened_at: SystemTime::now(),
         events: Events::default(),
         containers: Containers::default(),
@@ -131,7 +142,10 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
 }
 
 fn opening(what: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::Broken { what: format!("open {what}"), why: error.to_string() }
+    Error::Broken {
+        what: format!("open {what}"),
+        why: error.to_string(),
+    }
 }
 
 /// A name of this data root that stays.
@@ -143,7 +157,14 @@ fn stable_id(config: &Config) -> Result<String> {
         return Ok(id.trim().to_owned());
     }
     let hex = stdx::id::random_hex();
-    let id = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32]].join("-");
+    let id = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..32],
+    ]
+    .join("-");
     store::write_atomic(&path, format!("{id}\n").as_bytes(), true)?;
     Ok(id)
 }

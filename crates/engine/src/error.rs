@@ -109,7 +109,10 @@ pub enum Error {
 }
 
 fn also(failures: &[String]) -> String {
-    failures.iter().map(|failure| format!("\nalso: {failure}")).collect()
+    failures
+        .iter()
+        .map(|failure| format!("\nalso: {failure}"))
+        .collect()
 }
 
 impl Error {
@@ -122,8 +125,12 @@ impl Error {
     /// What class of failure this is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchContainer(_) | Self::NoSuchImage(_) | Self::NoSuchExec(_) => ErrorKind::NotFound,
-            Self::AmbiguousPrefix(_) | Self::InvalidName(_) | Self::Invalid(_) => ErrorKind::Invalid,
+            Self::NoSuchContainer(_) | Self::NoSuchImage(_) | Self::NoSuchExec(_) => {
+                ErrorKind::NotFound
+            }
+            Self::AmbiguousPrefix(_) | Self::InvalidName(_) | Self::Invalid(_) => {
+                ErrorKind::Invalid
+            }
             Self::NameInUse { .. } | Self::Conflict(_) => ErrorKind::Conflict,
             Self::NotModified(_) => ErrorKind::NotModified,
             Self::NoBridge(_) => ErrorKind::Unavailable,

@@ -59,15 +59,29 @@ pub struct Events {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { sender: broadcast::channel(QUEUE).0, past: Mutex::default() }
+        Self {
+            sender: broadcast::channel(QUEUE).0,
+            past: Mutex::default(),
+        }
     }
 }
 
 impl Events {
     /// Tells everyone.
-    pub fn publish(&self, kind: Kind, action: impl Into<String>, id: &str, attributes: BTreeMap<String, String>) {
-        let event =
-            Arc::new(Event { kind, action: action.into(), id: id.to_owned(), attributes, time: SystemTime::now() });
+    pub fn publish(
+        &self,
+        kind: Kind,
+        action: impl Into<String>,
+        id: &str,
+        attributes: BTreeMap<String, String>,
+    ) {
+        let event = Arc::new(Event {
+            kind,
+            action: action.into(),
+            id: id.to_owned(),
+            attributes,
+            time: SystemTime::now(),
+        });
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         if past.len() == KEPT {
             past.pop_front();

@@ -40,7 +40,8 @@ impl Filters {
 
     /// `label` and `label!`: `key` or `key=value`, all of them.
     pub fn labels(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.every("label", |wanted| has_label(labels, wanted)) && self.every("label!", |not| !has_label(labels, not))
+        self.every("label", |wanted| has_label(labels, wanted))
+            && self.every("label!", |not| !has_label(labels, not))
     }
 
     /// A filter with a boolean: `true`, `1`, `false`, `0`.
@@ -69,22 +70,42 @@ mod tests {
     use super::*;
 
     fn filters(pairs: &[(&str, &[&str])]) -> Filters {
-        let one = |(name, values): &(&str, &[&str])| ((*name).to_owned(), values.iter().map(|v| (*v).to_owned()).collect());
+        let one = |(name, values): &(&str, &[&str])| {
+            (
+                (*name).to_owned(),
+                values.iter().map(|v| (*v).to_owned()).collect(),
+            )
+        };
         Filters::new(pairs.iter().map(one).collect())
     }
 
     #[test]
     fn all_labels_must_match_but_one_value_is_enough_elsewhere() {
-        let labels = BTreeMap::from([("a".to_owned(), "1".to_owned()), ("b".to_owned(), String::new())]);
+        let labels = BTreeMap::from([
+            ("a".to_owned(), "1".to_owned()),
+            ("b".to_owned(), String::new()),
+        ]);
         assert!(filters(&[("label", &["a=1", "b"])]).labels(&labels));
         assert!(!filters(&[("label", &["a=1", "c"])]).labels(&labels));
         assert!(!filters(&[("label!", &["a"])]).labels(&labels));
-        assert!(filters(&[("status", &["running", "exited"])]).any("status", |value| value == "exited"));
+        assert!(
+            filters(&[("status", &["running", "exited"])]).any("status", |value| value == "exited")
+        );
     }
 
     #[test]
     fn unknown_names_and_values_are_refused() {
-        assert_eq!(filters(&[("x", &[])]).allow(&["y"]).unwrap_err().to_string(), "invalid filter 'x'");
-        assert!(filters(&[("dangling", &["maybe"])]).boolean("dangling").is_err());
+        assert_eq!(
+            filters(&[("x", &[])])
+                .allow(&["y"])
+                .unwrap_err()
+                .to_string(),
+            "invalid filter 'x'"
+        );
+        assert!(
+            filters(&[("dangling", &["maybe"])])
+                .boolean("dangling")
+                .is_err()
+        );
     }
 }

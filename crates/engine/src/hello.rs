@@ -18,7 +18,9 @@ pub(crate) fn resolve(engine: &Arc<Engine>, name: &str) -> Result<Arc<Image>> {
     match engine.images.resolve(name) {
         Ok(image) => Ok(image),
         Err(error) if error.kind() == ErrorKind::NotFound => match name.parse::<oci::Reference>() {
-            Ok(reference) if reference.familiar() == format!("{NAME}:latest") => make(engine, &reference),
+            Ok(reference) if reference.familiar() == format!("{NAME}:latest") => {
+                make(engine, &reference)
+            }
             Ok(reference) => Err(Error::NoSuchImage(reference.familiar())),
             Err(_) => Err(Error::NoSuchImage(name.to_owned())),
         },
@@ -33,7 +35,9 @@ fn make(engine: &Engine, reference: &oci::Reference) -> Result<Arc<Image>> {
         env: vec![format!("PATH={}", crate::container::spec::defaults::PATH)],
         ..oci::image::ContainerConfig::default()
     };
-    Ok(engine.images.import_files(&[("hello", &program, 0o755)], config, Some(reference))?)
+    Ok(engine
+        .images
+        .import_files(&[("hello", &program, 0o755)], config, Some(reference))?)
 }
 
 fn own_program(engine: &Engine) -> Result<Vec<u8>> {

@@ -45,7 +45,9 @@ impl Host {
             os_version,
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
             memory: memory_total(&read("/proc/meminfo")),
-            capabilities: sys::caps::get().map_err(Error::io("read the engine's capabilities"))?.permitted,
+            capabilities: sys::caps::get()
+                .map_err(Error::io("read the engine's capabilities"))?
+                .permitted,
             thermal_throttle: thermal_throttle(),
             layout: Some(Layout::detect().map_err(Error::io("look for control groups"))?),
         })
@@ -61,52 +63,92 @@ impl Host {
 
     /// Whether the host can limit this (`memory`, `cpu`, `cpuset`, `pids`, …).
     pub fn controls(&self, controller: &str) -> bool {
-        let Some(layout) = &self.layout else { return false };
-        let v1 = layout.v1.iter().any(|hierarchy| hierarchy.controllers.iter().any(|known| known == controller));
+        let Some(layout) = &self.layout else {
+            return false;
+        };
+        let v1 = layout.v1.iter().any(|hierarchy| {
+            hierarchy
+                .controllers
+                .iter()
+                .any(|known| known == controller)
+        });
         let v2 = layout.v2.as_ref().is_some_and(|mount| {
-            read(&mount.join("cgroup.controllers").to_string_lossy()).split_whitespace().any(|known| known == controller)
+            read(&mount.join("cgroup.controllers").to_string_lossy())
+                .split_whitespace()
+                .any(|known| known == controller)
         });
         v1 || v2
     }
 
     /// A group's directory in each hierarchy, with whether it is cgroup2's.
     pub fn group_dirs(&self, group: &str) -> Vec<(PathBuf, bool)> {
-        let Some(layout) = &self.layout else { return Vec::new() };
+        let Some(layout) = &self.layout else {
+            return Vec::new();
+        };
         let relative = group.trim_start_matches('/');
-        let v1 = layout.v1.iter().map(|hierarchy| (hierarchy.mount.join(relative), false));
-        v1.chain(layout.v2.iter().map(|mount| (mount.join(relative), true))).collect()
+        let v1 = layout
+            .v1
+            .iter()
+            .map(|hierarchy| (hierarchy.mount.join(relative), false));
+        v1.chain(layout.v2.iter().map(|mount| (mount.join(relative), true)))
+            .collect()
     }
 }
 
 fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default().trim_end().to_owned()
+    fs::read_to_string(path)
+        .unwrap_or_default()
+        .trim_end()
+        .to_owned()
 }
 
 fn version_numbers(release: &str) -> (u32, u32) {
-    let mut numbers = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+    let mut numbers = release
+        .split(['.', '-'])
+        .map(|part| part.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 fn os_release(text: &str) -> (String, String) {
     let value = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_default()
+            .trim_matches(['"', '\''])
+            .to_owned()
     };
     let pretty = value("PRETTY_NAME");
-    (if pretty.is_empty() { "Linux".to_owned() } else { pretty }, value("VERSION_ID"))
+    (
+        if pretty.is_empty() {
+            "Linux".to_owned()
+        } else {
+            pretty
+        },
+        value("VERSION_ID"),
+    )
 }
 
 fn memory_total(meminfo: &str) -> u64 {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib: Option<u64> = line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse().ok());
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib: Option<u64> =
+        line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse().ok());
     kib.unwrap_or(0) * 1024
 }
 
 fn thermal_throttle() -> Vec<String> {
-    let Ok(entries) = fs::read_dir("/sys/devices/system/cpu") else { return Vec::new() };
-    let paths = entries.flatten().map(|entry| entry.path().join("thermal_throttle"));
-    let mut found: Vec<String> =
-        paths.filter(|path| Path::exists(path)).map(|path| path.to_string_lossy().into_owned()).collect();
+    let Ok(entries) = fs::read_dir("/sys/devices/system/cpu") else {
+        return Vec::new();
+    };
+    let paths = entries
+        .flatten()
+        .map(|entry| entry.path().join("thermal_throttle"));
+    let mut found: Vec<String> = paths
+        .filter(|path| Path::exists(path))
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect();
     found.sort();
     found
 }
@@ -120,7 +162,11 @@ mod tests {
         assert_eq!(version_numbers("6.18.0-rc1+"), (6, 18));
         assert_eq!(version_numbers("6.1-x"), (6, 1));
         assert_eq!(memory_total("X: 1\nMemTotal:       2048 kB\n"), 2 << 20);
-        let (name, version) = os_release("NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12\"\nVERSION_ID='12'\n");
-        assert_eq!((name.as_str(), version.as_str()), ("Debian GNU/Linux 12", "12"));
+        let (name, version) =
+            os_release("NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12\"\nVERSION_ID='12'\n");
+        assert_eq!(
+            (name.as_str(), version.as_str()),
+            ("Debian GNU/Linux 12", "12")
+        );
     }
 }

@@ -13,8 +13,12 @@ impl Engine {
         let mut attributes = now.record.effective.labels.clone();
         attributes.insert("image".to_owned(), now.record.spec.image.clone());
         attributes.insert("name".to_owned(), now.name.to_string());
-        attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-        self.events.publish(Kind::Container, action, now.id(), attributes);
+        attributes.extend(
+            more.iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned())),
+        );
+        self.events
+            .publish(Kind::Container, action, now.id(), attributes);
     }
 
     /// A container joined its network or left it.
@@ -24,17 +28,33 @@ impl Engine {
             NetworkMode::Host => "host",
             NetworkMode::None => "none",
         };
-        let attributes = [("container", now.id()), ("name", name), ("type", if name == "none" { "null" } else { name })];
+        let attributes = [
+            ("container", now.id()),
+            ("name", name),
+            ("type", if name == "none" { "null" } else { name }),
+        ];
         let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        self.events.publish(Kind::Network, action, &self.network_id(name), BTreeMap::from(attributes));
+        self.events.publish(
+            Kind::Network,
+            action,
+            &self.network_id(name),
+            BTreeMap::from(attributes),
+        );
     }
 
     /// The id of a predefined network: stable for this data root, as `network inspect` shows it.
     pub fn network_id(&self, name: &str) -> String {
-        let seed = self.id.bytes().chain(name.bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        let word = |turn: u32| seed.rotate_left(turn * 13 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ u64::from(turn));
+        let seed = self
+            .id
+            .bytes()
+            .chain(name.bytes())
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
+        let word = |turn: u32| {
+            seed.rotate_left(turn * 13 + 1)
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ u64::from(turn))
+        };
         (0..4).map(|turn| format!("{:016x}", word(turn))).collect()
     }
 

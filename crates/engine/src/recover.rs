@@ -42,7 +42,10 @@ pub(crate) struct Found {
 impl Found {
     /// Addresses that running containers may have.
     pub(crate) fn addresses(&self) -> Vec<Ipv4Addr> {
-        self.containers.iter().filter_map(|(_, run)| Some(run.as_ref()?.endpoint.as_ref()?.ip)).collect()
+        self.containers
+            .iter()
+            .filter_map(|(_, run)| Some(run.as_ref()?.endpoint.as_ref()?.ip))
+            .collect()
     }
 }
 
@@ -50,18 +53,34 @@ impl Found {
 pub(crate) fn find(config: &Config) -> Result<Found> {
     let root = config.data_root.join("containers");
     sweep_removed(&root);
-    let loaded = store::load_all::<Stored>(&root, Some("record.json"), &config.data_root.join("quarantine"))?;
-    let mut found = Found { containers: Vec::new(), warnings: Vec::new() };
+    let loaded = store::load_all::<Stored>(
+        &root,
+        Some("record.json"),
+        &config.data_root.join("quarantine"),
+    )?;
+    let mut found = Found {
+        containers: Vec::new(),
+        warnings: Vec::new(),
+    };
     for (path, why) in loaded.quarantined {
-        found.warnings.push(format!("a damaged record was put aside: {}: {why}", path.display()));
+        found.warnings.push(format!(
+            "a damaged record was put aside: {}: {why}",
+            path.display()
+        ));
     }
     for (path, stored) in loaded.records {
-        let named = path.parent().and_then(|dir| dir.file_name()).is_some_and(|name| *name == *stored.record.id);
+        let named = path
+            .parent()
+            .and_then(|dir| dir.file_name())
+            .is_some_and(|name| *name == *stored.record.id);
         if named {
             let run = read_run(&paths(config, &stored.record.id));
             found.containers.push((stored, run));
         } else {
-            found.warnings.push(format!("a record lies in another container's directory: {}", path.display()));
+            found.warnings.push(format!(
+                "a record lies in another container's directory: {}",
+                path.display()
+            ));
         }
     }
     Ok(found)
@@ -69,7 +88,9 @@ pub(crate) fn find(config: &Config) -> Result<Found> {
 
 /// Half a removal is finished first: the record went with the directory's name.
 fn sweep_removed(root: &std::path::Path) {
-    let Ok(entries) = fs::read_dir(root) else { return };
+    let Ok(entries) = fs::read_dir(root) else {
+        return;
+    };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(REMOVED) {
             // What stays is tried again by the background's tidying.
@@ -91,7 +112,9 @@ pub(crate) async fn recover(engine: &Arc<Engine>, found: Found) -> Result<()> {
             forget(engine, &stored);
             continue;
         }
-        let Some(container) = register(engine, stored) else { continue };
+        let Some(container) = register(engine, stored) else {
+            continue;
+        };
         taking_over.spawn(settle(engine.clone(), container, run));
     }
     while let Some(settled) = taking_over.join_next().await {
@@ -116,7 +139,10 @@ fn register(engine: &Arc<Engine>, stored: Stored) -> Option<Arc<Container>> {
     let id = stored.record.id.clone();
     let names = &engine.containers.names;
     // Two records with one name cannot be written; if they are there all the same, both stay reachable.
-    let name = names.reserve(stored.name, &id).or_else(|_| names.reserve_random(&id)).ok()?;
+    let name = names
+        .reserve(stored.name, &id)
+        .or_else(|_| names.reserve_random(&id))
+        .ok()?;
     let published = Published {
         name: name.name().clone(),
         record: stored.record,
@@ -143,17 +169,27 @@ async fn settle(engine: Arc<Engine>, container: Arc<Container>, run: Option<Run>
     let lease = container.lease().await;
     clean_up(&engine, &container).await;
     let before = container.now();
-    let began = run.map(|run| run.began).or(before.state.started_at()).unwrap_or(SystemTime::UNIX_EPOCH);
-    let exit = read_exit(&container.paths).map(|exit| known(&exit)).filter(|exit| exit.started_at >= began);
+    let began = run
+        .map(|run| run.began)
+        .or(before.state.started_at())
+        .unwrap_or(SystemTime::UNIX_EPOCH);
+    let exit = read_exit(&container.paths)
+        .map(|exit| known(&exit))
+        .filter(|exit| exit.started_at >= began);
     let state = match (exit, &before.state) {
         (Some(exit), _) => State::Exited(exit),
-        (None, State::Running(running) | State::Paused(running)) => State::Exited(unknown_end(running.started_at)),
+        (None, State::Running(running) | State::Paused(running)) => {
+            State::Exited(unknown_end(running.started_at))
+        }
         (None, state) => state.clone(),
     };
     if state != before.state {
         container.publish(|now| now.state = state);
         let (path, stored) = (container.paths.record(), container.now().stored());
-        let saved = blocking("record what was found", Class::Disk, move || store::save(&path, &stored, false)).await;
+        let saved = blocking("record what was found", Class::Disk, move || {
+            store::save(&path, &stored, false)
+        })
+        .await;
         if let Err(error) = saved {
             tracing::warn!(container = %container.id, %error, "record what was found");
         }
@@ -172,14 +208,30 @@ type Alive = (Arc<Task>, mpsc::Receiver<Event>, Running, bool);
 /// Asks a monitor; one that is alive but has not started its container is told to go.
 async fn ask(container: &Arc<Container>, run: &Run) -> Option<Alive> {
     let socket = container.paths.socket();
-    let connected = blocking("connect to a monitor", Class::Kernel, move || SeqPacket::connect(&socket)).await.ok()?;
-    let pidfd = connected.peer().ok().and_then(|peer| sys::process::PidFd::open(peer.pid).ok());
+    let connected = blocking("connect to a monitor", Class::Kernel, move || {
+        SeqPacket::connect(&socket)
+    })
+    .await
+    .ok()?;
+    let pidfd = connected
+        .peer()
+        .ok()
+        .and_then(|peer| sys::process::PidFd::open(peer.pid).ok());
     let (task, events) = Task::adopt(&container.id, connected, pidfd).ok()?;
     let reply = tokio::time::timeout(PATIENCE, task.call(Request::State, Vec::new())).await;
     match reply {
-        Ok(Ok(Reply::State { pid, started: true, paused, started_at, .. })) => {
+        Ok(Ok(Reply::State {
+            pid,
+            started: true,
+            paused,
+            started_at,
+            ..
+        })) => {
             let noted = crate::container::state::time_from_nanos(started_at);
-            let running = Running { pid, started_at: if started_at == 0 { run.began } else { noted } };
+            let running = Running {
+                pid,
+                started_at: if started_at == 0 { run.began } else { noted },
+            };
             Some((task, events, running, paused))
         }
         _ => {
@@ -199,7 +251,11 @@ fn take_over(engine: &Engine, container: &Container, run: &Run, running: Running
     }
     container.publish(|now| {
         now.endpoint.clone_from(&run.endpoint);
-        now.state = if paused { State::Paused(running) } else { State::Running(running) };
+        now.state = if paused {
+            State::Paused(running)
+        } else {
+            State::Running(running)
+        };
     });
 }
 
@@ -225,7 +281,9 @@ fn sweep(engine: &Engine) {
         }
     }
     for root in [&config.data_root, &config.exec_root] {
-        let Ok(entries) = fs::read_dir(root.join("containers")) else { continue };
+        let Ok(entries) = fs::read_dir(root.join("containers")) else {
+            continue;
+        };
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if is_id(&name)

@@ -41,16 +41,25 @@ impl Filters {
             Seccomp::Unconfined => Ok(Vec::new()),
             Seccomp::Default if spec.privileged => Ok(Vec::new()),
             Seccomp::Default => {
-                let known = self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(&caps).cloned();
+                let known = self
+                    .compiled
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get(&caps)
+                    .cloned();
                 if let Some(filter) = known {
                     return Ok((*filter).clone());
                 }
                 let filter = Arc::new(self.compile(&self.profile, caps)?);
-                self.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(caps, filter.clone());
+                self.compiled
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(caps, filter.clone());
                 Ok((*filter).clone())
             }
             Seccomp::Profile(json) => {
-                let wrong = |error| Error::Invalid(format!("Decoding seccomp profile failed: {error}"));
+                let wrong =
+                    |error| Error::Invalid(format!("Decoding seccomp profile failed: {error}"));
                 self.compile(&Profile::parse(json.as_bytes()).map_err(wrong)?, caps)
             }
         }
@@ -59,7 +68,13 @@ impl Filters {
     fn compile(&self, profile: &Profile, caps: u64) -> Result<Vec<u8>> {
         let names = sys::caps::names(caps);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let context = Context { caps: &names, arch: Arch::NATIVE, kernel: self.kernel };
-        profile.compile(&context).map_err(|error| Error::Invalid(format!("compile seccomp profile: {error}")))
+        let context = Context {
+            caps: &names,
+            arch: Arch::NATIVE,
+            kernel: self.kernel,
+        };
+        profile
+            .compile(&context)
+            .map_err(|error| Error::Invalid(format!("compile seccomp profile: {error}")))
     }
 }

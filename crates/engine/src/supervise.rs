@@ -25,7 +25,11 @@ pub(crate) const LOST: i32 = 255;
 const MAX_EXIT: u64 = 4096;
 
 /// Follows a container to its end.
-pub(crate) async fn supervise(engine: Arc<Engine>, container: Arc<Container>, mut events: mpsc::Receiver<Event>) {
+pub(crate) async fn supervise(
+    engine: Arc<Engine>,
+    container: Arc<Container>,
+    mut events: mpsc::Receiver<Event>,
+) {
     let mut ended_already = false;
     while let Some(event) = events.recv().await {
         match event {
@@ -64,8 +68,13 @@ pub(crate) fn known(exit: &Exit) -> Exited {
 /// Reads a monitor's exit record.
 pub(crate) fn read_exit(paths: &Paths) -> Option<Exit> {
     let path = paths.exit();
-    let small = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.len() <= MAX_EXIT);
-    let bytes = if small { std::fs::read(path).ok()? } else { return None };
+    let small = std::fs::symlink_metadata(&path)
+        .is_ok_and(|found| found.is_file() && found.len() <= MAX_EXIT);
+    let bytes = if small {
+        std::fs::read(path).ok()?
+    } else {
+        return None;
+    };
     serde_json::from_slice(&bytes).ok()
 }
 
@@ -73,11 +82,19 @@ pub(crate) fn read_exit(paths: &Paths) -> Option<Exit> {
 async fn lost(engine: &Arc<Engine>, container: &Arc<Container>) -> Exited {
     let (engine, container) = (engine.clone(), container.clone());
     blocking("look after a lost monitor", Class::Kernel, move || {
-        let began = container.now().state.started_at().unwrap_or(SystemTime::UNIX_EPOCH);
-        if let Some(exit) = read_exit(&container.paths).map(|exit| known(&exit)).filter(|exit| exit.started_at >= began) {
+        let began = container
+            .now()
+            .state
+            .started_at()
+            .unwrap_or(SystemTime::UNIX_EPOCH);
+        if let Some(exit) = read_exit(&container.paths)
+            .map(|exit| known(&exit))
+            .filter(|exit| exit.started_at >= began)
+        {
             return exit;
         }
-        if let Err(error) = cgroups::end(&engine.host, &engine.config.cgroup_parent, &container.id) {
+        if let Err(error) = cgroups::end(&engine.host, &engine.config.cgroup_parent, &container.id)
+        {
             tracing::warn!(container = %container.id, %error, "kill what a lost monitor left");
         }
         unknown_end(began)
@@ -90,7 +107,8 @@ pub(crate) fn unknown_end(started_at: SystemTime) -> Exited {
     Exited {
         code: LOST,
         oom_killed: false,
-        error: "the container's monitor ended unexpectedly; how the container ended is not known".to_owned(),
+        error: "the container's monitor ended unexpectedly; how the container ended is not known"
+            .to_owned(),
         started_at,
         finished_at: SystemTime::now(),
     }
@@ -125,7 +143,10 @@ async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited)
     } else if unseen {
         // The monitor wrote nothing: this record is all there will ever be.
         let (path, stored) = (container.paths.record(), container.now().stored());
-        let saved = blocking("record a lost exit", Class::Disk, move || store::save(&path, &stored, true)).await;
+        let saved = blocking("record a lost exit", Class::Disk, move || {
+            store::save(&path, &stored, true)
+        })
+        .await;
         if let Err(error) = saved {
             tracing::warn!(container = %container.id, %error, "record a lost exit");
         }

@@ -34,14 +34,27 @@ pub struct Task {
 
 impl Task {
     /// Takes the socket of a monitor that was just spawned; events arrive at the receiver, which closes when it is gone.
-    pub fn new(id: &str, socket: SeqPacket, process: OwnedFd) -> Result<(Arc<Self>, mpsc::Receiver<Event>)> {
+    pub fn new(
+        id: &str,
+        socket: SeqPacket,
+        process: OwnedFd,
+    ) -> Result<(Arc<Self>, mpsc::Receiver<Event>)> {
         Self::adopt(id, socket, Some(PidFd::from_fd(process)))
     }
 
     /// Takes the socket of a monitor that another daemon spawned.
-    pub fn adopt(id: &str, socket: SeqPacket, process: Option<PidFd>) -> Result<(Arc<Self>, mpsc::Receiver<Event>)> {
-        socket.set_nonblocking(true).map_err(Error::io("make the monitor's socket non-blocking"))?;
-        #[expect(deprecated, reason = "its successor is unsafe to call; the socket owns its descriptor and never changes it")]
+    pub fn adopt(
+        id: &str,
+        socket: SeqPacket,
+        process: Option<PidFd>,
+    ) -> Result<(Arc<Self>, mpsc::Receiver<Event>)> {
+        socket
+            .set_nonblocking(true)
+            .map_err(Error::io("make the monitor's socket non-blocking"))?;
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe to call; the socket owns its descriptor and never changes it"
+        )]
         let socket = AsyncFd::new(socket).map_err(Error::io("watch the monitor's socket"))?;
         let task = Arc::new(Self {
             id: id.to_owned(),
@@ -63,12 +76,14 @@ impl Task {
         self.lock().insert(seq, sender);
         let forget = Forget { task: self, seq };
         let call = Call { seq, request };
-        let packet = postcard::to_allocvec(&call).map_err(|error| self.error(format!("encode request: {error}")))?;
+        let packet = postcard::to_allocvec(&call)
+            .map_err(|error| self.error(format!("encode request: {error}")))?;
         let sent = self.socket.async_io(Interest::WRITABLE, |socket| {
             let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
             socket.send(&packet, &fds)
         });
-        sent.await.map_err(|error| self.error(format!("send request: {error}")))?;
+        sent.await
+            .map_err(|error| self.error(format!("send request: {error}")))?;
         drop(fds);
         if *self.gone.borrow() {
             return Err(self.error("it is gone".to_owned()));
@@ -115,7 +130,9 @@ impl Task {
                         break;
                     }
                 }
-                Err(error) => tracing::warn!(container = %self.id, %error, "a packet of the monitor makes no sense"),
+                Err(error) => {
+                    tracing::warn!(container = %self.id, %error, "a packet of the monitor makes no sense")
+                }
             }
         }
         self.gone.send_replace(true);
@@ -133,7 +150,10 @@ impl Task {
     }
 
     fn error(&self, why: String) -> Error {
-        Error::Monitor { id: self.id.clone(), why }
+        Error::Monitor {
+            id: self.id.clone(),
+            why,
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u32, oneshot::Sender<Reply>>> {

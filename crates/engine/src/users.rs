@@ -37,13 +37,19 @@ pub struct Accounts {
 impl Accounts {
     /// Reads both files below a container's root.
     pub fn read(root: &RootDir) -> Result<Self> {
-        Ok(Self { passwd: read(root, "etc/passwd")?, group: read(root, "etc/group")? })
+        Ok(Self {
+            passwd: read(root, "etc/passwd")?,
+            group: read(root, "etc/group")?,
+        })
     }
 
     /// Finds `user[:group]` and the additional groups.
     pub fn identify(&self, user: &str, additional: &[String]) -> Result<Identity> {
         let (user_word, group_word) = user.split_once(':').unwrap_or((user, ""));
-        let mut identity = Identity { home: "/".to_owned(), ..Identity::default() };
+        let mut identity = Identity {
+            home: "/".to_owned(),
+            ..Identity::default()
+        };
         let name = self.user(user_word, &mut identity)?;
         let mut groups = Vec::new();
         if !group_word.is_empty() {
@@ -74,7 +80,9 @@ impl Accounts {
         for line in lines(&self.passwd) {
             let fields: Vec<&str> = line.split(':').collect();
             let field = |index: usize| fields.get(index).copied().unwrap_or_default();
-            let (Ok(uid), Ok(gid)) = (field(2).parse(), field(3).parse()) else { continue };
+            let (Ok(uid), Ok(gid)) = (field(2).parse(), field(3).parse()) else {
+                continue;
+            };
             if wanted(field(0), uid) {
                 (identity.uid, identity.gid) = (uid, gid);
                 field(5).clone_into(&mut identity.home);
@@ -85,7 +93,9 @@ impl Accounts {
             _ if word.is_empty() => {}
             Some(number) => identity.uid = in_range(number)?,
             None => {
-                return Err(Error::Invalid(format!("unable to find user {word}: no matching entries in passwd file")));
+                return Err(Error::Invalid(format!(
+                    "unable to find user {word}: no matching entries in passwd file"
+                )));
             }
         }
         Ok(None)
@@ -104,31 +114,44 @@ impl Accounts {
         }
         match number {
             Some(number) => in_range(number),
-            None => Err(Error::Invalid(format!("unable to find group {word}: no matching entries in group file"))),
+            None => Err(Error::Invalid(format!(
+                "unable to find group {word}: no matching entries in group file"
+            ))),
         }
     }
 
     fn memberships(&self, user: &str) -> Vec<u32> {
-        self.groups().filter(|(_, _, members)| members.split(',').any(|member| member == user)).map(|(_, gid, _)| gid).collect()
+        self.groups()
+            .filter(|(_, _, members)| members.split(',').any(|member| member == user))
+            .map(|(_, gid, _)| gid)
+            .collect()
     }
 
     fn groups(&self) -> impl Iterator<Item = (&str, u32, &str)> {
         lines(&self.group).filter_map(|line| {
             let mut fields = line.splitn(4, ':');
             let (name, _) = (fields.next()?, fields.next()?);
-            Some((name, fields.next()?.parse().ok()?, fields.next().unwrap_or_default()))
+            Some((
+                name,
+                fields.next()?.parse().ok()?,
+                fields.next().unwrap_or_default(),
+            ))
         })
     }
 }
 
 fn lines(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 fn in_range(number: i64) -> Result<u32> {
     match u32::try_from(number) {
         Ok(id) if id <= MAX_ID => Ok(id),
-        _ => Err(Error::Invalid(format!("uids and gids must be in range 0-{MAX_ID}"))),
+        _ => Err(Error::Invalid(format!(
+            "uids and gids must be in range 0-{MAX_ID}"
+        ))),
     }
 }
 
@@ -136,8 +159,18 @@ fn read(root: &RootDir, path: &str) -> Result<String> {
     match root.read_small(Path::new(path), MAX_FILE) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         // A directory on the way that is none, or a link into nothing, is no file either.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(String::new()),
-        Err(error) => Err(Error::Io { what: format!("read /{path} of the container"), source: error }),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(String::new())
+        }
+        Err(error) => Err(Error::Io {
+            what: format!("read /{path} of the container"),
+            source: error,
+        }),
     }
 }
 

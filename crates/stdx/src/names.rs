@@ -38,12 +38,19 @@ pub fn random(attempt: u32) -> String {
     if name == "boring_wozniak" {
         return random(attempt);
     }
-    if attempt == 0 { name } else { format!("{name}{}", random_below(10)) }
+    if attempt == 0 {
+        name
+    } else {
+        format!("{name}{}", random_below(10))
+    }
 }
 
 fn pick(words: &'static str) -> &'static str {
     let count = words.split_ascii_whitespace().count();
-    words.split_ascii_whitespace().nth(random_below(count)).unwrap_or_default()
+    words
+        .split_ascii_whitespace()
+        .nth(random_below(count))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

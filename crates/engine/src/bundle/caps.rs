@@ -9,10 +9,15 @@ use crate::{Error, Result};
 
 /// Fails if a capability does not exist, in Docker's words.
 pub fn check(spec: &Spec) -> Result<()> {
-    for (list, words) in [("CapAdd", &spec.capabilities.add), ("CapDrop", &spec.capabilities.drop)] {
+    for (list, words) in [
+        ("CapAdd", &spec.capabilities.add),
+        ("CapDrop", &spec.capabilities.drop),
+    ] {
         for word in words {
             if word != "ALL" && bit(word).is_none() {
-                return Err(Error::Invalid(format!("invalid {list}: unknown capability: \"CAP_{word}\"")));
+                return Err(Error::Invalid(format!(
+                    "invalid {list}: unknown capability: \"CAP_{word}\""
+                )));
             }
         }
     }
@@ -25,14 +30,22 @@ pub fn mask(spec: &Spec) -> u64 {
         return caps::ALL;
     }
     let all = |words: &[String]| words.iter().any(|word| word == "ALL");
-    let bits = |words: &[String]| words.iter().filter_map(|word| bit(word)).fold(0, |mask, bit| mask | bit);
+    let bits = |words: &[String]| {
+        words
+            .iter()
+            .filter_map(|word| bit(word))
+            .fold(0, |mask, bit| mask | bit)
+    };
     let (add, drop) = (&spec.capabilities.add, &spec.capabilities.drop);
     if all(add) {
         caps::ALL & !bits(drop)
     } else if all(drop) {
         bits(add)
     } else {
-        let default = defaults::CAPABILITIES.iter().filter_map(|name| bit(name)).fold(0, |mask, bit| mask | bit);
+        let default = defaults::CAPABILITIES
+            .iter()
+            .filter_map(|name| bit(name))
+            .fold(0, |mask, bit| mask | bit);
         default & !bits(drop) | bits(add)
     }
 }

@@ -10,7 +10,17 @@ use crate::container::spec::Device as Asked;
 use crate::{Error, Result};
 
 /// Names in /dev that are no devices of the host's to give.
-const SKIPPED: [&str; 9] = ["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console", "ptmx"];
+const SKIPPED: [&str; 9] = [
+    "pts",
+    "shm",
+    "fd",
+    "mqueue",
+    ".lxc",
+    ".lxd-mounts",
+    ".udev",
+    "console",
+    "ptmx",
+];
 /// How deep /dev is searched.
 const MAX_DEPTH: u32 = 8;
 
@@ -28,7 +38,9 @@ pub fn resolve(asked: &[Asked]) -> Result<Vec<Device>> {
                 return Err(missing(device));
             }
         } else {
-            devices.push(entry(&metadata, device.container.clone()).ok_or_else(|| not_a_device(device))?);
+            devices.push(
+                entry(&metadata, device.container.clone()).ok_or_else(|| not_a_device(device))?,
+            );
         }
     }
     Ok(devices)
@@ -43,10 +55,14 @@ pub fn host() -> Vec<Device> {
 
 fn collect(host: &Path, container: &str, depth: u32, into: &mut Vec<Device>) {
     // What vanishes meanwhile or cannot be read is not there.
-    let Ok(entries) = fs::read_dir(host) else { return };
+    let Ok(entries) = fs::read_dir(host) else {
+        return;
+    };
     for found in entries.flatten() {
         let name = found.file_name().to_string_lossy().into_owned();
-        let Ok(metadata) = found.metadata() else { continue };
+        let Ok(metadata) = found.metadata() else {
+            continue;
+        };
         let path = format!("{container}/{name}");
         if SKIPPED.contains(&name.as_str()) {
             continue;
@@ -93,5 +109,7 @@ fn missing(device: &Asked) -> Error {
 
 fn not_a_device(device: &Asked) -> Error {
     let host = device.host.display();
-    Error::Invalid(format!("error gathering device information while adding custom device \"{host}\": not a device node"))
+    Error::Invalid(format!(
+        "error gathering device information while adding custom device \"{host}\": not a device node"
+    ))
 }

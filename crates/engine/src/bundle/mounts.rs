@@ -15,15 +15,29 @@ pub(super) fn all(facts: &Facts<'_>) -> Vec<Entry> {
         // What was asked for takes the place of what is there by default.
         entries.retain(|entry| entry.destination != target);
         entries.push(match mount {
-            Mount::Bind { source, read_only, propagation, non_recursive, .. } => {
+            Mount::Bind {
+                source,
+                read_only,
+                propagation,
+                non_recursive,
+                ..
+            } => {
                 let bind = if *non_recursive { "bind" } else { "rbind" };
                 let mut options = vec![bind.to_owned(), propagation.as_str().to_owned()];
                 options.push(if *read_only { "ro" } else { "rw" }.to_owned());
-                Entry { destination: target, kind: "bind".into(), source: source.to_string_lossy().into_owned(), options }
+                Entry {
+                    destination: target,
+                    kind: "bind".into(),
+                    source: source.to_string_lossy().into_owned(),
+                    options,
+                }
             }
-            Mount::Tmpfs { options, .. } => {
-                Entry { destination: target, kind: "tmpfs".into(), source: "tmpfs".into(), options: tmpfs(options) }
-            }
+            Mount::Tmpfs { options, .. } => Entry {
+                destination: target,
+                kind: "tmpfs".into(),
+                source: "tmpfs".into(),
+                options: tmpfs(options),
+            },
         });
     }
     entries.sort_by_key(|entry| depth(&entry.destination));
@@ -36,32 +50,83 @@ fn kernel(facts: &Facts<'_>) -> Vec<Entry> {
     let shm = format!("size={}", spec.shm_size.unwrap_or(defaults::SHM_SIZE));
     let mut entries = vec![
         entry("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
-        entry("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        entry(
+            "/dev",
+            "tmpfs",
+            "tmpfs",
+            &["nosuid", "strictatime", "mode=755", "size=65536k"],
+        ),
         entry(
             "/dev/pts",
             "devpts",
             "devpts",
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+            &[
+                "nosuid",
+                "noexec",
+                "newinstance",
+                "ptmxmode=0666",
+                "mode=0620",
+                "gid=5",
+            ],
         ),
-        entry("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", read]),
-        entry("/sys/fs/cgroup", "cgroup", "cgroup", &[read, "nosuid", "noexec", "nodev"]),
+        entry(
+            "/sys",
+            "sysfs",
+            "sysfs",
+            &["nosuid", "noexec", "nodev", read],
+        ),
+        entry(
+            "/sys/fs/cgroup",
+            "cgroup",
+            "cgroup",
+            &[read, "nosuid", "noexec", "nodev"],
+        ),
     ];
     if spec.host_ipc {
-        entries.push(entry("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"]));
-        entries.push(entry("/dev/shm", "bind", "/dev/shm", &["rbind", "rprivate"]));
+        entries.push(entry(
+            "/dev/mqueue",
+            "bind",
+            "/dev/mqueue",
+            &["rbind", "nosuid", "noexec", "nodev"],
+        ));
+        entries.push(entry(
+            "/dev/shm",
+            "bind",
+            "/dev/shm",
+            &["rbind", "rprivate"],
+        ));
     } else {
-        entries.push(entry("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]));
-        entries.push(entry("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm]));
+        entries.push(entry(
+            "/dev/mqueue",
+            "mqueue",
+            "mqueue",
+            &["nosuid", "noexec", "nodev"],
+        ));
+        entries.push(entry(
+            "/dev/shm",
+            "tmpfs",
+            "shm",
+            &["nosuid", "noexec", "nodev", "mode=1777", &shm],
+        ));
     }
     entries
 }
 
 /// hostname, hosts and resolv.conf, which the engine writes at each start.
 fn files(facts: &Facts<'_>) -> Vec<Entry> {
-    let read = if facts.record.spec.read_only { "ro" } else { "rw" };
+    let read = if facts.record.spec.read_only {
+        "ro"
+    } else {
+        "rw"
+    };
     let bind = |name: &str| {
         let source = facts.paths.etc(name).to_string_lossy().into_owned();
-        entry(&format!("/etc/{name}"), "bind", &source, &["rbind", "rprivate", read])
+        entry(
+            &format!("/etc/{name}"),
+            "bind",
+            &source,
+            &["rbind", "rprivate", read],
+        )
     };
     ["resolv.conf", "hostname", "hosts"].map(bind).to_vec()
 }

@@ -14,7 +14,10 @@ pub(super) fn all(facts: &Facts<'_>) -> Resources {
         devices: device_rules(facts),
         memory: memory(asked),
         cpu: cpu(asked),
-        pids: asked.pids_limit.filter(|limit| *limit != 0).map(|limit| Pids { limit }),
+        pids: asked
+            .pids_limit
+            .filter(|limit| *limit != 0)
+            .map(|limit| Pids { limit }),
         ..Resources::default()
     }
 }
@@ -26,7 +29,9 @@ fn memory(asked: &crate::container::spec::Resources) -> Option<Memory> {
         limit,
         reservation: asked.memory_reservation.map(signed),
         // Docker's rule: as much swap as memory, unless something else was asked for.
-        swap: asked.memory_swap.or_else(|| limit.map(|limit| limit.saturating_mul(2))),
+        swap: asked
+            .memory_swap
+            .or_else(|| limit.map(|limit| limit.saturating_mul(2))),
         swappiness: asked.memory_swappiness,
         disable_oom_killer: asked.oom_kill_disable.then_some(true),
         ..Memory::default()
@@ -54,9 +59,17 @@ fn cpu(asked: &crate::container::spec::Resources) -> Option<Cpu> {
 fn device_rules(facts: &Facts<'_>) -> Vec<DeviceRule> {
     let spec = &facts.record.spec;
     if spec.privileged {
-        return vec![DeviceRule { allow: true, access: "rwm".to_owned(), ..DeviceRule::default() }];
+        return vec![DeviceRule {
+            allow: true,
+            access: "rwm".to_owned(),
+            ..DeviceRule::default()
+        }];
     }
-    let mut rules = vec![DeviceRule { allow: false, access: "rwm".to_owned(), ..DeviceRule::default() }];
+    let mut rules = vec![DeviceRule {
+        allow: false,
+        access: "rwm".to_owned(),
+        ..DeviceRule::default()
+    }];
     let allow = |kind: &str, major, minor, access: &str| DeviceRule {
         allow: true,
         kind: kind.to_owned(),
@@ -68,12 +81,26 @@ fn device_rules(facts: &Facts<'_>) -> Vec<DeviceRule> {
         rules.push(allow("c", Some(major), Some(minor), "rwm"));
     }
     for device in &facts.devices {
-        let asked = spec.resources.devices.iter().find(|asked| device.path.starts_with(&asked.container));
+        let asked = spec
+            .resources
+            .devices
+            .iter()
+            .find(|asked| device.path.starts_with(&asked.container));
         let access = asked.map_or("rwm", |asked| asked.permissions.as_str());
-        rules.push(allow(&device.kind, Some(device.major), Some(device.minor), access));
+        rules.push(allow(
+            &device.kind,
+            Some(device.major),
+            Some(device.minor),
+            access,
+        ));
     }
     for rule in &spec.resources.device_cgroup_rules {
-        rules.push(allow(&rule.kind.to_string(), rule.major, rule.minor, &rule.access));
+        rules.push(allow(
+            &rule.kind.to_string(),
+            rule.major,
+            rule.minor,
+            &rule.access,
+        ));
     }
     rules
 }

@@ -23,8 +23,15 @@ fn made(spec: Asked) -> Spec {
         os: "linux".into(),
         architecture: "amd64".into(),
     };
-    let identity = Identity { groups: vec![0], home: "/root".into(), ..Identity::default() };
-    let host = Host { capabilities: u64::MAX, ..Host::default() };
+    let identity = Identity {
+        groups: vec![0],
+        home: "/root".into(),
+        ..Identity::default()
+    };
+    let host = Host {
+        capabilities: u64::MAX,
+        ..Host::default()
+    };
     specification(&Facts {
         record: &record,
         paths: &Paths::new(Path::new("/state"), Path::new("/run")),
@@ -36,8 +43,17 @@ fn made(spec: Asked) -> Spec {
 }
 
 fn mount(spec: &Spec, destination: &str) -> String {
-    let mount = spec.mounts.iter().find(|mount| mount.destination == destination).unwrap();
-    format!("{} {} {}", mount.kind, mount.source, mount.options.join(","))
+    let mount = spec
+        .mounts
+        .iter()
+        .find(|mount| mount.destination == destination)
+        .unwrap();
+    format!(
+        "{} {} {}",
+        mount.kind,
+        mount.source,
+        mount.options.join(",")
+    )
 }
 
 #[test]
@@ -45,12 +61,21 @@ fn the_defaults_are_dockers() {
     let spec = made(Asked::default());
     for (destination, expect) in [
         ("/proc", "proc proc nosuid,noexec,nodev"),
-        ("/dev", "tmpfs tmpfs nosuid,strictatime,mode=755,size=65536k"),
-        ("/dev/pts", "devpts devpts nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"),
+        (
+            "/dev",
+            "tmpfs tmpfs nosuid,strictatime,mode=755,size=65536k",
+        ),
+        (
+            "/dev/pts",
+            "devpts devpts nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5",
+        ),
         ("/sys", "sysfs sysfs nosuid,noexec,nodev,ro"),
         ("/sys/fs/cgroup", "cgroup cgroup ro,nosuid,noexec,nodev"),
         ("/dev/mqueue", "mqueue mqueue nosuid,noexec,nodev"),
-        ("/dev/shm", "tmpfs shm nosuid,noexec,nodev,mode=1777,size=67108864"),
+        (
+            "/dev/shm",
+            "tmpfs shm nosuid,noexec,nodev,mode=1777,size=67108864",
+        ),
         ("/etc/hosts", "bind /state/hosts rbind,rprivate,rw"),
     ] {
         assert_eq!(mount(&spec, destination), expect);
@@ -58,15 +83,34 @@ fn the_defaults_are_dockers() {
     let process = spec.process.unwrap();
     let caps = process.capabilities.unwrap();
     assert_eq!(caps.bounding.len(), 14);
-    assert_eq!((&caps.effective, &caps.permitted), (&caps.bounding, &caps.bounding));
+    assert_eq!(
+        (&caps.effective, &caps.permitted),
+        (&caps.bounding, &caps.bounding)
+    );
     assert!(caps.ambient.is_empty() && caps.inheritable.is_empty());
     assert_eq!(process.env[1..], ["HOSTNAME=abc", "A=1", "HOME=/root"]);
-    assert_eq!((process.cwd.as_str(), process.user.additional_gids), ("/", vec![0]));
+    assert_eq!(
+        (process.cwd.as_str(), process.user.additional_gids),
+        ("/", vec![0])
+    );
     let linux = spec.linux.unwrap();
-    let namespaces: Vec<&str> = linux.namespaces.iter().map(|namespace| namespace.kind.as_str()).collect();
+    let namespaces: Vec<&str> = linux
+        .namespaces
+        .iter()
+        .map(|namespace| namespace.kind.as_str())
+        .collect();
     assert_eq!(namespaces, ["mount", "network", "uts", "pid", "ipc"]);
     assert_eq!(linux.masked_paths.len(), 12);
-    assert_eq!(linux.readonly_paths, ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]);
+    assert_eq!(
+        linux.readonly_paths,
+        [
+            "/proc/bus",
+            "/proc/fs",
+            "/proc/irq",
+            "/proc/sys",
+            "/proc/sysrq-trigger"
+        ]
+    );
     let rules = linux.resources.unwrap().devices;
     assert!(!rules[0].allow && rules[0].kind.is_empty() && rules[0].access == "rwm");
     assert_eq!(linux.cgroups_path, format!("/corten/{}", "f".repeat(64)));
@@ -74,7 +118,10 @@ fn the_defaults_are_dockers() {
 
 #[test]
 fn a_privileged_container_has_nothing_masked_and_may_all() {
-    let spec = made(Asked { privileged: true, ..Asked::default() });
+    let spec = made(Asked {
+        privileged: true,
+        ..Asked::default()
+    });
     let linux = spec.linux.as_ref().unwrap();
     assert!(linux.masked_paths.is_empty() && linux.readonly_paths.is_empty());
     assert!(linux.resources.as_ref().unwrap().devices[0].allow);
@@ -86,13 +133,27 @@ fn a_privileged_container_has_nothing_masked_and_may_all() {
 fn capabilities_are_added_and_dropped() {
     let count = |add: &[&str], drop: &[&str]| {
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
-        let spec = Asked { capabilities: Capabilities { add: words(add), drop: words(drop) }, ..Asked::default() };
-        check_capabilities(&spec).map(|()| capability_mask(&spec).count_ones()).map_err(|error| error.to_string())
+        let spec = Asked {
+            capabilities: Capabilities {
+                add: words(add),
+                drop: words(drop),
+            },
+            ..Asked::default()
+        };
+        check_capabilities(&spec)
+            .map(|()| capability_mask(&spec).count_ones())
+            .map_err(|error| error.to_string())
     };
     assert_eq!(count(&["NET_ADMIN"], &["CHOWN", "KILL"]), Ok(13));
     assert_eq!(count(&["NET_ADMIN"], &["ALL"]), Ok(1));
-    assert_eq!(count(&["ALL"], &["CHOWN"]), Ok(sys::caps::ALL.count_ones() - 1));
-    assert_eq!(count(&["FOO"], &[]), Err("invalid CapAdd: unknown capability: \"CAP_FOO\"".into()));
+    assert_eq!(
+        count(&["ALL"], &["CHOWN"]),
+        Ok(sys::caps::ALL.count_ones() - 1)
+    );
+    assert_eq!(
+        count(&["FOO"], &[]),
+        Err("invalid CapAdd: unknown capability: \"CAP_FOO\"".into())
+    );
 }
 
 #[test]
@@ -103,9 +164,19 @@ fn limits_are_translated_by_dockers_rules() {
         pids_limit: Some(-1),
         ..Resources::default()
     };
-    let resources = made(Asked { resources: asked, ..Asked::default() }).linux.unwrap().resources.unwrap();
+    let resources = made(Asked {
+        resources: asked,
+        ..Asked::default()
+    })
+    .linux
+    .unwrap()
+    .resources
+    .unwrap();
     let (memory, cpu) = (resources.memory.unwrap(), resources.cpu.unwrap());
-    assert_eq!((memory.limit, memory.swap), (Some(64 << 20), Some(128 << 20)));
+    assert_eq!(
+        (memory.limit, memory.swap),
+        (Some(64 << 20), Some(128 << 20))
+    );
     assert_eq!((cpu.quota, cpu.period), (Some(150_000), Some(100_000)));
     assert_eq!(resources.pids.unwrap().limit, -1);
 }
@@ -120,11 +191,30 @@ fn what_is_asked_for_takes_the_place_of_the_default_and_outer_mounts_come_first(
         non_recursive: false,
         propagation: Propagation::default(),
     };
-    let tmpfs = Mount::Tmpfs { target: "/dev/shm".into(), options: vec!["exec".into(), "size=1m".into()] };
-    let spec = made(Asked { mounts: vec![bind, tmpfs], ..Asked::default() });
+    let tmpfs = Mount::Tmpfs {
+        target: "/dev/shm".into(),
+        options: vec!["exec".into(), "size=1m".into()],
+    };
+    let spec = made(Asked {
+        mounts: vec![bind, tmpfs],
+        ..Asked::default()
+    });
     assert_eq!(mount(&spec, "/etc/hosts"), "bind /data rbind,rprivate,ro");
-    assert_eq!(mount(&spec, "/dev/shm"), "tmpfs tmpfs nosuid,nodev,exec,size=1m");
-    let depths: Vec<usize> = spec.mounts.iter().map(|mount| mount.destination.matches('/').count()).collect();
+    assert_eq!(
+        mount(&spec, "/dev/shm"),
+        "tmpfs tmpfs nosuid,nodev,exec,size=1m"
+    );
+    let depths: Vec<usize> = spec
+        .mounts
+        .iter()
+        .map(|mount| mount.destination.matches('/').count())
+        .collect();
     assert!(depths.is_sorted());
-    assert_eq!(spec.mounts.iter().filter(|mount| mount.destination == "/dev/shm").count(), 1);
+    assert_eq!(
+        spec.mounts
+            .iter()
+            .filter(|mount| mount.destination == "/dev/shm")
+            .count(),
+        1
+    );
 }

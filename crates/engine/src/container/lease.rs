@@ -29,7 +29,10 @@ impl Container {
     /// Waits for the right to change it.
     pub async fn lease(self: &Arc<Self>) -> Lease {
         let guard = self.lease.clone().lock_owned().await;
-        Lease { container: self.clone(), _guard: guard }
+        Lease {
+            container: self.clone(),
+            _guard: guard,
+        }
     }
 }
 
@@ -41,7 +44,11 @@ impl Lease {
 
     /// The container has not been removed while the lease was waited for.
     pub fn exists(&self, reference: &str) -> Result<()> {
-        if self.container.now().removed { Err(Error::NoSuchContainer(reference.to_owned())) } else { Ok(()) }
+        if self.container.now().removed {
+            Err(Error::NoSuchContainer(reference.to_owned()))
+        } else {
+            Ok(())
+        }
     }
 
     /// Begins a start, if one may begin.
@@ -49,11 +56,15 @@ impl Lease {
         self.exists(reference)?;
         match &self.container.now().state {
             State::Created(_) | State::Exited(_) => Ok(Starting { lease: self }),
-            State::Running(_) => Err(Error::NotModified(format!("container {reference} is already running"))),
-            State::Paused(_) => Err(Error::Conflict("cannot start a paused container, try unpause instead".to_owned())),
-            State::Dead(_) => {
-                Err(Error::Conflict("container is marked for removal and cannot be started".to_owned()))
-            }
+            State::Running(_) => Err(Error::NotModified(format!(
+                "container {reference} is already running"
+            ))),
+            State::Paused(_) => Err(Error::Conflict(
+                "cannot start a paused container, try unpause instead".to_owned(),
+            )),
+            State::Dead(_) => Err(Error::Conflict(
+                "container is marked for removal and cannot be started".to_owned(),
+            )),
         }
     }
 
@@ -61,11 +72,16 @@ impl Lease {
     pub fn begin_remove(&self, reference: &str) -> Result<()> {
         self.exists(reference)?;
         let why = match &self.container.now().state {
-            State::Running(_) => "container is running: stop the container before removing or force remove",
+            State::Running(_) => {
+                "container is running: stop the container before removing or force remove"
+            }
             State::Paused(_) => "container is paused and must be unpaused first",
             _ => return Ok(()),
         };
-        Err(Error::Conflict(format!("cannot remove container \"/{}\": {why}", self.container.now().name)))
+        Err(Error::Conflict(format!(
+            "cannot remove container \"/{}\": {why}",
+            self.container.now().name
+        )))
     }
 
     /// Takes a running container for frozen.
@@ -106,9 +122,11 @@ impl Starting {
     pub fn fail(self, failure: StartFailure) -> Lease {
         self.lease.container.publish(|now| {
             now.state = match &now.state {
-                State::Exited(before) => {
-                    State::Exited(Exited { code: failure.code, error: failure.error, ..before.clone() })
-                }
+                State::Exited(before) => State::Exited(Exited {
+                    code: failure.code,
+                    error: failure.error,
+                    ..before.clone()
+                }),
                 _ => State::Created(Some(failure)),
             };
         });

@@ -92,7 +92,8 @@ impl Container {
 
     /// Changes what readers see. Private to writers: the lease's holder and `supervise`.
     pub(crate) fn publish(&self, change: impl FnOnce(&mut Published)) {
-        self.published.send_modify(|published| change(Arc::make_mut(published)));
+        self.published
+            .send_modify(|published| change(Arc::make_mut(published)));
     }
 
     pub(crate) fn set_task(&self, task: Option<Arc<Task>>) {

@@ -11,10 +11,22 @@ use crate::{Error, Result};
 pub fn merge(spec: &Spec, image: &ContainerConfig, hostname: String) -> Result<Effective> {
     let (entrypoint, command) = program(spec, image)?;
     let mut env = spec.env.clone();
-    env.extend(image.env.iter().filter(|entry| !spec.env.iter().any(|own| key(own) == key(entry))).cloned());
+    env.extend(
+        image
+            .env
+            .iter()
+            .filter(|entry| !spec.env.iter().any(|own| key(own) == key(entry)))
+            .cloned(),
+    );
     let mut labels = image.labels.clone();
     labels.extend(spec.labels.clone());
-    let or = |own: &str, image: &str| if own.is_empty() { image.to_owned() } else { own.to_owned() };
+    let or = |own: &str, image: &str| {
+        if own.is_empty() {
+            image.to_owned()
+        } else {
+            own.to_owned()
+        }
+    };
     let working_dir = or(&spec.working_dir, &image.working_dir);
     Ok(Effective {
         entrypoint,
@@ -54,7 +66,10 @@ fn program(spec: &Spec, image: &ContainerConfig) -> Result<(Words, Words)> {
 
 /// The environment of a process: the engine's own variables, over them those asked for.
 pub fn environment(effective: &Effective, tty: bool, over: &[String]) -> Vec<String> {
-    let mut env = vec![format!("PATH={}", defaults::PATH), format!("HOSTNAME={}", effective.hostname)];
+    let mut env = vec![
+        format!("PATH={}", defaults::PATH),
+        format!("HOSTNAME={}", effective.hostname),
+    ];
     if tty {
         env.push("TERM=xterm".to_owned());
     }
@@ -100,8 +115,13 @@ mod tests {
     }
 
     fn args(entrypoint: Words, command: Words) -> String {
-        let spec = Spec { entrypoint, command, ..Spec::default() };
-        merge(&spec, &image(), "h".into()).map_or_else(|error| error.to_string(), |merged| merged.args().join(" "))
+        let spec = Spec {
+            entrypoint,
+            command,
+            ..Spec::default()
+        };
+        merge(&spec, &image(), "h".into())
+            .map_or_else(|error| error.to_string(), |merged| merged.args().join(" "))
     }
 
     #[test]
@@ -111,16 +131,25 @@ mod tests {
         assert_eq!(args(words("/own"), None), "/own");
         assert_eq!(args(words("/own"), words("x")), "/own x");
         assert_eq!(args(Some(vec![String::new()]), words("x")), "x");
-        assert_eq!(args(Some(vec![String::new()]), None), "no command specified");
+        assert_eq!(
+            args(Some(vec![String::new()]), None),
+            "no command specified"
+        );
         assert_eq!(args(Some(vec![]), None), "default args");
     }
 
     #[test]
     fn the_requests_environment_comes_first_and_a_bare_name_removes() {
-        let spec = Spec { env: vec!["A=own".into(), "C=own".into(), "B".into()], ..Spec::default() };
+        let spec = Spec {
+            env: vec!["A=own".into(), "C=own".into(), "B".into()],
+            ..Spec::default()
+        };
         let merged = merge(&spec, &image(), "host".into()).unwrap();
         assert_eq!(merged.env, ["A=own", "C=own", "B", "PATH=/bin"]);
-        assert_eq!((merged.user.as_str(), merged.stop_signal.map(|s| s.number())), ("www", Some(2)));
+        assert_eq!(
+            (merged.user.as_str(), merged.stop_signal.map(|s| s.number())),
+            ("www", Some(2))
+        );
         let env = environment(&merged, true, &["A=exec".into(), "TERM".into()]);
         assert_eq!(env, ["PATH=/bin", "HOSTNAME=host", "A=exec", "C=own"]);
     }

@@ -33,9 +33,16 @@ impl FromStr for ContainerName {
     fn from_str(text: &str) -> Result<Self> {
         let name = text.strip_prefix('/').unwrap_or(text);
         let mut bytes = name.bytes();
-        let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-        let rest = name.len() >= 2 && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
-        if first && rest { Ok(Self(name.to_owned())) } else { Err(Error::InvalidName(text.to_owned())) }
+        let first = bytes
+            .next()
+            .is_some_and(|byte| byte.is_ascii_alphanumeric());
+        let rest = name.len() >= 2
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+        if first && rest {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(Error::InvalidName(text.to_owned()))
+        }
     }
 }
 
@@ -55,10 +62,16 @@ impl Names {
     pub fn reserve(&self, name: ContainerName, id: &str) -> Result<Reservation> {
         let mut names = self.lock();
         if let Some(owner) = names.get(&name) {
-            return Err(Error::NameInUse { name: name.0, id: owner.clone() });
+            return Err(Error::NameInUse {
+                name: name.0,
+                id: owner.clone(),
+            });
         }
         names.insert(name.clone(), id.to_owned());
-        Ok(Reservation { name, names: self.clone() })
+        Ok(Reservation {
+            name,
+            names: self.clone(),
+        })
     }
 
     /// Takes a random name that is free.
@@ -105,7 +118,10 @@ mod tests {
     fn a_name_is_free_again_when_its_reservation_is_dropped() {
         let names = Names::default();
         let held = names.reserve("web".parse().unwrap(), "1").unwrap();
-        let error = names.reserve("/web".parse().unwrap(), "2").unwrap_err().to_string();
+        let error = names
+            .reserve("/web".parse().unwrap(), "2")
+            .unwrap_err()
+            .to_string();
         assert_eq!(
             error,
             "Conflict. The container name \"/web\" is already in use by container \"1\". \

@@ -63,7 +63,12 @@ pub struct Effective {
 impl Effective {
     /// Program and arguments.
     pub fn args(&self) -> Vec<String> {
-        self.entrypoint.iter().chain(&self.command).flatten().cloned().collect()
+        self.entrypoint
+            .iter()
+            .chain(&self.command)
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     /// The program alone, and its arguments: `inspect`'s Path and Args.
@@ -129,7 +134,11 @@ impl Paths {
 
     /// The newest log file.
     pub fn log(&self) -> PathBuf {
-        let id = self.state_dir.file_name().unwrap_or_default().to_string_lossy();
+        let id = self
+            .state_dir
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
         self.state_dir.join("log").join(format!("{id}-json.log"))
     }
 
@@ -150,6 +159,9 @@ impl Paths {
 
     /// From the two directories.
     pub fn new(state_dir: &Path, run_dir: &Path) -> Self {
-        Self { state_dir: state_dir.to_owned(), run_dir: run_dir.to_owned() }
+        Self {
+            state_dir: state_dir.to_owned(),
+            run_dir: run_dir.to_owned(),
+        }
     }
 }

@@ -29,7 +29,9 @@ impl Containers {
         if reference.is_empty() {
             return Err(missing());
         }
-        let mut matching = by_id.range(reference.to_owned()..).take_while(|(id, _)| id.starts_with(reference));
+        let mut matching = by_id
+            .range(reference.to_owned()..)
+            .take_while(|(id, _)| id.starts_with(reference));
         match (matching.next(), matching.next()) {
             (Some((_, container)), None) => Ok(container.clone()),
             (Some(_), Some(_)) => Err(Error::AmbiguousPrefix(reference.to_owned())),
@@ -45,19 +47,31 @@ impl Containers {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.by_id.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.by_id
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
     }
 
     /// Whether there is one with this id.
     pub(crate) fn contains(&self, id: &str) -> bool {
-        self.by_id.read().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+        self.by_id
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(id)
     }
 
     pub(crate) fn insert(&self, container: Arc<Container>) {
-        self.by_id.write().unwrap_or_else(PoisonError::into_inner).insert(container.id.clone(), container);
+        self.by_id
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(container.id.clone(), container);
     }
 
     pub(crate) fn remove(&self, id: &str) {
-        self.by_id.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.by_id
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
     }
 }

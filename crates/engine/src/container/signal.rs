@@ -17,11 +17,42 @@ const RTMAX: i32 = 64;
 
 /// Linux's numbers on x86_64 and aarch64.
 const NAMES: [(&str, i32); 36] = [
-    ("HUP", 1), ("INT", 2), ("QUIT", 3), ("ILL", 4), ("TRAP", 5), ("ABRT", 6), ("IOT", 6), ("BUS", 7), ("FPE", 8),
-    ("KILL", 9), ("USR1", 10), ("SEGV", 11), ("USR2", 12), ("PIPE", 13), ("ALRM", 14), ("TERM", 15), ("STKFLT", 16),
-    ("CHLD", 17), ("CLD", 17), ("CONT", 18), ("STOP", 19), ("TSTP", 20), ("TTIN", 21), ("TTOU", 22), ("URG", 23),
-    ("XCPU", 24), ("XFSZ", 25), ("VTALRM", 26), ("PROF", 27), ("WINCH", 28), ("IO", 29), ("POLL", 29), ("PWR", 30),
-    ("SYS", 31), ("RTMIN", RTMIN), ("RTMAX", RTMAX),
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("ILL", 4),
+    ("TRAP", 5),
+    ("ABRT", 6),
+    ("IOT", 6),
+    ("BUS", 7),
+    ("FPE", 8),
+    ("KILL", 9),
+    ("USR1", 10),
+    ("SEGV", 11),
+    ("USR2", 12),
+    ("PIPE", 13),
+    ("ALRM", 14),
+    ("TERM", 15),
+    ("STKFLT", 16),
+    ("CHLD", 17),
+    ("CLD", 17),
+    ("CONT", 18),
+    ("STOP", 19),
+    ("TSTP", 20),
+    ("TTIN", 21),
+    ("TTOU", 22),
+    ("URG", 23),
+    ("XCPU", 24),
+    ("XFSZ", 25),
+    ("VTALRM", 26),
+    ("PROF", 27),
+    ("WINCH", 28),
+    ("IO", 29),
+    ("POLL", 29),
+    ("PWR", 30),
+    ("SYS", 31),
+    ("RTMIN", RTMIN),
+    ("RTMAX", RTMAX),
 ];
 
 impl Signal {
@@ -47,20 +78,31 @@ impl FromStr for Signal {
     fn from_str(text: &str) -> Result<Self, InvalidSignal> {
         let invalid = || InvalidSignal(text.to_owned());
         if let Ok(number) = text.parse::<i32>() {
-            return if (1..=RTMAX).contains(&number) { Ok(Self(number)) } else { Err(invalid()) };
+            return if (1..=RTMAX).contains(&number) {
+                Ok(Self(number))
+            } else {
+                Err(invalid())
+            };
         }
         let upper = text.to_ascii_uppercase();
         let name = upper.strip_prefix("SIG").unwrap_or(&upper);
         if let Some((_, number)) = NAMES.iter().find(|(known, _)| *known == name) {
             return Ok(Self(*number));
         }
-        let offset = |rest: &str| rest.parse::<i32>().ok().filter(|offset| (1..=30).contains(offset));
+        let offset = |rest: &str| {
+            rest.parse::<i32>()
+                .ok()
+                .filter(|offset| (1..=30).contains(offset))
+        };
         let number = match (name.strip_prefix("RTMIN+"), name.strip_prefix("RTMAX-")) {
             (Some(rest), _) => offset(rest).map(|by| RTMIN + by),
             (_, Some(rest)) => offset(rest).map(|by| RTMAX - by),
             _ => None,
         };
-        number.filter(|number| (RTMIN..=RTMAX).contains(number)).map(Self).ok_or_else(invalid)
+        number
+            .filter(|number| (RTMIN..=RTMAX).contains(number))
+            .map(Self)
+            .ok_or_else(invalid)
     }
 }
 
@@ -79,10 +121,20 @@ mod tests {
 
     #[test]
     fn names_and_numbers_are_understood() {
-        for (text, number) in
-            [("SIGTERM", 15), ("term", 15), ("9", 9), ("SIGRTMIN+3", 37), ("RTMAX-1", 63), ("KILL", 9), ("64", 64)]
-        {
-            assert_eq!(text.parse::<Signal>().map(Signal::number), Ok(number), "{text}");
+        for (text, number) in [
+            ("SIGTERM", 15),
+            ("term", 15),
+            ("9", 9),
+            ("SIGRTMIN+3", 37),
+            ("RTMAX-1", 63),
+            ("KILL", 9),
+            ("64", 64),
+        ] {
+            assert_eq!(
+                text.parse::<Signal>().map(Signal::number),
+                Ok(number),
+                "{text}"
+            );
         }
         for text in ["0", "65", "-1", "FOO", "", "RTMIN+31", "SIG"] {
             assert!(text.parse::<Signal>().is_err(), "{text}");

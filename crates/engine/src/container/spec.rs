@@ -328,6 +328,9 @@ pub enum LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self::JsonFile { max_size: defaults::LOG_MAX_SIZE, max_files: defaults::LOG_MAX_FILES }
+        Self::JsonFile {
+            max_size: defaults::LOG_MAX_SIZE,
+            max_files: defaults::LOG_MAX_FILES,
+        }
     }
 }

@@ -137,10 +137,19 @@ mod tests {
 
     #[test]
     fn a_pid_exists_only_while_something_runs() {
-        let running = Running { pid: 7, started_at: time_from_nanos(1) };
+        let running = Running {
+            pid: 7,
+            started_at: time_from_nanos(1),
+        };
         assert_eq!(State::Running(running.clone()).pid(), 7);
         assert!(State::Paused(running).is_running());
-        let created = State::Created(Some(StartFailure { code: 127, error: "x".into() }));
-        assert_eq!((created.pid(), created.exit_code(), created.docker_status()), (0, 127, "created"));
+        let created = State::Created(Some(StartFailure {
+            code: 127,
+            error: "x".into(),
+        }));
+        assert_eq!(
+            (created.pid(), created.exit_code(), created.docker_status()),
+            (0, 127, "created")
+        );
     }
 }

@@ -19,14 +19,22 @@ use crate::context::{Context, shell};
 
 pub(crate) const TESTS: &[Test] = &[
     ("runs_to_its_exit_code_and_leaves_its_log", || block(runs)),
-    ("gets_names_users_and_files_of_its_image", || block(identity)),
+    ("gets_names_users_and_files_of_its_image", || {
+        block(identity)
+    }),
     ("is_confined_as_dockers_are", || block(confined)),
-    ("programs_that_cannot_start_have_dockers_codes", || block(failures)),
+    ("programs_that_cannot_start_have_dockers_codes", || {
+        block(failures)
+    }),
     ("stops_dies_and_is_removed", || block(stops)),
     ("auto_remove_leaves_nothing", || block(auto_remove)),
-    ("an_attached_client_sees_everything_from_the_start", || block(attached)),
+    ("an_attached_client_sees_everything_from_the_start", || {
+        block(attached)
+    }),
     ("exec_runs_beside", || block(exec)),
-    ("the_bridge_connects_and_addresses_come_back", || block(bridged)),
+    ("the_bridge_connects_and_addresses_come_back", || {
+        block(bridged)
+    }),
     ("names_conflict_and_are_renamed", || block(names)),
     ("binds_tmpfs_and_limits", || block(binds)),
     ("many_starts_take_milliseconds", || block(speed)),
@@ -34,12 +42,22 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// Runs in a runtime of its own: when this returns, nothing of an engine goes on in this process.
 pub(crate) fn block<T, F: Future<Output = T>>(test: impl FnOnce() -> F) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test())
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(test())
 }
 
 async fn runs() {
     let context = Context::new().await;
-    assert_eq!(context.output(shell("echo out; echo err >&2; exit 7")).await, (7, "out\nerr\n".into()));
+    assert_eq!(
+        context
+            .output(shell("echo out; echo err >&2; exit 7"))
+            .await,
+        (7, "out\nerr\n".into())
+    );
     context.finish().await;
 }
 
@@ -50,16 +68,28 @@ async fn identity() {
         env: vec!["A=1".into()],
         working_dir: "/made/here".into(),
         group_add: vec!["50".into()],
-        ..shell("busybox id -u; busybox id -G; echo $HOME $A; pwd; busybox cat /etc/hostname; busybox hostname")
+        ..shell(
+            "busybox id -u; busybox id -G; echo $HOME $A; pwd; busybox cat /etc/hostname; busybox hostname",
+        )
     };
     let (code, text) = context.output(spec).await;
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!((code, &lines[..4]), (0, &["33", "33 29 50", "/var/www 1", "/made/here"][..]), "{text}");
+    assert_eq!(
+        (code, &lines[..4]),
+        (0, &["33", "33 29 50", "/var/www 1", "/made/here"][..]),
+        "{text}"
+    );
     assert_eq!((lines[4].len(), lines[4]), (12, lines[5]));
-    let unknown = Spec { user: "nope".into(), ..shell("true") };
+    let unknown = Spec {
+        user: "nope".into(),
+        ..shell("true")
+    };
     let id = context.create("", unknown).await;
     let error = ops::start(context.engine(), &id).await.unwrap_err();
-    assert_eq!(error.to_string(), "unable to find user nope: no matching entries in passwd file");
+    assert_eq!(
+        error.to_string(),
+        "unable to find user nope: no matching entries in passwd file"
+    );
     context.finish().await;
 }
 
@@ -69,72 +99,162 @@ async fn confined() {
                   (echo x > /proc/sys/kernel/core_pattern) 2>/dev/null || echo ro; \
                   busybox wc -c < /proc/keys; busybox ls /sys/firmware | busybox wc -l; busybox ls /proc/self/fd | busybox wc -l";
     let (_, text) = context.output(shell(script)).await;
-    let lines: Vec<String> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
     let caps = "00000000a80425fb";
     let expect = [format!("CapEff: {caps}"), format!("CapBnd: {caps}")];
     for line in ["NoNewPrivs: 0", "Seccomp: 2", "ro", "0"] {
         assert!(lines.iter().any(|found| found == line), "{line} in {text}");
     }
     assert!(expect.iter().all(|line| lines.contains(line)), "{text}");
-    let open = Security { seccomp: Seccomp::Unconfined, no_new_privileges: true, ..Security::default() };
-    let (_, text) = context.output(Spec { security: open, ..shell("busybox grep -E 'Seccomp:|NoNew' /proc/self/status") }).await;
-    assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["NoNewPrivs:", "1", "Seccomp:", "0"]);
+    let open = Security {
+        seccomp: Seccomp::Unconfined,
+        no_new_privileges: true,
+        ..Security::default()
+    };
+    let (_, text) = context
+        .output(Spec {
+            security: open,
+            ..shell("busybox grep -E 'Seccomp:|NoNew' /proc/self/status")
+        })
+        .await;
+    assert_eq!(
+        text.split_whitespace().collect::<Vec<_>>(),
+        ["NoNewPrivs:", "1", "Seccomp:", "0"]
+    );
     context.finish().await;
 }
 
 async fn failures() {
     let context = Context::new().await;
     for (program, code, end) in [
-        ("nope", 127, "exec: \"nope\": executable file not found in $PATH: unknown"),
-        ("/nope", 127, "exec: \"/nope\": stat /nope: no such file or directory: unknown"),
-        ("/etc/plain", 126, "exec: \"/etc/plain\": permission denied: unknown"),
+        (
+            "nope",
+            127,
+            "exec: \"nope\": executable file not found in $PATH: unknown",
+        ),
+        (
+            "/nope",
+            127,
+            "exec: \"/nope\": stat /nope: no such file or directory: unknown",
+        ),
+        (
+            "/etc/plain",
+            126,
+            "exec: \"/etc/plain\": permission denied: unknown",
+        ),
     ] {
-        let spec = Spec { command: Some(vec![program.into()]), ..shell("") };
+        let spec = Spec {
+            command: Some(vec![program.into()]),
+            ..shell("")
+        };
         let id = context.create("", spec).await;
         let error = ops::start(context.engine(), &id).await.unwrap_err();
         assert!(error.to_string().ends_with(end), "{error}");
         assert_eq!(error.kind(), stdx::ErrorKind::Invalid);
         let state = ops::inspect(context.engine(), &id).unwrap().1.state.clone();
-        assert_eq!((state.docker_status(), state.exit_code()), ("created", code));
+        assert_eq!(
+            (state.docker_status(), state.exit_code()),
+            ("created", code)
+        );
     }
-    let none = Create { name: None, spec: Spec { image: "nope:1".into(), ..Spec::default() }, request: serde_json::Value::Null };
-    assert_eq!(ops::create(context.engine(), none).await.unwrap_err().to_string(), "No such image: nope:1");
+    let none = Create {
+        name: None,
+        spec: Spec {
+            image: "nope:1".into(),
+            ..Spec::default()
+        },
+        request: serde_json::Value::Null,
+    };
+    assert_eq!(
+        ops::create(context.engine(), none)
+            .await
+            .unwrap_err()
+            .to_string(),
+        "No such image: nope:1"
+    );
     context.finish().await;
 }
 
 async fn stops() {
     let context = Context::new().await;
     let engine = context.engine();
-    let id = context.create("web", shell("trap 'exit 3' TERM; echo ready; while true; do busybox sleep 0.05; done")).await;
+    let id = context
+        .create(
+            "web",
+            shell("trap 'exit 3' TERM; echo ready; while true; do busybox sleep 0.05; done"),
+        )
+        .await;
     ops::start(engine, "web").await.unwrap();
-    assert_eq!(ops::start(engine, "web").await.unwrap_err().kind(), stdx::ErrorKind::NotModified);
+    assert_eq!(
+        ops::start(engine, "web").await.unwrap_err().kind(),
+        stdx::ErrorKind::NotModified
+    );
     while !context.logs(&id).await.contains("ready") {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let running = ops::remove(engine, "web", Remove::default()).await.unwrap_err().to_string();
-    assert!(running.contains("container is running: stop the container before removing or force remove"), "{running}");
+    let running = ops::remove(engine, "web", Remove::default())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        running
+            .contains("container is running: stop the container before removing or force remove"),
+        "{running}"
+    );
     ops::stop(engine, "web", Stop::default()).await.unwrap();
     let state = ops::inspect(engine, "web").unwrap().1.state.clone();
     assert_eq!((state.docker_status(), state.exit_code()), ("exited", 3));
-    let again = ops::kill(engine, "web", None).await.unwrap_err().to_string();
-    assert_eq!(again, format!("cannot kill container: web: container {id} is not running"));
+    let again = ops::kill(engine, "web", None)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        again,
+        format!("cannot kill container: web: container {id} is not running")
+    );
     ops::start(engine, "web").await.unwrap();
     let waited = ops::wait(engine, "web", Condition::NextExit).unwrap();
     ops::kill(engine, "web", None).await.unwrap();
     assert_eq!(waited.await.code, 137);
     ops::start(engine, "web").await.unwrap();
     ops::pause(engine, "web").await.unwrap();
-    assert_eq!(ops::inspect(engine, "web").unwrap().1.state.docker_status(), "paused");
+    assert_eq!(
+        ops::inspect(engine, "web").unwrap().1.state.docker_status(),
+        "paused"
+    );
     ops::unpause(engine, "web").await.unwrap();
-    ops::remove(engine, "web", Remove { force: true, volumes: false }).await.unwrap();
-    assert_eq!(ops::inspect(engine, "web").unwrap_err().to_string(), "No such container: web");
+    ops::remove(
+        engine,
+        "web",
+        Remove {
+            force: true,
+            volumes: false,
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        ops::inspect(engine, "web").unwrap_err().to_string(),
+        "No such container: web"
+    );
     context.finish().await;
 }
 
 async fn auto_remove() {
     let context = Context::new().await;
     let engine = context.engine();
-    let id = context.create("gone", Spec { auto_remove: true, ..shell("exit 4") }).await;
+    let id = context
+        .create(
+            "gone",
+            Spec {
+                auto_remove: true,
+                ..shell("exit 4")
+            },
+        )
+        .await;
     let removed = ops::wait(engine, &id, Condition::Removed).unwrap();
     ops::start(engine, &id).await.unwrap();
     assert_eq!(removed.await.code, 4);
@@ -145,17 +265,32 @@ async fn auto_remove() {
 async fn attached() {
     let context = Context::new().await;
     let engine = context.engine();
-    let spec = Spec { open_stdin: true, stdin_once: true, ..shell("busybox cat; echo end >&2") };
+    let spec = Spec {
+        open_stdin: true,
+        stdin_once: true,
+        ..shell("busybox cat; echo end >&2")
+    };
     let id = context.create("", spec).await;
-    let prepared =
-        ops::attach::prepare(engine, &id, ops::attach::Attach { stdin: true, stdout: true, stderr: true, detach_keys: None });
+    let prepared = ops::attach::prepare(
+        engine,
+        &id,
+        ops::attach::Attach {
+            stdin: true,
+            stdout: true,
+            stderr: true,
+            detach_keys: None,
+        },
+    );
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let prepared = prepared.unwrap();
     let waited = ops::wait(engine, &id, Condition::NextExit).unwrap();
     let (starting, reference) = (engine.clone(), id.clone());
     let started = tokio::spawn(async move { ops::start(&starting, &reference).await });
     tokio::time::sleep(Duration::from_millis(50)).await;
-    prepared.connect(OwnedFd::from(theirs), b"early ".to_vec()).await.unwrap();
+    prepared
+        .connect(OwnedFd::from(theirs), b"early ".to_vec())
+        .await
+        .unwrap();
     started.await.unwrap().unwrap();
     let text = tokio::task::spawn_blocking(move || {
         ours.write_all(b"late\n").unwrap();
@@ -165,7 +300,10 @@ async fn attached() {
         bytes
     });
     let bytes = text.await.unwrap();
-    assert_eq!(bytes, b"\x01\0\0\0\0\0\0\x0bearly late\n\x02\0\0\0\0\0\0\x04end\n", "{bytes:?}");
+    assert_eq!(
+        bytes, b"\x01\0\0\0\0\0\0\x0bearly late\n\x02\0\0\0\0\0\0\x04end\n",
+        "{bytes:?}"
+    );
     assert_eq!(waited.await.code, 0);
     context.finish().await;
 }
@@ -188,7 +326,10 @@ async fn exec() {
             let exec = ops::exec::create(&engine, &id, create).await.unwrap();
             let (mut ours, theirs) = UnixStream::pair().unwrap();
             let prepared = ops::exec::prepare(&engine, &exec, ops::exec::Start::default()).unwrap();
-            prepared.start(Some(theirs.into()), Vec::new()).await.unwrap();
+            prepared
+                .start(Some(theirs.into()), Vec::new())
+                .await
+                .unwrap();
             let bytes = tokio::task::spawn_blocking(move || {
                 let mut bytes = Vec::new();
                 ours.read_to_end(&mut bytes).unwrap();
@@ -197,7 +338,9 @@ async fn exec() {
             let bytes = bytes.await.unwrap();
             let begun = Instant::now();
             loop {
-                if let (_, ops::exec::Progress::Exited(code, pid)) = ops::exec::inspect(&engine, &exec).unwrap() {
+                if let (_, ops::exec::Progress::Exited(code, pid)) =
+                    ops::exec::inspect(&engine, &exec).unwrap()
+                {
                     assert!(pid > 0);
                     return (code, bytes);
                 }
@@ -206,32 +349,77 @@ async fn exec() {
             }
         }
     };
-    assert_eq!(run("busybox id -u; exit 5").await, (5, b"\x01\0\0\0\0\0\0\x0333\n".to_vec()));
-    let missing = ops::exec::Create { command: vec!["nope".into()], ..Default::default() };
+    assert_eq!(
+        run("busybox id -u; exit 5").await,
+        (5, b"\x01\0\0\0\0\0\0\x0333\n".to_vec())
+    );
+    let missing = ops::exec::Create {
+        command: vec!["nope".into()],
+        ..Default::default()
+    };
     let exec = ops::exec::create(engine, &id, missing).await.unwrap();
-    let prepared = ops::exec::prepare(engine, &exec, ops::exec::Start { detach: true, console_size: None }).unwrap();
-    let error = prepared.start(None, Vec::new()).await.unwrap_err().to_string();
+    let prepared = ops::exec::prepare(
+        engine,
+        &exec,
+        ops::exec::Start {
+            detach: true,
+            console_size: None,
+        },
+    )
+    .unwrap();
+    let error = prepared
+        .start(None, Vec::new())
+        .await
+        .unwrap_err()
+        .to_string();
     assert_eq!(
         error,
         "OCI runtime exec failed: exec failed: unable to start container process: exec: \"nope\": executable file not \
          found in $PATH: unknown"
     );
-    assert!(matches!(ops::exec::inspect(engine, &exec).unwrap().1, ops::exec::Progress::Exited(127, _)));
+    assert!(matches!(
+        ops::exec::inspect(engine, &exec).unwrap().1,
+        ops::exec::Progress::Exited(127, _)
+    ));
     context.finish().await;
 }
 
 async fn bridged() {
     let context = Context::new().await;
     let engine = context.engine();
-    let spec = |script| Spec { network: NetworkMode::Bridge, ..shell(script) };
-    let (code, text) = context.output(spec("busybox ip -4 -o addr show eth0; busybox ip route; busybox cat /etc/hosts")).await;
+    let spec = |script| Spec {
+        network: NetworkMode::Bridge,
+        ..shell(script)
+    };
+    let (code, text) = context
+        .output(spec(
+            "busybox ip -4 -o addr show eth0; busybox ip route; busybox cat /etc/hosts",
+        ))
+        .await;
     let gateway = engine.bridge().unwrap().info().gateway.to_string();
-    assert!(code == 0 && text.contains(&format!("default via {gateway}")), "{text}");
+    assert!(
+        code == 0 && text.contains(&format!("default via {gateway}")),
+        "{text}"
+    );
     let first = context.create("", spec("busybox sleep 100")).await;
     ops::start(engine, &first).await.unwrap();
-    let endpoint = ops::inspect(engine, &first).unwrap().1.endpoint.clone().unwrap();
+    let endpoint = ops::inspect(engine, &first)
+        .unwrap()
+        .1
+        .endpoint
+        .clone()
+        .unwrap();
     assert_eq!(endpoint.gateway.to_string(), gateway);
-    ops::remove(engine, &first, Remove { force: true, volumes: false }).await.unwrap();
+    ops::remove(
+        engine,
+        &first,
+        Remove {
+            force: true,
+            volumes: false,
+        },
+    )
+    .await
+    .unwrap();
     context.finish().await;
 }
 
@@ -239,16 +427,32 @@ async fn names() {
     let context = Context::new().await;
     let engine = context.engine();
     let id = context.create("one", shell("true")).await;
-    let again = Create { name: Some("/one".into()), spec: shell("true"), request: serde_json::Value::Null };
+    let again = Create {
+        name: Some("/one".into()),
+        spec: shell("true"),
+        request: serde_json::Value::Null,
+    };
     let error = ops::create(engine, again).await.unwrap_err().to_string();
-    assert!(error.starts_with(&format!("Conflict. The container name \"/one\" is already in use by container \"{id}\".")));
+    assert!(error.starts_with(&format!(
+        "Conflict. The container name \"/one\" is already in use by container \"{id}\"."
+    )));
     let two = context.create("two", shell("true")).await;
     assert!(ops::rename(engine, "one", "two").await.is_err());
     ops::rename(engine, "one", "three").await.unwrap();
     assert_eq!(ops::inspect(engine, "three").unwrap().0.id, id);
     assert_eq!(ops::inspect(engine, &two[..12]).unwrap().0.id, two);
-    let all = ops::list(engine, &List { all: true, ..List::default() }).unwrap();
-    assert_eq!(all.iter().map(|now| now.name.as_str()).collect::<Vec<_>>(), ["two", "three"]);
+    let all = ops::list(
+        engine,
+        &List {
+            all: true,
+            ..List::default()
+        },
+    )
+    .unwrap();
+    assert_eq!(
+        all.iter().map(|now| now.name.as_str()).collect::<Vec<_>>(),
+        ["two", "three"]
+    );
     assert!(ops::list(engine, &List::default()).unwrap().is_empty());
     context.finish().await;
 }
@@ -264,15 +468,27 @@ async fn binds() {
         non_recursive: false,
         propagation: Propagation::default(),
     };
-    let tmpfs = Mount::Tmpfs { target: "/scratch".into(), options: vec!["size=1m".into()] };
+    let tmpfs = Mount::Tmpfs {
+        target: "/scratch".into(),
+        options: vec!["size=1m".into()],
+    };
     let spec = Spec {
         mounts: vec![bind, tmpfs],
         read_only: true,
-        resources: Resources { memory: Some(32 << 20), pids_limit: Some(50), ..Resources::default() },
-        ..shell("echo hi > /data/file; echo x > /scratch/x && echo tmp; (echo x > /x) 2>/dev/null || echo ro")
+        resources: Resources {
+            memory: Some(32 << 20),
+            pids_limit: Some(50),
+            ..Resources::default()
+        },
+        ..shell(
+            "echo hi > /data/file; echo x > /scratch/x && echo tmp; (echo x > /x) 2>/dev/null || echo ro",
+        )
     };
     assert_eq!(context.output(spec).await, (0, "tmp\nro\n".into()));
-    assert_eq!(std::fs::read_to_string(source.join("file")).unwrap(), "hi\n");
+    assert_eq!(
+        std::fs::read_to_string(source.join("file")).unwrap(),
+        "hi\n"
+    );
     context.finish().await;
 }
 
@@ -281,7 +497,11 @@ async fn speed() {
     let mut times = Vec::new();
     for round in 0..20 {
         let begun = Instant::now();
-        let spec = Spec { auto_remove: true, network: NetworkMode::Bridge, ..shell("exit 0") };
+        let spec = Spec {
+            auto_remove: true,
+            network: NetworkMode::Bridge,
+            ..shell("exit 0")
+        };
         let id = context.create("", spec).await;
         let created = begun.elapsed();
         let removed = ops::wait(context.engine(), &id, Condition::Removed).unwrap();
@@ -290,7 +510,10 @@ async fn speed() {
         removed.await;
         times.push(begun.elapsed());
         if round % 5 == 0 {
-            println!("  created {created:?}, started {started:?}, removed {:?}", begun.elapsed());
+            println!(
+                "  created {created:?}, started {started:?}, removed {:?}",
+                begun.elapsed()
+            );
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

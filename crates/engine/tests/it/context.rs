@@ -18,7 +18,8 @@ const BUSYBOX: &str = "/bin/busybox";
 
 /// Whether this machine can run the tests.
 pub(crate) fn able() -> bool {
-    let root = std::fs::metadata("/proc/self").is_ok_and(|found| std::os::unix::fs::MetadataExt::uid(&found) == 0);
+    let root = std::fs::metadata("/proc/self")
+        .is_ok_and(|found| std::os::unix::fs::MetadataExt::uid(&found) == 0);
     root && Path::new(BUSYBOX).exists()
 }
 
@@ -39,7 +40,10 @@ impl Context {
     /// Opens an engine where another one was.
     pub(crate) async fn open(directory: tempfile::TempDir) -> Self {
         let engine = Engine::open(config(directory.path())).await.unwrap();
-        Self { directory, engine: Some(engine) }
+        Self {
+            directory,
+            engine: Some(engine),
+        }
     }
 
     /// Lets go of the engine as a daemon that is killed would, once the runtime ends too: containers go on.
@@ -67,12 +71,18 @@ impl Context {
         ops::start(self.engine(), &id).await.unwrap();
         let code = waited.await.code;
         let text = self.logs(&id).await;
-        ops::remove(self.engine(), &id, Remove::default()).await.unwrap();
+        ops::remove(self.engine(), &id, Remove::default())
+            .await
+            .unwrap();
         (code, text)
     }
 
     pub(crate) async fn logs(&self, id: &str) -> String {
-        let which = ops::logs::Logs { stdout: true, stderr: true, ..ops::logs::Logs::default() };
+        let which = ops::logs::Logs {
+            stdout: true,
+            stderr: true,
+            ..ops::logs::Logs::default()
+        };
         let mut stream = ops::logs(self.engine(), id, which).await.unwrap();
         let mut text = Vec::new();
         while let Some(line) = stream.lines.recv().await {
@@ -84,13 +94,39 @@ impl Context {
     /// Removes all containers, and asserts that nothing is left.
     pub(crate) async fn finish(mut self) {
         let engine = self.engine.take().unwrap();
-        for container in ops::list(&engine, &ops::list::List { all: true, ..Default::default() }).unwrap() {
-            ops::remove(&engine, container.id(), Remove { force: true, volumes: true }).await.unwrap();
+        for container in ops::list(
+            &engine,
+            &ops::list::List {
+                all: true,
+                ..Default::default()
+            },
+        )
+        .unwrap()
+        {
+            ops::remove(
+                &engine,
+                container.id(),
+                Remove {
+                    force: true,
+                    volumes: true,
+                },
+            )
+            .await
+            .unwrap();
         }
         let config = engine.config.clone();
         let gone = |what: &str, path: PathBuf| {
-            let left: Vec<_> = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-            if left.is_empty() { None } else { Some(format!("{what}: {left:?}")) }
+            let left: Vec<_> = std::fs::read_dir(path)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path())
+                .collect();
+            if left.is_empty() {
+                None
+            } else {
+                Some(format!("{what}: {left:?}"))
+            }
         };
         let begun = Instant::now();
         loop {
@@ -103,16 +139,32 @@ impl Context {
             if left.is_empty() {
                 break;
             }
-            assert!(begun.elapsed() < Duration::from_secs(5), "left behind: {left:?}");
+            assert!(
+                begun.elapsed() < Duration::from_secs(5),
+                "left behind: {left:?}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let (host, parent, bridge) = (engine.host.clone(), config.cgroup_parent.clone(), config.bridge.clone());
+        let (host, parent, bridge) = (
+            engine.host.clone(),
+            config.cgroup_parent.clone(),
+            config.bridge.clone(),
+        );
         drop(engine);
         for (group, _) in host.group_dirs(&parent) {
             sys::cgroup::remove(&group).unwrap();
         }
-        let none = network::Config { bridge, bip: None, mtu: None, state_dir: config.data_root };
-        network::Bridge::open(none, &[]).unwrap().0.remove().unwrap();
+        let none = network::Config {
+            bridge,
+            bip: None,
+            mtu: None,
+            state_dir: config.data_root,
+        };
+        network::Bridge::open(none, &[])
+            .unwrap()
+            .0
+            .remove()
+            .unwrap();
     }
 }
 
@@ -125,7 +177,11 @@ fn groups(engine: &Engine) -> Option<String> {
             }
         }
     }
-    if left.is_empty() { None } else { Some(format!("control groups: {left:?}")) }
+    if left.is_empty() {
+        None
+    } else {
+        Some(format!("control groups: {left:?}"))
+    }
 }
 
 pub(crate) fn config(root: &Path) -> Config {
@@ -153,7 +209,10 @@ pub(crate) fn shell(script: &str) -> Spec {
 
 async fn import_busybox(engine: &Arc<Engine>) {
     let mut program = Vec::new();
-    std::fs::File::open(BUSYBOX).unwrap().read_to_end(&mut program).unwrap();
+    std::fs::File::open(BUSYBOX)
+        .unwrap()
+        .read_to_end(&mut program)
+        .unwrap();
     let mut archive = Writer::new(Vec::new());
     for directory in ["bin", "etc", "proc", "dev", "sys", "tmp"] {
         archive.directory(directory, 0o755).unwrap();
@@ -163,13 +222,26 @@ async fn import_busybox(engine: &Arc<Engine>) {
         ("bin/busybox", &program, 0o755),
         ("bin/text", b"\x00\x01just bytes\n", 0o755),
         ("etc/plain", b"plain\n", 0o644),
-        ("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nwww:x:33:33::/var/www:/bin/sh\n", 0o644),
-        ("etc/group", b"root:x:0:\nwww:x:33:\naudio:x:29:www\n", 0o644),
+        (
+            "etc/passwd",
+            b"root:x:0:0:root:/root:/bin/sh\nwww:x:33:33::/var/www:/bin/sh\n",
+            0o644,
+        ),
+        (
+            "etc/group",
+            b"root:x:0:\nwww:x:33:\naudio:x:29:www\n",
+            0o644,
+        ),
     ];
     for (path, content, mode) in files {
         archive.file(path, content, mode).unwrap();
     }
-    let what = Import { reference: Some("busybox".parse().unwrap()), ..Import::default() };
+    let what = Import {
+        reference: Some("busybox".parse().unwrap()),
+        ..Import::default()
+    };
     let archive = archive.finish().unwrap();
-    engine::ops::image::import(engine, Box::new(std::io::Cursor::new(archive)), what).await.unwrap();
+    engine::ops::image::import(engine, Box::new(std::io::Cursor::new(archive)), what)
+        .await
+        .unwrap();
 }

@@ -15,8 +15,13 @@ use crate::containers::block;
 use crate::context::{Context, config, create, shell};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("running_containers_are_found_again_and_ends_are_not_lost", restart),
-    ("a_killed_monitor_ends_its_container_and_no_other", || block(killed_monitor)),
+    (
+        "running_containers_are_found_again_and_ends_are_not_lost",
+        restart,
+    ),
+    ("a_killed_monitor_ends_its_container_and_no_other", || {
+        block(killed_monitor)
+    }),
     ("a_crash_at_any_step_leaves_all_or_nothing", crashes),
 ];
 
@@ -24,8 +29,18 @@ fn restart() {
     let (directory, pid) = block(|| async {
         let context = Context::new().await;
         let long = context.create("long", shell("busybox sleep 100")).await;
-        let short = context.create("short", shell("busybox sleep 0.5; exit 9")).await;
-        let removed = context.create("removed", Spec { auto_remove: true, ..shell("busybox sleep 0.5") }).await;
+        let short = context
+            .create("short", shell("busybox sleep 0.5; exit 9"))
+            .await;
+        let removed = context
+            .create(
+                "removed",
+                Spec {
+                    auto_remove: true,
+                    ..shell("busybox sleep 0.5")
+                },
+            )
+            .await;
         for id in [&long, &short, &removed] {
             ops::start(context.engine(), id).await.unwrap();
         }
@@ -36,11 +51,18 @@ fn restart() {
     block(|| async {
         let begun = Instant::now();
         let context = Context::open(directory).await;
-        assert!(begun.elapsed() < Duration::from_secs(1), "took {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_secs(1),
+            "took {:?}",
+            begun.elapsed()
+        );
         let engine = context.engine();
         let state = ops::inspect(engine, "long").unwrap().1.state.clone();
         assert_eq!((state.docker_status(), state.pid()), ("running", pid));
-        assert_eq!(ops::inspect(engine, "short").unwrap().1.state.exit_code(), 9);
+        assert_eq!(
+            ops::inspect(engine, "short").unwrap().1.state.exit_code(),
+            9
+        );
         assert!(ops::inspect(engine, "removed").is_err());
         let waited = ops::wait(engine, "long", Condition::NextExit).unwrap();
         ops::kill(engine, "long", None).await.unwrap();
@@ -52,11 +74,18 @@ fn restart() {
 async fn killed_monitor() {
     let context = Context::new().await;
     let engine = context.engine();
-    let (one, other) = (context.create("one", shell("busybox sleep 100")).await, context.create("other", shell("busybox sleep 100")).await);
+    let (one, other) = (
+        context.create("one", shell("busybox sleep 100")).await,
+        context.create("other", shell("busybox sleep 100")).await,
+    );
     ops::start(engine, &one).await.unwrap();
     ops::start(engine, &other).await.unwrap();
     let pid_file = engine.config.run_dir(&one).join("monitor.pid");
-    let monitor: i32 = std::fs::read_to_string(pid_file).unwrap().trim().parse().unwrap();
+    let monitor: i32 = std::fs::read_to_string(pid_file)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     let waited = ops::wait(engine, &one, Condition::NextExit).unwrap();
     sys::process::kill(monitor, 9).unwrap();
     let waited = waited.await;
@@ -70,7 +99,12 @@ fn crashes() {
     let program = std::env::current_exe().unwrap();
     for step in engine::steps::ALL {
         let directory = block(|| async { Context::new().await.abandon() });
-        let status = std::process::Command::new(&program).arg("crash").arg(step).arg(directory.path()).status().unwrap();
+        let status = std::process::Command::new(&program)
+            .arg("crash")
+            .arg(step)
+            .arg(directory.path())
+            .status()
+            .unwrap();
         assert!(!status.success(), "{step} was not reached");
         block(|| after(step, directory));
     }
@@ -79,24 +113,56 @@ fn crashes() {
 async fn after(step: &str, directory: tempfile::TempDir) {
     let context = Context::open(directory).await;
     let engine = context.engine();
-    let found = ops::list(engine, &List { all: true, ..List::default() }).unwrap();
+    let found = ops::list(
+        engine,
+        &List {
+            all: true,
+            ..List::default()
+        },
+    )
+    .unwrap();
     for now in &found {
         let expect = match step {
             step if step.starts_with("create") => &["created"][..],
-            "start.started" | "start.running" | "start.recorded" | "stop.signalled" => &["running", "exited"],
+            "start.started" | "start.running" | "start.recorded" | "stop.signalled" => {
+                &["running", "exited"]
+            }
             step if step.starts_with("start") => &["created"],
             _ => &["exited"],
         };
-        assert!(expect.contains(&now.state.docker_status()), "{step}: {:?}", now.state);
+        assert!(
+            expect.contains(&now.state.docker_status()),
+            "{step}: {:?}",
+            now.state
+        );
         if now.state.is_running() {
             ops::kill(engine, now.id(), None).await.unwrap();
         }
         ops::start(engine, now.id()).await.unwrap();
-        ops::remove(engine, now.id(), Remove { force: true, volumes: false }).await.unwrap();
+        ops::remove(
+            engine,
+            now.id(),
+            Remove {
+                force: true,
+                volumes: false,
+            },
+        )
+        .await
+        .unwrap();
     }
-    let without =
-        ["create.named", "create.prepared", "create.directory", "remove.marked", "remove.snapshot", "remove.directory"];
-    assert_eq!(found.len(), usize::from(!without.contains(&step)), "{step}: {found:?}");
+    let without = [
+        "create.named",
+        "create.prepared",
+        "create.directory",
+        "remove.marked",
+        "remove.snapshot",
+        "remove.directory",
+    ];
+    assert_eq!(
+        found.len(),
+        usize::from(!without.contains(&step)),
+        "{step}: {found:?}"
+    );
     let id = create(engine, "web", shell("true")).await;
     ops::remove(engine, &id, Remove::default()).await.unwrap();
     context.finish().await;
@@ -108,10 +174,17 @@ pub(crate) fn crash(step: &str, root: &Path) {
     config.fail_at = Some(step.to_owned());
     block(|| async move {
         let engine = Engine::open(config).await.unwrap();
-        let id = create(&engine, "web", shell("trap 'exit 3' TERM; while true; do busybox sleep 0.05; done")).await;
+        let id = create(
+            &engine,
+            "web",
+            shell("trap 'exit 3' TERM; while true; do busybox sleep 0.05; done"),
+        )
+        .await;
         ops::start(&engine, &id).await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
-        ops::stop(&engine, &id, ops::stop::Stop::default()).await.unwrap();
+        ops::stop(&engine, &id, ops::stop::Stop::default())
+            .await
+            .unwrap();
         ops::remove(&engine, &id, Remove::default()).await.unwrap();
     });
 }

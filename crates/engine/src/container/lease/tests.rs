@@ -28,11 +28,18 @@ fn container(state: State) -> Arc<Container> {
         removed: false,
         execs: Vec::new(),
     };
-    Container::new(reservation, Paths::new(Path::new("/s"), Path::new("/r")), published)
+    Container::new(
+        reservation,
+        Paths::new(Path::new("/s"), Path::new("/r")),
+        published,
+    )
 }
 
 fn running() -> Running {
-    Running { pid: 1, started_at: SystemTime::UNIX_EPOCH }
+    Running {
+        pid: 1,
+        started_at: SystemTime::UNIX_EPOCH,
+    }
 }
 
 #[tokio::test]
@@ -40,7 +47,14 @@ async fn a_start_that_is_dropped_has_not_happened() {
     let container = container(State::Created(None));
     drop(container.lease().await.begin_start("web").unwrap());
     assert_eq!(container.now().state, State::Created(None));
-    drop(container.lease().await.begin_start("web").unwrap().commit(running(), None));
+    drop(
+        container
+            .lease()
+            .await
+            .begin_start("web")
+            .unwrap()
+            .commit(running(), None),
+    );
     assert_eq!(container.now().state, State::Running(running()));
 }
 
@@ -60,15 +74,28 @@ async fn a_running_container_is_neither_started_nor_removed() {
 async fn a_failed_start_leaves_the_reason() {
     let container = container(State::Created(None));
     let starting = container.lease().await.begin_start("web").unwrap();
-    drop(starting.fail(StartFailure { code: 127, error: "x".into() }));
-    assert_eq!((container.now().state.docker_status(), container.now().state.exit_code()), ("created", 127));
+    drop(starting.fail(StartFailure {
+        code: 127,
+        error: "x".into(),
+    }));
+    assert_eq!(
+        (
+            container.now().state.docker_status(),
+            container.now().state.exit_code()
+        ),
+        ("created", 127)
+    );
 }
 
 #[tokio::test]
 async fn one_writer_at_a_time_and_readers_do_not_wait() {
     let container = container(State::Created(None));
     let lease = container.lease().await;
-    assert!(tokio::time::timeout(std::time::Duration::from_millis(10), container.lease()).await.is_err());
+    assert!(
+        tokio::time::timeout(std::time::Duration::from_millis(10), container.lease())
+            .await
+            .is_err()
+    );
     assert_eq!(container.now().state.docker_status(), "created");
     drop(lease);
     container.lease().await;

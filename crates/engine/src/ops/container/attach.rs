@@ -64,18 +64,30 @@ pub fn prepare(engine: &Arc<Engine>, reference: &str, attach: Attach) -> Result<
     let container = engine.containers.find(reference)?;
     let now = container.now();
     if matches!(now.state, State::Paused(_)) {
-        return Err(Error::Conflict(format!("container {reference} is paused, unpause the container before attach")));
+        return Err(Error::Conflict(format!(
+            "container {reference} is paused, unpause the container before attach"
+        )));
     }
     let (place, promised) = oneshot::channel();
     container.add_pending(Pending::Promised(promised));
     engine.container_event(&now, "attach", &[]);
-    Ok(Prepared { tty: now.record.spec.tty, container, attach, place })
+    Ok(Prepared {
+        tty: now.record.spec.tty,
+        container,
+        attach,
+        place,
+    })
 }
 
 impl Prepared {
     /// Hands the client's connection over; `early_input` is what it sent before.
     pub async fn connect(self, connection: OwnedFd, early_input: Vec<u8>) -> Result<()> {
-        let Self { container, attach, place, .. } = self;
+        let Self {
+            container,
+            attach,
+            place,
+            ..
+        } = self;
         let attach = protocol::Attach {
             stdin: attach.stdin && container.now().record.spec.open_stdin,
             stdout: attach.stdout,
@@ -97,12 +109,14 @@ pub(crate) async fn gather(container: &Container) {
     for pending in container.take_pending() {
         let connected = match pending {
             Pending::Connected(connected) => Ok(connected),
-            Pending::Promised(mut promised) => match tokio::time::timeout(PATIENCE, &mut promised).await {
-                Ok(Ok(connected)) => Ok(connected),
-                // It gave up.
-                Ok(Err(_)) => continue,
-                Err(_) => Err(promised),
-            },
+            Pending::Promised(mut promised) => {
+                match tokio::time::timeout(PATIENCE, &mut promised).await {
+                    Ok(Ok(connected)) => Ok(connected),
+                    // It gave up.
+                    Ok(Err(_)) => continue,
+                    Err(_) => Err(promised),
+                }
+            }
         };
         container.add_pending(match connected {
             Ok(connected) => Pending::Connected(connected),
@@ -126,11 +140,18 @@ pub(crate) async fn deliver(container: &Container) {
                 Err(oneshot::error::TryRecvError::Closed) => continue,
             },
         };
-        let sent = task.call(Request::Attach(connected.attach), vec![connected.connection]).await;
+        let sent = task
+            .call(
+                Request::Attach(connected.attach),
+                vec![connected.connection],
+            )
+            .await;
         match sent {
             Ok(Reply::Done) => {}
             // It has ended in the meantime: the client sees the end of its stream.
-            other => tracing::debug!(container = %container.id, ?other, "a client was not attached"),
+            other => {
+                tracing::debug!(container = %container.id, ?other, "a client was not attached")
+            }
         }
     }
 }

@@ -41,11 +41,21 @@ pub struct Created {
 /// Creates a container.
 pub async fn create(engine: &Arc<Engine>, request: Create) -> Result<Created> {
     let engine = engine.clone();
-    detached(async move { blocking("create a container", Class::Disk, move || make(&engine, request)).await }).await
+    detached(async move {
+        blocking("create a container", Class::Disk, move || {
+            make(&engine, request)
+        })
+        .await
+    })
+    .await
 }
 
 fn make(engine: &Arc<Engine>, request: Create) -> Result<Created> {
-    let Create { name, spec, request } = request;
+    let Create {
+        name,
+        spec,
+        request,
+    } = request;
     let warnings = check::check(&spec, &engine.host)?;
     bundle::check_capabilities(&spec)?;
     let image = hello::resolve(engine, &spec.image)?;
@@ -68,7 +78,13 @@ fn make(engine: &Arc<Engine>, request: Create) -> Result<Created> {
     }
 }
 
-fn record(engine: &Engine, id: &str, spec: Spec, request: serde_json::Value, image: &Image) -> Result<Record> {
+fn record(
+    engine: &Engine,
+    id: &str,
+    spec: Spec,
+    request: serde_json::Value,
+    image: &Image,
+) -> Result<Record> {
     let hostname = match (spec.hostname.as_str(), spec.network, spec.host_uts) {
         ("", NetworkMode::Host, _) | ("", _, true) => engine.host.hostname.clone(),
         ("", _, _) => id[..12].to_owned(),
@@ -98,12 +114,16 @@ fn keep(
     let id = record.id.clone();
     engine.snapshots.prepare(&id, image.chain.as_deref())?;
     let (snapshots, key) = (engine.snapshots.clone(), id.clone());
-    undo.push("remove snapshot", move || snapshots.remove(&key).map_err(|error| error.to_string()));
+    undo.push("remove snapshot", move || {
+        snapshots.remove(&key).map_err(|error| error.to_string())
+    });
     step("create.prepared");
     let paths = Paths::new(&engine.config.state_dir(&id), &engine.config.run_dir(&id));
     store::create_dir(&paths.state_dir)?;
     let directory = paths.state_dir.clone();
-    undo.push("remove directory", move || store::remove_tree(&directory).map_err(|error| error.to_string()));
+    undo.push("remove directory", move || {
+        store::remove_tree(&directory).map_err(|error| error.to_string())
+    });
     store::create_dir(&paths.state_dir.join("log"))?;
     step("create.directory");
     let durable = !record.spec.auto_remove;
@@ -125,6 +145,13 @@ impl Error {
     /// Takes back what was done, and tells what could not be.
     pub(crate) fn undone(self, undo: Undo<'_>) -> Self {
         let failures = undo.run();
-        if failures.is_empty() { self } else { Self::Undo { error: Box::new(self), failures } }
+        if failures.is_empty() {
+            self
+        } else {
+            Self::Undo {
+                error: Box::new(self),
+                failures,
+            }
+        }
     }
 }

@@ -96,14 +96,21 @@ pub(crate) struct Execs(Mutex<HashMap<String, Arc<Exec>>>);
 impl Exec {
     /// How it stands.
     pub fn progress(&self) -> Progress {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).0
+        self.progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 
     /// Takes the next step; an end is final.
     fn advance(&self, to: Progress) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         if !matches!(progress.0, Progress::Exited(..)) {
-            let pid = if let Progress::Running(pid) = progress.0 { pid } else { 0 };
+            let pid = if let Progress::Running(pid) = progress.0 {
+                pid
+            } else {
+                0
+            };
             progress.0 = match to {
                 Progress::Exited(code, 0) => Progress::Exited(code, pid),
                 to => to,
@@ -117,14 +124,21 @@ impl Exec {
     }
 
     fn is_kept(&self) -> bool {
-        let ended = self.progress.lock().unwrap_or_else(PoisonError::into_inner).1;
+        let ended = self
+            .progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .1;
         ended.is_none_or(|ended| ended.elapsed() < KEPT)
     }
 }
 
 impl Execs {
     fn find(&self, id: &str) -> Result<Arc<Exec>> {
-        self.lock().get(id).cloned().ok_or_else(|| Error::NoSuchExec(id.to_owned()))
+        self.lock()
+            .get(id)
+            .cloned()
+            .ok_or_else(|| Error::NoSuchExec(id.to_owned()))
     }
 
     fn add(&self, exec: Arc<Exec>) {
@@ -134,7 +148,11 @@ impl Execs {
     }
 
     fn of(&self, container: &str) -> Vec<Arc<Exec>> {
-        self.lock().values().filter(|exec| exec.container == container).cloned().collect()
+        self.lock()
+            .values()
+            .filter(|exec| exec.container == container)
+            .cloned()
+            .collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Exec>>> {
@@ -145,10 +163,16 @@ impl Execs {
 impl Engine {
     /// An exec has ended, says the container's monitor.
     pub(crate) fn exec_ended(&self, container: &Container, id: &str, code: i32) {
-        let Ok(exec) = self.execs.find(id) else { return };
+        let Ok(exec) = self.execs.find(id) else {
+            return;
+        };
         exec.advance(Progress::Exited(code, 0));
         container.publish(|now| now.execs.retain(|known| known != id));
-        self.container_event(&container.now(), "exec_die", &[("execID", id), ("exitCode", &code.to_string())]);
+        self.container_event(
+            &container.now(),
+            "exec_die",
+            &[("execID", id), ("exitCode", &code.to_string())],
+        );
     }
 
     /// Its container has ended: so have all its execs.
@@ -186,10 +210,14 @@ pub async fn create(engine: &Arc<Engine>, reference: &str, request: Create) -> R
 fn check_running(container: &Container) -> Result<()> {
     match &container.now().state {
         State::Running(_) => Ok(()),
-        State::Paused(_) => {
-            Err(Error::Conflict(format!("container {} is paused, unpause the container before exec", container.id)))
-        }
-        _ => Err(Error::Conflict(format!("container {} is not running", container.id))),
+        State::Paused(_) => Err(Error::Conflict(format!(
+            "container {} is paused, unpause the container before exec",
+            container.id
+        ))),
+        _ => Err(Error::Conflict(format!(
+            "container {} is not running",
+            container.id
+        ))),
     }
 }
 
@@ -198,12 +226,26 @@ pub fn prepare(engine: &Arc<Engine>, id: &str, how: Start) -> Result<Prepared> {
     let exec = engine.execs.find(id)?;
     match exec.progress() {
         Progress::Created => {}
-        Progress::Running(_) => return Err(Error::Conflict(format!("exec command {id} is already running"))),
-        Progress::Exited(..) => return Err(Error::Conflict(format!("exec command {id} has already run"))),
+        Progress::Running(_) => {
+            return Err(Error::Conflict(format!(
+                "exec command {id} is already running"
+            )));
+        }
+        Progress::Exited(..) => {
+            return Err(Error::Conflict(format!(
+                "exec command {id} has already run"
+            )));
+        }
     }
     let container = engine.containers.find(&exec.container)?;
     check_running(&container)?;
-    Ok(Prepared { tty: exec.create.tty, engine: engine.clone(), container, exec, how })
+    Ok(Prepared {
+        tty: exec.create.tty,
+        engine: engine.clone(),
+        container,
+        exec,
+        how,
+    })
 }
 
 impl Prepared {
@@ -212,7 +254,11 @@ impl Prepared {
         detached(async move {
             let started = self.launch(connection, early_input).await;
             if let Err(error) = &started {
-                let code = if let Error::Start { code, .. } = error { *code } else { 126 };
+                let code = if let Error::Start { code, .. } = error {
+                    *code
+                } else {
+                    126
+                };
                 self.engine.exec_ended(&self.container, &self.exec.id, code);
             }
             started
@@ -221,31 +267,53 @@ impl Prepared {
     }
 
     async fn launch(&self, connection: Option<OwnedFd>, early_input: Vec<u8>) -> Result<()> {
-        let Self { engine, container, exec, .. } = self;
+        let Self {
+            engine,
+            container,
+            exec,
+            ..
+        } = self;
         let not_running = || Error::Conflict(format!("container {} is not running", container.id));
         let task = container.task().ok_or_else(not_running)?;
         let launch = self.compile(connection.is_some(), early_input).await?;
         let action = format!("exec_start: {}", exec.create.command.join(" "));
         engine.container_event(&container.now(), &action, &[("execID", &exec.id)]);
-        match task.call(Request::Exec(Box::new(launch)), connection.into_iter().collect()).await? {
+        match task
+            .call(
+                Request::Exec(Box::new(launch)),
+                connection.into_iter().collect(),
+            )
+            .await?
+        {
             Reply::Started { pid } => {
                 exec.advance(Progress::Running(pid));
                 Ok(())
             }
             Reply::Failed(failure) => Err(exec_failed(&failure)),
             Reply::NotRunning => Err(not_running()),
-            other => Err(Error::Monitor { id: container.id.clone(), why: format!("it answered {other:?}") }),
+            other => Err(Error::Monitor {
+                id: container.id.clone(),
+                why: format!("it answered {other:?}"),
+            }),
         }
     }
 
     async fn compile(&self, connected: bool, early_input: Vec<u8>) -> Result<ExecLaunch> {
-        let (engine, container, exec) = (self.engine.clone(), self.container.clone(), self.exec.clone());
+        let (engine, container, exec) = (
+            self.engine.clone(),
+            self.container.clone(),
+            self.exec.clone(),
+        );
         let how = self.how;
         blocking("prepare an exec", Class::Kernel, move || {
             let create = &exec.create;
             let identity = root(&container).and_then(|root| {
                 let now = container.now();
-                let user = if create.user.is_empty() { &now.record.effective.user } else { &create.user };
+                let user = if create.user.is_empty() {
+                    &now.record.effective.user
+                } else {
+                    &create.user
+                };
                 Accounts::read(&root)?.identify(user, &now.record.spec.group_add)
             })?;
             Ok(ExecLaunch {
@@ -274,12 +342,18 @@ impl Prepared {
 fn root(container: &Container) -> Result<RootDir> {
     let pid = container.now().state.pid();
     let path = PathBuf::from(format!("/proc/{pid}/root"));
-    let root = RootDir::open_path(&path).map_err(Error::io(format!("open the root of container {}", container.id)))?;
+    let root = RootDir::open_path(&path).map_err(Error::io(format!(
+        "open the root of container {}",
+        container.id
+    )))?;
     // The process may have ended before it was opened and its number be another's.
     if container.now().state.pid() == pid && pid != 0 {
         Ok(root)
     } else {
-        Err(Error::Conflict(format!("container {} is not running", container.id)))
+        Err(Error::Conflict(format!(
+            "container {} is not running",
+            container.id
+        )))
     }
 }
 
@@ -295,11 +369,30 @@ pub async fn resize(engine: &Arc<Engine>, id: &str, rows: u16, columns: u16) -> 
     let exec = engine.execs.find(id)?;
     let container = engine.containers.find(&exec.container)?;
     let not_running = || Error::Conflict(format!("exec process {id} is not running"));
-    let task = container.task().filter(|_| exec.is_live()).ok_or_else(not_running)?;
-    match task.call(Request::Resize { exec: Some(id.to_owned()), rows, columns }, Vec::new()).await? {
+    let task = container
+        .task()
+        .filter(|_| exec.is_live())
+        .ok_or_else(not_running)?;
+    match task
+        .call(
+            Request::Resize {
+                exec: Some(id.to_owned()),
+                rows,
+                columns,
+            },
+            Vec::new(),
+        )
+        .await?
+    {
         Reply::Done => Ok(()),
         Reply::NotRunning => Err(not_running()),
-        Reply::Failed(failure) => Err(Error::Monitor { id: container.id.clone(), why: failure.message }),
-        other => Err(Error::Monitor { id: container.id.clone(), why: format!("it answered {other:?}") }),
+        Reply::Failed(failure) => Err(Error::Monitor {
+            id: container.id.clone(),
+            why: failure.message,
+        }),
+        other => Err(Error::Monitor {
+            id: container.id.clone(),
+            why: format!("it answered {other:?}"),
+        }),
     }
 }

@@ -19,7 +19,10 @@ pub async fn size(engine: &Arc<Engine>, reference: &str) -> Result<(u64, u64)> {
     let engine = engine.clone();
     blocking("measure a container", Class::Disk, move || {
         let own = engine.snapshots.usage(&container.id)?;
-        let image = engine.images.resolve(&container.now().record.image_id).map_or(0, |image| image.size);
+        let image = engine
+            .images
+            .resolve(&container.now().record.image_id)
+            .map_or(0, |image| image.size);
         Ok((own, own + image))
     })
     .await

@@ -31,7 +31,11 @@ pub async fn kill(engine: &Arc<Engine>, reference: &str, signal: Option<Signal>)
 }
 
 /// KILL, and wait for the end; a monitor that does not report it is killed too.
-pub(super) async fn kill_and_wait(engine: &Arc<Engine>, container: &Arc<Container>, exits: u64) -> Result<()> {
+pub(super) async fn kill_and_wait(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    exits: u64,
+) -> Result<()> {
     if let Err(error) = signal(engine, container, Signal::KILL).await
         && container.now().exits == exits
     {
@@ -46,19 +50,39 @@ pub(super) async fn kill_and_wait(engine: &Arc<Engine>, container: &Arc<Containe
     if ended_within(container, exits, Some(PATIENCE)).await {
         return Ok(());
     }
-    Err(Error::Monitor { id: container.id.clone(), why: "the container does not end".to_owned() })
+    Err(Error::Monitor {
+        id: container.id.clone(),
+        why: "the container does not end".to_owned(),
+    })
 }
 
 /// Sends a signal. A frozen process is thawed for one that should end it.
-pub(super) async fn signal(engine: &Arc<Engine>, container: &Arc<Container>, signal: Signal) -> Result<()> {
+pub(super) async fn signal(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    signal: Signal,
+) -> Result<()> {
     let now = container.now();
     let task = task(container)?;
-    let request = Request::Signal { signal: signal.number(), all: false };
+    let request = Request::Signal {
+        signal: signal.number(),
+        all: false,
+    };
     match task.call(request, Vec::new()).await? {
         Reply::Done => {}
         Reply::NotRunning => return Err(not_running(now.name.as_str(), container)),
-        Reply::Failed(failure) => return Err(Error::Monitor { id: container.id.clone(), why: failure.message }),
-        other => return Err(Error::Monitor { id: container.id.clone(), why: format!("it answered {other:?}") }),
+        Reply::Failed(failure) => {
+            return Err(Error::Monitor {
+                id: container.id.clone(),
+                why: failure.message,
+            });
+        }
+        other => {
+            return Err(Error::Monitor {
+                id: container.id.clone(),
+                why: format!("it answered {other:?}"),
+            });
+        }
     }
     engine.container_event(&now, "kill", &[("signal", &signal.number().to_string())]);
     let ends = signal == Signal::KILL || signal == stop_signal(&now);
@@ -71,9 +95,14 @@ pub(super) async fn signal(engine: &Arc<Engine>, container: &Arc<Container>, sig
 /// The monitor of a container that runs.
 pub(super) fn task(container: &Container) -> Result<Arc<Task>> {
     let name = container.now().name.to_string();
-    container.task().ok_or_else(|| not_running(&name, container))
+    container
+        .task()
+        .ok_or_else(|| not_running(&name, container))
 }
 
 fn not_running(reference: &str, container: &Container) -> Error {
-    Error::Conflict(format!("cannot kill container: {reference}: container {} is not running", container.id))
+    Error::Conflict(format!(
+        "cannot kill container: {reference}: container {} is not running",
+        container.id
+    ))
 }

@@ -12,10 +12,18 @@ use crate::{Engine, Error, Result};
 
 /// Filters that are understood.
 const KNOWN: [&str; 15] = [
-    "id", "name", "label", "label!", "exited", "status", "ancestor", "before", "since", "network", "volume", "health",
-    "is-task", "publish", "expose",
+    "id", "name", "label", "label!", "exited", "status", "ancestor", "before", "since", "network",
+    "volume", "health", "is-task", "publish", "expose",
 ];
-const STATUSES: [&str; 7] = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
+const STATUSES: [&str; 7] = [
+    "created",
+    "restarting",
+    "running",
+    "removing",
+    "paused",
+    "exited",
+    "dead",
+];
 const HEALTHS: [&str; 4] = ["none", "starting", "healthy", "unhealthy"];
 
 /// Which containers.
@@ -38,14 +46,21 @@ pub fn list(engine: &Arc<Engine>, which: &List) -> Result<Vec<Arc<Published>>> {
     let bounds = Bounds::find(engine, filters)?;
     let ancestors = ancestors(engine, filters);
     let codes = codes(filters)?;
-    let everything = which.all || which.limit > 0 || ["status", "exited"].iter().any(|name| !filters.values(name).is_empty());
+    let everything = which.all
+        || which.limit > 0
+        || ["status", "exited"]
+            .iter()
+            .any(|name| !filters.values(name).is_empty());
     let mut containers = engine.containers.all();
     containers.retain(|now| {
         (everything || now.state.is_running())
             && bounds.hold(now)
             && by_words(filters, now)
-            && (codes.is_empty() || matches!(&now.state, State::Exited(exit) if codes.contains(&exit.code)))
-            && ancestors.as_ref().is_none_or(|ids| ids.contains(&now.record.image_id))
+            && (codes.is_empty()
+                || matches!(&now.state, State::Exited(exit) if codes.contains(&exit.code)))
+            && ancestors
+                .as_ref()
+                .is_none_or(|ids| ids.contains(&now.record.image_id))
     });
     containers.sort_by_key(|now| Reverse(now.record.created));
     if which.limit > 0 {
@@ -55,7 +70,11 @@ pub fn list(engine: &Arc<Engine>, which: &List) -> Result<Vec<Arc<Published>>> {
 }
 
 fn check(filters: &Filters, name: &str, allowed: &[&str]) -> Result<()> {
-    match filters.values(name).iter().find(|value| !allowed.contains(&value.as_str())) {
+    match filters
+        .values(name)
+        .iter()
+        .find(|value| !allowed.contains(&value.as_str()))
+    {
         Some(value) => Err(Error::Invalid(format!("invalid filter '{name}={value}'"))),
         None => Ok(()),
     }
@@ -78,7 +97,11 @@ fn by_words(filters: &Filters, now: &Published) -> bool {
         && filters.any("volume", |wanted| has_mount(now, wanted))
         && filters.any("publish", |_| false)
         && filters.any("expose", |port| {
-            let port = if port.contains('/') { port.to_owned() } else { format!("{port}/tcp") };
+            let port = if port.contains('/') {
+                port.to_owned()
+            } else {
+                format!("{port}/tcp")
+            };
             now.record.effective.exposed_ports.contains(&port)
         })
 }
@@ -95,25 +118,31 @@ fn name_matches(name: &str, pattern: &str) -> bool {
     };
     // Docker matches with and without the slash.
     let slashed = format!("/{name}");
-    [name, slashed.as_str()].iter().any(|name| match (anchored, ends) {
-        (true, true) => *name == rest,
-        (true, false) => name.starts_with(rest),
-        (false, true) => name.ends_with(rest),
-        (false, false) => name.contains(rest),
-    })
+    [name, slashed.as_str()]
+        .iter()
+        .any(|name| match (anchored, ends) {
+            (true, true) => *name == rest,
+            (true, false) => name.starts_with(rest),
+            (false, true) => name.ends_with(rest),
+            (false, false) => name.contains(rest),
+        })
 }
 
 fn has_mount(now: &Published, wanted: &str) -> bool {
     use crate::container::spec::Mount;
     now.record.spec.mounts.iter().any(|mount| match mount {
-        Mount::Bind { source, target, .. } => target == wanted || source.to_string_lossy() == wanted,
+        Mount::Bind { source, target, .. } => {
+            target == wanted || source.to_string_lossy() == wanted
+        }
         Mount::Tmpfs { .. } => false,
     })
 }
 
 fn codes(filters: &Filters) -> Result<Vec<i32>> {
     let parse = |value: &String| {
-        value.parse().map_err(|_| Error::Invalid(format!("invalid filter 'exited={value}'")))
+        value
+            .parse()
+            .map_err(|_| Error::Invalid(format!("invalid filter 'exited={value}'")))
     };
     filters.values("exited").iter().map(parse).collect()
 }
@@ -133,18 +162,36 @@ fn ancestors(engine: &Engine, filters: &Filters) -> Option<Vec<String>> {
             continue;
         };
         let below = |image: &image::Image| {
-            ancestor.chain.is_some() && ancestor.chain.as_ref().is_some_and(|chain| image.chains.contains(chain))
+            ancestor.chain.is_some()
+                && ancestor
+                    .chain
+                    .as_ref()
+                    .is_some_and(|chain| image.chains.contains(chain))
         };
-        ids.extend(images.iter().filter(|image| image.id == ancestor.id || below(image)).map(|image| image.id.to_string()));
+        ids.extend(
+            images
+                .iter()
+                .filter(|image| image.id == ancestor.id || below(image))
+                .map(|image| image.id.to_string()),
+        );
     }
     Some(ids)
 }
 
 fn gone(engine: &Engine, word: &str) -> Vec<String> {
-    let Ok(reference) = word.parse::<Reference>() else { return Vec::new() };
-    let same = |asked: &str| asked.parse::<Reference>().is_ok_and(|asked| asked.familiar() == reference.familiar());
+    let Ok(reference) = word.parse::<Reference>() else {
+        return Vec::new();
+    };
+    let same = |asked: &str| {
+        asked
+            .parse::<Reference>()
+            .is_ok_and(|asked| asked.familiar() == reference.familiar())
+    };
     let all = engine.containers.all();
-    all.iter().filter(|now| same(&now.record.spec.image)).map(|now| now.record.image_id.clone()).collect()
+    all.iter()
+        .filter(|now| same(&now.record.spec.image))
+        .map(|now| now.record.image_id.clone())
+        .collect()
 }
 
 /// `before` and `since`: containers between two others.
@@ -156,14 +203,26 @@ struct Bounds {
 impl Bounds {
     fn find(engine: &Engine, filters: &Filters) -> Result<Self> {
         let one = |name: &str| -> Result<Option<Arc<Published>>> {
-            filters.values(name).last().map(|reference| Ok(engine.containers.find(reference)?.now())).transpose()
+            filters
+                .values(name)
+                .last()
+                .map(|reference| Ok(engine.containers.find(reference)?.now()))
+                .transpose()
         };
-        Ok(Self { before: one("before")?, since: one("since")? })
+        Ok(Self {
+            before: one("before")?,
+            since: one("since")?,
+        })
     }
 
     fn hold(&self, now: &Published) -> bool {
-        self.before.as_ref().is_none_or(|bound| now.record.created < bound.record.created)
-            && self.since.as_ref().is_none_or(|bound| now.record.created > bound.record.created)
+        self.before
+            .as_ref()
+            .is_none_or(|bound| now.record.created < bound.record.created)
+            && self
+                .since
+                .as_ref()
+                .is_none_or(|bound| now.record.created > bound.record.created)
     }
 }
 
@@ -173,9 +232,15 @@ mod tests {
 
     #[test]
     fn names_match_in_part_or_anchored() {
-        for (pattern, matches) in
-            [("we", true), ("^web", true), ("^/web", true), ("b-1$", true), ("^web$", false), ("^eb", false), ("/web-1", true)]
-        {
+        for (pattern, matches) in [
+            ("we", true),
+            ("^web", true),
+            ("^/web", true),
+            ("b-1$", true),
+            ("^web$", false),
+            ("^eb", false),
+            ("/web-1", true),
+        ] {
             assert_eq!(name_matches("web-1", pattern), matches, "{pattern}");
         }
     }

@@ -68,7 +68,9 @@ pub async fn logs(engine: &Arc<Engine>, reference: &str, which: Logs) -> Result<
     let container = engine.containers.find(reference)?;
     let now = container.now();
     let LogConfig::JsonFile { max_files, .. } = now.record.spec.log else {
-        return Err(Error::Invalid("configured logging driver does not support reading".to_owned()));
+        return Err(Error::Invalid(
+            "configured logging driver does not support reading".to_owned(),
+        ));
     };
     let query = Query {
         stdout: which.stdout,
@@ -78,8 +80,14 @@ pub async fn logs(engine: &Arc<Engine>, reference: &str, which: Logs) -> Result<
         tail: which.tail.map(|count| count as u64),
     };
     let path = container.paths.log();
-    let opened = blocking("open a log", Class::Disk, move || Reader::query(&path, max_files.max(1), query)).await;
-    let reader = opened.map_err(Error::io(format!("open the log of container {}", container.id)))?;
+    let opened = blocking("open a log", Class::Disk, move || {
+        Reader::query(&path, max_files.max(1), query)
+    })
+    .await;
+    let reader = opened.map_err(Error::io(format!(
+        "open the log of container {}",
+        container.id
+    )))?;
     let (sender, lines) = mpsc::channel(BATCH);
     tokio::spawn(async move {
         if let Err(error) = read(&container, reader, which, &sender).await {
@@ -87,7 +95,10 @@ pub async fn logs(engine: &Arc<Engine>, reference: &str, which: Logs) -> Result<
             drop(sender.send(Err(error)).await);
         }
     });
-    Ok(Stream { tty: now.record.spec.tty, lines })
+    Ok(Stream {
+        tty: now.record.spec.tty,
+        lines,
+    })
 }
 
 async fn read(
@@ -103,7 +114,10 @@ async fn read(
         let ended = !changes.borrow_and_update().state.is_running();
         let (again, batch) = blocking("read a log", Class::Disk, move || batch(reader)).await;
         reader = again;
-        let batch = batch.map_err(Error::io(format!("read the log of container {}", container.id)))?;
+        let batch = batch.map_err(Error::io(format!(
+            "read the log of container {}",
+            container.id
+        )))?;
         let empty = batch.is_empty();
         for record in batch {
             if sender.send(Ok(line(record))).await.is_err() {
@@ -143,5 +157,9 @@ fn line(record: Record) -> Line {
         Written::Stdout => Source::Stdout,
         Written::Stderr => Source::Stderr,
     };
-    Line { source, time: record.time, bytes: record.line }
+    Line {
+        source,
+        time: record.time,
+        bytes: record.line,
+    }
 }

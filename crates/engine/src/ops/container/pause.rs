@@ -14,8 +14,18 @@ pub async fn pause(engine: &Arc<Engine>, reference: &str) -> Result<()> {
     let lease = container.lease().await;
     match &container.now().state {
         State::Running(_) => {}
-        State::Paused(_) => return Err(Error::Conflict(format!("container {} is already paused", container.id))),
-        _ => return Err(Error::Conflict(format!("container {} is not running", container.id))),
+        State::Paused(_) => {
+            return Err(Error::Conflict(format!(
+                "container {} is already paused",
+                container.id
+            )));
+        }
+        _ => {
+            return Err(Error::Conflict(format!(
+                "container {} is not running",
+                container.id
+            )));
+        }
     }
     let task = super::kill::task(&container)?;
     ask(&container, &task, Request::Pause).await?;
@@ -29,7 +39,10 @@ pub async fn unpause(engine: &Arc<Engine>, reference: &str) -> Result<()> {
     let container = engine.containers.find(reference)?;
     let lease = container.lease().await;
     if !matches!(container.now().state, State::Paused(_)) {
-        return Err(Error::Conflict(format!("container {} is not paused", container.id)));
+        return Err(Error::Conflict(format!(
+            "container {} is not paused",
+            container.id
+        )));
     }
     let task = super::kill::task(&container)?;
     ask(&container, &task, Request::Resume).await?;
@@ -52,8 +65,17 @@ pub(super) async fn thaw(container: &Container, task: &Task) -> Result<()> {
 async fn ask(container: &Container, task: &Task, request: Request) -> Result<()> {
     match task.call(request, Vec::new()).await? {
         Reply::Done => Ok(()),
-        Reply::NotRunning => Err(Error::Conflict(format!("container {} is not running", container.id))),
-        Reply::Failed(failure) => Err(Error::Monitor { id: container.id.clone(), why: failure.message }),
-        other => Err(Error::Monitor { id: container.id.clone(), why: format!("it answered {other:?}") }),
+        Reply::NotRunning => Err(Error::Conflict(format!(
+            "container {} is not running",
+            container.id
+        ))),
+        Reply::Failed(failure) => Err(Error::Monitor {
+            id: container.id.clone(),
+            why: failure.message,
+        }),
+        other => Err(Error::Monitor {
+            id: container.id.clone(),
+            why: format!("it answered {other:?}"),
+        }),
     }
 }

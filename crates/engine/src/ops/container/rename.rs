@@ -10,7 +10,9 @@ use crate::{Engine, Error, Result};
 /// Gives a container another name.
 pub async fn rename(engine: &Arc<Engine>, reference: &str, name: &str) -> Result<()> {
     if reference.is_empty() || name.is_empty() {
-        return Err(Error::Invalid("Neither old nor new names may be empty".to_owned()));
+        return Err(Error::Invalid(
+            "Neither old nor new names may be empty".to_owned(),
+        ));
     }
     let container = engine.containers.find(reference)?;
     let name: ContainerName = name.parse()?;
@@ -20,13 +22,21 @@ pub async fn rename(engine: &Arc<Engine>, reference: &str, name: &str) -> Result
         lease.exists(&reference)?;
         let before = container.now();
         if before.name == name {
-            return Err(Error::Invalid("Renaming a container with the same name as its current name".to_owned()));
+            return Err(Error::Invalid(
+                "Renaming a container with the same name as its current name".to_owned(),
+            ));
         }
-        let reservation = engine.containers.names.reserve(name.clone(), &container.id)?;
+        let reservation = engine
+            .containers
+            .names
+            .reserve(name.clone(), &container.id)?;
         let mut stored = before.stored();
         stored.name = name;
         let (path, durable) = (container.paths.record(), !before.record.spec.auto_remove);
-        blocking("record a name", Class::Disk, move || store::save(&path, &stored, durable)).await?;
+        blocking("record a name", Class::Disk, move || {
+            store::save(&path, &stored, durable)
+        })
+        .await?;
         container.rename(reservation);
         let old = format!("/{}", before.name);
         engine.container_event(&container.now(), "rename", &[("oldName", &old)]);

@@ -17,9 +17,9 @@ use tokio::sync::mpsc;
 
 use super::attach;
 use crate::blocking::{Class, blocking};
+use crate::container::Container;
 use crate::container::lease::{Lease, Starting};
 use crate::container::state::{Running, StartFailure};
-use crate::container::Container;
 use crate::detached::detached;
 use crate::steps::step;
 use crate::supervise;
@@ -74,7 +74,11 @@ struct Run {
     events: mpsc::Receiver<Event>,
 }
 
-async fn run(engine: &Arc<Engine>, container: &Arc<Container>, undo: &mut Undo<'static>) -> Result<Run> {
+async fn run(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    undo: &mut Undo<'static>,
+) -> Result<Run> {
     let (spawner, subject, mut steps) = (engine.clone(), container.clone(), std::mem::take(undo));
     let (launched, steps) = blocking("launch a container", Class::Kernel, move || {
         let launched = launch::launch(&spawner, &subject, &mut steps);
@@ -113,25 +117,47 @@ async fn run(engine: &Arc<Engine>, container: &Arc<Container>, undo: &mut Undo<'
         other => return Err(no_answer(container, &format!("{other:?}"))),
     }
     step("start.started");
-    Ok(Run { running: Running { pid, started_at }, endpoint: launched.endpoint, events })
+    Ok(Run {
+        running: Running { pid, started_at },
+        endpoint: launched.endpoint,
+        events,
+    })
 }
 
 fn no_answer(container: &Container, what: &str) -> Error {
     let failure = Failure {
         stage: monitor::protocol::Stage::Setup,
         errno: 0,
-        message: format!("the monitor of container {} said {what} instead of starting it", container.id),
+        message: format!(
+            "the monitor of container {} said {what} instead of starting it",
+            container.id
+        ),
     };
     start_failed(&failure)
 }
 
 /// Takes everything back, and leaves the reason with the container.
-async fn failed(engine: &Arc<Engine>, starting: Starting, undo: Undo<'static>, error: Error) -> Error {
+async fn failed(
+    engine: &Arc<Engine>,
+    starting: Starting,
+    undo: Undo<'static>,
+    error: Error,
+) -> Error {
     let container = starting.container().clone();
-    let code = if let Error::Start { code, .. } = &error { *code } else { 128 };
-    let failure = StartFailure { code, error: error.to_string() };
+    let code = if let Error::Start { code, .. } = &error {
+        *code
+    } else {
+        128
+    };
+    let failure = StartFailure {
+        code,
+        error: error.to_string(),
+    };
     let task = container.task();
-    let error = blocking("take back a start", Class::Kernel, move || error.undone(undo)).await;
+    let error = blocking("take back a start", Class::Kernel, move || {
+        error.undone(undo)
+    })
+    .await;
     if let Some(task) = task {
         task.gone().await;
     }
@@ -164,7 +190,10 @@ fn record_behind(lease: Lease) {
     }
     let path = lease.container().paths.record();
     tokio::spawn(async move {
-        let saved = blocking("record a start", Class::Disk, move || store::save(&path, &now.stored(), false)).await;
+        let saved = blocking("record a start", Class::Disk, move || {
+            store::save(&path, &now.stored(), false)
+        })
+        .await;
         if let Err(error) = saved {
             tracing::warn!(container = %lease.container().id, %error, "the record was not written");
         }

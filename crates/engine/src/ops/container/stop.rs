@@ -25,10 +25,17 @@ pub async fn stop(engine: &Arc<Engine>, reference: &str, how: Stop) -> Result<()
     detached(async move { end(&engine, &container, &reference, how).await }).await
 }
 
-async fn end(engine: &Arc<Engine>, container: &Arc<Container>, reference: &str, how: Stop) -> Result<()> {
+async fn end(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    reference: &str,
+    how: Stop,
+) -> Result<()> {
     let now = container.now();
     if !now.state.is_running() {
-        return Err(Error::NotModified(format!("container {reference} is already stopped")));
+        return Err(Error::NotModified(format!(
+            "container {reference} is already stopped"
+        )));
     }
     let exits = now.exits;
     let signal = how.signal.unwrap_or_else(|| stop_signal(&now));
@@ -37,7 +44,10 @@ async fn end(engine: &Arc<Engine>, container: &Arc<Container>, reference: &str, 
         tracing::debug!(container = %container.id, %error, "the stop signal was not delivered");
     }
     step("stop.signalled");
-    let timeout = how.timeout.or(now.record.spec.stop_timeout).unwrap_or(defaults::STOP_TIMEOUT);
+    let timeout = how
+        .timeout
+        .or(now.record.spec.stop_timeout)
+        .unwrap_or(defaults::STOP_TIMEOUT);
     if !ended_within(container, exits, u64::try_from(timeout).ok()).await {
         super::kill::kill_and_wait(engine, container, exits).await?;
     }
@@ -55,7 +65,9 @@ pub(super) async fn ended_within(container: &Container, exits: u64, seconds: Opt
     let mut changes = container.subscribe();
     let ended = changes.wait_for(|now| now.exits > exits || !now.state.is_running() || now.removed);
     match seconds {
-        Some(seconds) => tokio::time::timeout(Duration::from_secs(seconds), ended).await.is_ok(),
+        Some(seconds) => tokio::time::timeout(Duration::from_secs(seconds), ended)
+            .await
+            .is_ok(),
         None => ended.await.is_ok(),
     }
 }

@@ -49,6 +49,9 @@ pub fn wait(
             State::Exited(exit) if !exit.error.is_empty() => Some(exit.error.clone()),
             _ => None,
         };
-        Waited { code: state.exit_code(), error }
+        Waited {
+            code: state.exit_code(),
+            error,
+        }
     })
 }

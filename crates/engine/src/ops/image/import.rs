@@ -22,12 +22,23 @@ pub struct Import {
 }
 
 /// Imports an archive; `reader` may block.
-pub async fn import(engine: &Arc<Engine>, mut reader: Box<dyn Read + Send>, what: Import) -> Result<Arc<Image>> {
+pub async fn import(
+    engine: &Arc<Engine>,
+    mut reader: Box<dyn Read + Send>,
+    what: Import,
+) -> Result<Arc<Image>> {
     let engine = engine.clone();
     let importing = move || {
-        let image = engine.images.import(&mut reader, what.reference.as_ref(), what.changes, &what.message)?;
+        let image = engine.images.import(
+            &mut reader,
+            what.reference.as_ref(),
+            what.changes,
+            &what.message,
+        )?;
         let id = image.id.to_string();
-        let name = what.reference.map_or_else(|| id.clone(), |reference| reference.familiar());
+        let name = what
+            .reference
+            .map_or_else(|| id.clone(), |reference| reference.familiar());
         engine.image_event("import", &id, &name);
         Ok(image)
     };

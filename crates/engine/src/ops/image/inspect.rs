@@ -14,14 +14,19 @@ pub async fn inspect(engine: &Arc<Engine>, name: &str) -> Result<Arc<Image>> {
 
 /// Finds an image, or says that there is none in Docker's words.
 pub(super) fn find(engine: &Engine, name: &str) -> Result<Arc<Image>> {
-    engine.images.resolve(name).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => missing(name),
-        _ => error.into(),
-    })
+    engine
+        .images
+        .resolve(name)
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => missing(name),
+            _ => error.into(),
+        })
 }
 
 /// Names are told in full, with their tag.
 pub(super) fn missing(name: &str) -> Error {
-    let named = name.parse::<oci::Reference>().map_or_else(|_| name.to_owned(), |reference| reference.familiar());
+    let named = name
+        .parse::<oci::Reference>()
+        .map_or_else(|_| name.to_owned(), |reference| reference.familiar());
     Error::NoSuchImage(named)
 }

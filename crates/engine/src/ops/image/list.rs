@@ -11,7 +11,15 @@ use crate::filters::Filters;
 use crate::{Engine, Result};
 
 /// Filters that are understood.
-const KNOWN: [&str; 7] = ["dangling", "label", "label!", "before", "since", "reference", "until"];
+const KNOWN: [&str; 7] = [
+    "dangling",
+    "label",
+    "label!",
+    "before",
+    "since",
+    "reference",
+    "until",
+];
 
 /// An image and who uses it.
 #[derive(Clone, Debug)]
@@ -26,7 +34,13 @@ pub struct ImageView {
 pub fn list(engine: &Arc<Engine>, filters: &Filters) -> Result<Vec<ImageView>> {
     filters.allow(&KNOWN)?;
     let dangling = filters.boolean("dangling")?;
-    let bound = |name: &str| filters.values(name).last().map(|word| find(engine, word)).transpose();
+    let bound = |name: &str| {
+        filters
+            .values(name)
+            .last()
+            .map(|word| find(engine, word))
+            .transpose()
+    };
     let (before, since) = (bound("before")?, bound("since")?);
     let mut users: HashMap<String, usize> = HashMap::new();
     for container in engine.containers.all() {
@@ -34,15 +48,25 @@ pub fn list(engine: &Arc<Engine>, filters: &Filters) -> Result<Vec<ImageView>> {
     }
     let mut images = engine.images.list();
     images.retain(|image| {
-        dangling.is_none_or(|wanted| wanted == (image.repo_tags.is_empty() && image.repo_digests.is_empty()))
-            && before.as_ref().is_none_or(|bound| created(image) < created(bound))
-            && since.as_ref().is_none_or(|bound| created(image) > created(bound))
+        dangling.is_none_or(|wanted| {
+            wanted == (image.repo_tags.is_empty() && image.repo_digests.is_empty())
+        }) && before
+            .as_ref()
+            .is_none_or(|bound| created(image) < created(bound))
+            && since
+                .as_ref()
+                .is_none_or(|bound| created(image) > created(bound))
             && filters.labels(&image.config.config.labels)
-            && filters.any("reference", |pattern| image.repo_tags.iter().any(|tag| matches(tag, pattern)))
+            && filters.any("reference", |pattern| {
+                image.repo_tags.iter().any(|tag| matches(tag, pattern))
+            })
             && filters.every("until", |text| until(image, text))
     });
     images.sort_by_key(|image| std::cmp::Reverse(created(image)));
-    let view = |image: Arc<Image>| ImageView { containers: users.get(&image.id.to_string()).copied().unwrap_or(0), image };
+    let view = |image: Arc<Image>| ImageView {
+        containers: users.get(&image.id.to_string()).copied().unwrap_or(0),
+        image,
+    };
     Ok(images.into_iter().map(view).collect())
 }
 
@@ -65,7 +89,8 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, rest) => rest.is_none(),
         (Some((b'*', more)), _) => {
-            glob(more, text) || matches!(text.split_first(), Some((byte, rest)) if *byte != b'/' && glob(pattern, rest))
+            glob(more, text)
+                || matches!(text.split_first(), Some((byte, rest)) if *byte != b'/' && glob(pattern, rest))
         }
         (Some((b'?', more)), Some((byte, rest))) => *byte != b'/' && glob(more, rest),
         (Some((wanted, more)), Some((byte, rest))) => wanted == byte && glob(more, rest),

@@ -26,7 +26,10 @@ pub async fn load(
                 Loaded::Renamed { .. } => None,
             };
             if let Some(name) = name {
-                let id = engine.images.resolve(&name).map_or_else(|_| name.clone(), |image| image.id.to_string());
+                let id = engine
+                    .images
+                    .resolve(&name)
+                    .map_or_else(|_| name.clone(), |image| image.id.to_string());
                 engine.image_event("load", &id, &name);
             }
             // Whoever asked may have gone; the images are loaded all the same.

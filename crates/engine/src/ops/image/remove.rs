@@ -24,8 +24,13 @@ pub struct Remove {
 pub async fn remove(engine: &Arc<Engine>, name: &str, how: Remove) -> Result<Vec<Removed>> {
     let (engine, name) = (engine.clone(), name.to_owned());
     let removing = move || {
-        let id = engine.images.resolve(&name).map(|image| image.id.to_string());
-        let removed = engine.images.remove(&name, how.force, how.no_prune, &|id| in_use(&engine, id));
+        let id = engine
+            .images
+            .resolve(&name)
+            .map(|image| image.id.to_string());
+        let removed = engine
+            .images
+            .remove(&name, how.force, how.no_prune, &|id| in_use(&engine, id));
         let removed = removed.map_err(|error| match error.kind() {
             ErrorKind::NotFound => missing(&name),
             _ => Error::from(error),
@@ -34,7 +39,9 @@ pub async fn remove(engine: &Arc<Engine>, name: &str, how: Remove) -> Result<Vec
         for what in &removed {
             match what {
                 Removed::Untagged(_) => engine.image_event("untag", &id, &id),
-                Removed::Deleted(deleted) if *deleted == id => engine.image_event("delete", &id, &id),
+                Removed::Deleted(deleted) if *deleted == id => {
+                    engine.image_event("delete", &id, &id)
+                }
                 Removed::Deleted(_) => {}
             }
         }
@@ -48,6 +55,12 @@ fn in_use(engine: &Engine, id: &Digest) -> Option<InUse> {
     let id = id.to_string();
     let mut users = engine.containers.all();
     users.retain(|container| container.record.image_id == id);
-    let found = users.iter().find(|user| user.state.is_running()).or_else(|| users.first())?;
-    Some(InUse { container: found.id().to_owned(), running: found.state.is_running() })
+    let found = users
+        .iter()
+        .find(|user| user.state.is_running())
+        .or_else(|| users.first())?;
+    Some(InUse {
+        container: found.id().to_owned(),
+        running: found.state.is_running(),
+    })
 }

@@ -11,8 +11,20 @@ use crate::{Engine, Result};
 
 /// Filters that are understood.
 const KNOWN: [&str; 14] = [
-    "type", "event", "container", "image", "network", "label", "scope", "volume", "daemon", "plugin", "service", "node",
-    "secret", "config",
+    "type",
+    "event",
+    "container",
+    "image",
+    "network",
+    "label",
+    "scope",
+    "volume",
+    "daemon",
+    "plugin",
+    "service",
+    "node",
+    "secret",
+    "config",
 ];
 
 /// Which events.
@@ -43,7 +55,11 @@ pub fn events(engine: &Arc<Engine>, selection: Selection) -> Result<Stream> {
         (None, None) => Vec::new(),
         _ => past,
     };
-    Ok(Stream { past: past.into_iter(), coming, selection })
+    Ok(Stream {
+        past: past.into_iter(),
+        coming,
+        selection,
+    })
 }
 
 impl Stream {
@@ -76,7 +92,12 @@ impl Selection {
         let is = |kind: Kind| event.kind == kind;
         let named = |wanted: &str| event.id.starts_with(wanted) || attribute("name") == wanted;
         let of_image = |wanted: &str| {
-            let same = |name: &str| name == wanted || name.rsplit_once(':').is_some_and(|(name, _)| name == wanted);
+            let same = |name: &str| {
+                name == wanted
+                    || name
+                        .rsplit_once(':')
+                        .is_some_and(|(name, _)| name == wanted)
+            };
             (is(Kind::Image) && (event.id == wanted || same(attribute("name"))))
                 || (is(Kind::Container) && same(attribute("image")))
         };
@@ -88,15 +109,18 @@ impl Selection {
                 event.action == wanted || event.action.split(':').next() == Some(wanted)
             })
             && filters.any("container", |wanted| {
-                (is(Kind::Container) && named(wanted)) || (is(Kind::Network) && attribute("container").starts_with(wanted))
+                (is(Kind::Container) && named(wanted))
+                    || (is(Kind::Network) && attribute("container").starts_with(wanted))
             })
             && filters.any("image", of_image)
             && filters.any("network", |wanted| is(Kind::Network) && named(wanted))
             && filters.any("scope", |wanted| wanted == "local")
             && filters.labels(&event.attributes)
-            && ["volume", "daemon", "plugin", "service", "node", "secret", "config"]
-                .iter()
-                .all(|other| filters.values(other).is_empty())
+            && [
+                "volume", "daemon", "plugin", "service", "node", "secret", "config",
+            ]
+            .iter()
+            .all(|other| filters.values(other).is_empty())
     }
 }
 
@@ -128,7 +152,10 @@ mod tests {
             ("network", "bridge", false),
         ] {
             let filters = Filters::new(BTreeMap::from([(name.to_owned(), vec![value.to_owned()])]));
-            let selection = Selection { filters, ..Selection::default() };
+            let selection = Selection {
+                filters,
+                ..Selection::default()
+            };
             assert_eq!(selection.wants(&event), expect, "{name}={value}");
         }
     }

@@ -89,8 +89,8 @@ pub struct Info {
 pub fn info(engine: &Arc<Engine>) -> Info {
     let host = &engine.host;
     let cgroup = control_groups(host);
-    let ipv4_forwarding =
-        std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").is_ok_and(|value| value.trim() == "1");
+    let ipv4_forwarding = std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward")
+        .is_ok_and(|value| value.trim() == "1");
     let mut warnings = engine.warnings.clone();
     warnings.extend(lacking(&cgroup, ipv4_forwarding));
     Info {
@@ -137,7 +137,12 @@ fn control_groups(host: &Host) -> CgroupFacts {
         version,
         memory,
         // v1 shows the file only when swap is accounted for; v2 always does.
-        swap: memory && (version == 2 || host.group_dirs("/").iter().any(|(dir, _)| dir.join("memory.memsw.limit_in_bytes").exists())),
+        swap: memory
+            && (version == 2
+                || host
+                    .group_dirs("/")
+                    .iter()
+                    .any(|(dir, _)| dir.join("memory.memsw.limit_in_bytes").exists())),
         cpu_quota: cpu,
         cpu_shares: cpu,
         cpuset: host.controls("cpuset"),
@@ -156,8 +161,11 @@ fn lacking(cgroup: &CgroupFacts, ipv4_forwarding: bool) -> Vec<String> {
         (cgroup.cpuset, "No cpuset support"),
         (cgroup.pids, "No pids limit support"),
     ];
-    let mut warnings: Vec<String> =
-        facts.iter().filter(|(there, _)| !there).map(|(_, what)| format!("WARNING: {what}")).collect();
+    let mut warnings: Vec<String> = facts
+        .iter()
+        .filter(|(there, _)| !there)
+        .map(|(_, what)| format!("WARNING: {what}"))
+        .collect();
     if !ipv4_forwarding {
         warnings.push("WARNING: IPv4 forwarding is disabled".to_owned());
     }

@@ -13,18 +13,43 @@ const MIN_MEMORY: u64 = 6 << 20;
 pub(super) fn check(spec: &Spec, host: &Host) -> Result<Vec<String>> {
     let dir = &spec.working_dir;
     if !dir.is_empty() && !dir.starts_with('/') {
-        return refuse(format!("the working directory '{dir}' is invalid, it needs to be an absolute path"));
+        return refuse(format!(
+            "the working directory '{dir}' is invalid, it needs to be an absolute path"
+        ));
     }
     if !(-1000..=1000).contains(&spec.oom_score_adj) {
-        return refuse(format!("Invalid value {}, range for oom score adj is [-1000, 1000]", spec.oom_score_adj));
+        return refuse(format!(
+            "Invalid value {}, range for oom score adj is [-1000, 1000]",
+            spec.oom_score_adj
+        ));
     }
-    if spec.env.iter().any(|entry| entry.is_empty() || entry.starts_with('=') || entry.contains('\0')) {
-        let entry = spec.env.iter().find(|entry| entry.is_empty() || entry.starts_with('=')).cloned();
-        return refuse(format!("invalid environment variable: {}", entry.unwrap_or_default()));
+    if spec
+        .env
+        .iter()
+        .any(|entry| entry.is_empty() || entry.starts_with('=') || entry.contains('\0'))
+    {
+        let entry = spec
+            .env
+            .iter()
+            .find(|entry| entry.is_empty() || entry.starts_with('='))
+            .cloned();
+        return refuse(format!(
+            "invalid environment variable: {}",
+            entry.unwrap_or_default()
+        ));
     }
-    if spec.network == NetworkMode::Host && !spec.sysctls.keys().all(|name| !name.starts_with("net.")) {
-        let name = spec.sysctls.keys().find(|name| name.starts_with("net.")).cloned().unwrap_or_default();
-        return refuse(format!("sysctl '{name}' not allowed in host network namespace"));
+    if spec.network == NetworkMode::Host
+        && !spec.sysctls.keys().all(|name| !name.starts_with("net."))
+    {
+        let name = spec
+            .sysctls
+            .keys()
+            .find(|name| name.starts_with("net."))
+            .cloned()
+            .unwrap_or_default();
+        return refuse(format!(
+            "sysctl '{name}' not allowed in host network namespace"
+        ));
     }
     mounts(&spec.mounts)?;
     resources(&spec.resources, host)?;
@@ -53,7 +78,11 @@ fn mounts(mounts: &[Mount]) -> Result<()> {
             return refuse(format!("Duplicate mount point: {target}"));
         }
         targets.push(target);
-        if let Mount::Bind { source, create_source: false, .. } = mount
+        if let Mount::Bind {
+            source,
+            create_source: false,
+            ..
+        } = mount
             && !source.exists()
         {
             return refuse(format!(
@@ -76,10 +105,14 @@ fn resources(asked: &Resources, host: &Host) -> Result<()> {
     memory(asked)?;
     if let Some(nanos) = asked.nano_cpus {
         if asked.cpu_period.is_some() {
-            return refuse("Conflicting options: Nano CPUs and CPU Period cannot both be set.".to_owned());
+            return refuse(
+                "Conflicting options: Nano CPUs and CPU Period cannot both be set.".to_owned(),
+            );
         }
         if asked.cpu_quota.is_some() {
-            return refuse("Conflicting options: Nano CPUs and CPU Quota cannot both be set.".to_owned());
+            return refuse(
+                "Conflicting options: Nano CPUs and CPU Quota cannot both be set.".to_owned(),
+            );
         }
         let cpus = host.cpus as u64;
         if !(10_000_000..=cpus * 1_000_000_000).contains(&nanos) {
@@ -88,10 +121,19 @@ fn resources(asked: &Resources, host: &Host) -> Result<()> {
             ));
         }
     }
-    if asked.cpu_period.is_some_and(|period| !(1000..=1_000_000).contains(&period)) {
-        return refuse("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)".to_owned());
+    if asked
+        .cpu_period
+        .is_some_and(|period| !(1000..=1_000_000).contains(&period))
+    {
+        return refuse(
+            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"
+                .to_owned(),
+        );
     }
-    if asked.cpu_quota.is_some_and(|quota| (0..1000).contains(&quota)) {
+    if asked
+        .cpu_quota
+        .is_some_and(|quota| (0..1000).contains(&quota))
+    {
         return refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)".to_owned());
     }
     for (what, set) in [("cpus", &asked.cpuset_cpus), ("mems", &asked.cpuset_mems)] {
@@ -102,10 +144,19 @@ fn resources(asked: &Resources, host: &Host) -> Result<()> {
         }
     }
     if let Some(set) = &asked.cpuset_cpus {
-        let highest = set.split([',', '-']).filter_map(|number| number.parse::<usize>().ok()).max();
+        let highest = set
+            .split([',', '-'])
+            .filter_map(|number| number.parse::<usize>().ok())
+            .max();
         if highest.is_some_and(|highest| highest >= host.cpus) {
-            let available = if host.cpus == 1 { "0".to_owned() } else { format!("0-{}", host.cpus - 1) };
-            return refuse(format!("Requested CPUs are not available - requested {set}, available: {available}"));
+            let available = if host.cpus == 1 {
+                "0".to_owned()
+            } else {
+                format!("0-{}", host.cpus - 1)
+            };
+            return refuse(format!(
+                "Requested CPUs are not available - requested {set}, available: {available}"
+            ));
         }
     }
     for limit in &asked.ulimits {
@@ -128,24 +179,32 @@ fn memory(asked: &Resources) -> Result<()> {
     }
     match (asked.memory, asked.memory_swap) {
         (None, Some(swap)) if swap > 0 => {
-            return refuse("You should always set the Memory limit when using Memoryswap limit, see usage".to_owned());
+            return refuse(
+                "You should always set the Memory limit when using Memoryswap limit, see usage"
+                    .to_owned(),
+            );
         }
         (Some(memory), Some(swap)) if u64::try_from(swap).is_ok_and(|swap| swap < memory) => {
-            return refuse("Minimum memoryswap limit should be larger than memory limit, see usage".to_owned());
+            return refuse(
+                "Minimum memoryswap limit should be larger than memory limit, see usage".to_owned(),
+            );
         }
         _ => {}
     }
     if asked.memory_swappiness.is_some_and(|value| value > 100) {
         let value = asked.memory_swappiness.unwrap_or_default();
-        return refuse(format!("invalid value: {value}, valid memory swappiness range is 0-100"));
+        return refuse(format!(
+            "invalid value: {value}, valid memory swappiness range is 0-100"
+        ));
     }
     match (asked.memory, asked.memory_reservation) {
         (_, Some(reservation)) if reservation < MIN_MEMORY => {
             refuse("Minimum memory reservation allowed is 6MB".to_owned())
         }
-        (Some(memory), Some(reservation)) if memory < reservation => {
-            refuse("Minimum memory limit can not be less than memory reservation limit, see usage".to_owned())
-        }
+        (Some(memory), Some(reservation)) if memory < reservation => refuse(
+            "Minimum memory limit can not be less than memory reservation limit, see usage"
+                .to_owned(),
+        ),
         _ => Ok(()),
     }
 }
@@ -169,15 +228,27 @@ fn warnings(asked: &Resources, host: &Host) -> Vec<String> {
             ));
         }
     };
-    warn(asked.memory.is_some() && !host.controls("memory"), "memory limit capabilities");
-    warn(asked.pids_limit.is_some_and(|limit| limit > 0) && !host.controls("pids"), "PIDs limit capabilities");
-    let quota = asked.nano_cpus.is_some() || asked.cpu_quota.is_some() || asked.cpu_period.is_some();
+    warn(
+        asked.memory.is_some() && !host.controls("memory"),
+        "memory limit capabilities",
+    );
+    warn(
+        asked.pids_limit.is_some_and(|limit| limit > 0) && !host.controls("pids"),
+        "PIDs limit capabilities",
+    );
+    let quota =
+        asked.nano_cpus.is_some() || asked.cpu_quota.is_some() || asked.cpu_period.is_some();
     warn(quota && !host.controls("cpu"), "CPU CFS scheduler");
-    warn(asked.cpu_shares.is_some() && !host.controls("cpu"), "CPU shares");
+    warn(
+        asked.cpu_shares.is_some() && !host.controls("cpu"),
+        "CPU shares",
+    );
     let cpuset = asked.cpuset_cpus.is_some() || asked.cpuset_mems.is_some();
     warn(cpuset && !host.controls("cpuset"), "cpuset");
     if asked.oom_kill_disable && host.cgroup_version() == 2 {
-        warnings.push("Your kernel does not support OomKillDisable. OomKillDisable discarded.".to_owned());
+        warnings.push(
+            "Your kernel does not support OomKillDisable. OomKillDisable discarded.".to_owned(),
+        );
     }
     warnings
 }
@@ -187,8 +258,18 @@ mod tests {
     use super::*;
 
     fn said(resources: Resources) -> String {
-        let host = Host { cpus: 2, ..Host::default() };
-        check(&Spec { resources, ..Spec::default() }, &host).map_or_else(|error| error.to_string(), |_| "ok".into())
+        let host = Host {
+            cpus: 2,
+            ..Host::default()
+        };
+        check(
+            &Spec {
+                resources,
+                ..Spec::default()
+            },
+            &host,
+        )
+        .map_or_else(|error| error.to_string(), |_| "ok".into())
     }
 
     #[test]
@@ -196,20 +277,42 @@ mod tests {
         let none = Resources::default;
         for (resources, expect) in [
             (none(), "ok"),
-            (Resources { memory: Some(1 << 20), ..none() }, "Minimum memory limit allowed is 6MB"),
             (
-                Resources { memory: Some(64 << 20), memory_swap: Some(1), ..none() },
+                Resources {
+                    memory: Some(1 << 20),
+                    ..none()
+                },
+                "Minimum memory limit allowed is 6MB",
+            ),
+            (
+                Resources {
+                    memory: Some(64 << 20),
+                    memory_swap: Some(1),
+                    ..none()
+                },
                 "Minimum memoryswap limit should be larger than memory limit, see usage",
             ),
             (
-                Resources { nano_cpus: Some(3_000_000_000), ..none() },
+                Resources {
+                    nano_cpus: Some(3_000_000_000),
+                    ..none()
+                },
                 "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available",
             ),
             (
-                Resources { cpuset_cpus: Some("7".into()), ..none() },
+                Resources {
+                    cpuset_cpus: Some("7".into()),
+                    ..none()
+                },
                 "Requested CPUs are not available - requested 7, available: 0-1",
             ),
-            (Resources { cpuset_cpus: Some("x".into()), ..none() }, "Invalid value x for cpuset cpus"),
+            (
+                Resources {
+                    cpuset_cpus: Some("x".into()),
+                    ..none()
+                },
+                "Invalid value x for cpuset cpus",
+            ),
         ] {
             assert_eq!(said(resources), expect);
         }
@@ -226,7 +329,10 @@ mod tests {
             propagation: crate::container::spec::Propagation::default(),
         };
         for (mount, expect) in [
-            (bind("/nope", "/x"), "invalid mount config for type \"bind\": bind source path does not exist: /nope"),
+            (
+                bind("/nope", "/x"),
+                "invalid mount config for type \"bind\": bind source path does not exist: /nope",
+            ),
             (
                 bind("/", "x"),
                 "invalid mount config for type \"bind\": invalid mount path: 'x' mount path must be absolute",

@@ -17,7 +17,11 @@ pub(crate) fn start_failed(failure: &Failure) -> Error {
         _ if is_mount_mismatch(failure) => (127, ErrorKind::Invalid),
         _ => (128, ErrorKind::Internal),
     };
-    Error::Start { code, message: format!("{START}{}: unknown", failure.message), kind }
+    Error::Start {
+        code,
+        message: format!("{START}{}: unknown", failure.message),
+        kind,
+    }
 }
 
 /// The failure of an exec's start.
@@ -26,7 +30,11 @@ pub(crate) fn exec_failed(failure: &Failure) -> Error {
         Stage::NotFound => (127, ErrorKind::Invalid),
         _ => (126, ErrorKind::Invalid),
     };
-    Error::Start { code, message: format!("{EXEC}{}: unknown", failure.message), kind }
+    Error::Start {
+        code,
+        message: format!("{EXEC}{}: unknown", failure.message),
+        kind,
+    }
 }
 
 /// A directory mounted on a file, or a file on a directory.
@@ -42,8 +50,19 @@ mod tests {
     #[test]
     fn a_missing_program_is_named_and_has_dockers_code() {
         let message = "exec: \"nope\": executable file not found in $PATH".to_owned();
-        let error = start_failed(&Failure { stage: Stage::NotFound, errno: 2, message });
-        let Error::Start { code, message, kind } = error else { panic!("not a start failure") };
+        let error = start_failed(&Failure {
+            stage: Stage::NotFound,
+            errno: 2,
+            message,
+        });
+        let Error::Start {
+            code,
+            message,
+            kind,
+        } = error
+        else {
+            panic!("not a start failure")
+        };
         assert_eq!((code, kind), (127, ErrorKind::Invalid));
         assert_eq!(
             message,

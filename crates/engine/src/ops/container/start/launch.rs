@@ -37,7 +37,11 @@ pub(super) struct Launched {
 }
 
 /// Mounts, connects, writes, compiles and spawns.
-pub(super) fn launch(engine: &Arc<Engine>, container: &Arc<Container>, undo: &mut Undo<'static>) -> Result<Launched> {
+pub(super) fn launch(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    undo: &mut Undo<'static>,
+) -> Result<Launched> {
     let now = container.now();
     let (record, paths) = (&*now.record, &container.paths);
     let spec = &record.spec;
@@ -45,16 +49,31 @@ pub(super) fn launch(engine: &Arc<Engine>, container: &Arc<Container>, undo: &mu
     store::remove_tree(&paths.run_dir)?;
     store::create_dir(&paths.run_dir)?;
     let run_dir = paths.run_dir.clone();
-    undo.push("remove run directory", move || store::remove_tree(&run_dir).map_err(|error| error.to_string()));
-    let rootfs = engine.snapshots.mount(&container.id, false, spec.auto_remove)?;
+    undo.push("remove run directory", move || {
+        store::remove_tree(&run_dir).map_err(|error| error.to_string())
+    });
+    let rootfs = engine
+        .snapshots
+        .mount(&container.id, false, spec.auto_remove)?;
     step("start.mounted");
-    let root = RootDir::from_fd(rootfs.try_clone().map_err(Error::io("duplicate the root mount"))?);
+    let root = RootDir::from_fd(
+        rootfs
+            .try_clone()
+            .map_err(Error::io("duplicate the root mount"))?,
+    );
     let identity = Accounts::read(&root)?.identify(&record.effective.user, &spec.group_add)?;
     let (netns, endpoint) = connect(engine, &container.id, spec, undo)?;
     step("start.connected");
     etc_files(container, record, endpoint.as_ref())?;
     bind_sources(spec)?;
-    store::save(&paths.run(), &Run { began, endpoint: endpoint.clone() }, false)?;
+    store::save(
+        &paths.run(),
+        &Run {
+            began,
+            endpoint: endpoint.clone(),
+        },
+        false,
+    )?;
     step("start.files");
     let plan = compile(engine, container, record, &identity, netns.is_some())?;
     let launch = Launch {
@@ -69,16 +88,28 @@ pub(super) fn launch(engine: &Arc<Engine>, container: &Arc<Container>, undo: &mu
     };
     let (socket, pidfd) = spawn(engine, &launch, &rootfs, netns.as_ref())?;
     step("start.spawned");
-    Ok(Launched { socket, pidfd, endpoint })
+    Ok(Launched {
+        socket,
+        pidfd,
+        endpoint,
+    })
 }
 
 type Connection = (Option<OwnedFd>, Option<Endpoint>);
 
-fn connect(engine: &Arc<Engine>, id: &str, spec: &Spec, undo: &mut Undo<'static>) -> Result<Connection> {
+fn connect(
+    engine: &Arc<Engine>,
+    id: &str,
+    spec: &Spec,
+    undo: &mut Undo<'static>,
+) -> Result<Connection> {
     match spec.network {
         NetworkMode::Host => Ok((None, None)),
         NetworkMode::None => {
-            let made = engine.bridge.as_ref().map_or_else(|_| network::net_none(), |bridge| bridge.connect_none());
+            let made = engine
+                .bridge
+                .as_ref()
+                .map_or_else(|_| network::net_none(), |bridge| bridge.connect_none());
             Ok((Some(made?), None))
         }
         NetworkMode::Bridge => {
@@ -107,7 +138,12 @@ fn etc_files(container: &Container, record: &Record, endpoint: Option<&Endpoint>
     let hosts = if spec.network == NetworkMode::Host && extra.is_empty() {
         fs::read_to_string("/etc/hosts").unwrap_or_default()
     } else {
-        network::hosts(hostname, &spec.domainname, endpoint.map(|endpoint| IpAddr::V4(endpoint.ip)), &extra)
+        network::hosts(
+            hostname,
+            &spec.domainname,
+            endpoint.map(|endpoint| IpAddr::V4(endpoint.ip)),
+            &extra,
+        )
     };
     write(&container.paths.etc("hosts"), &hosts)?;
     write(&container.paths.etc("hostname"), &format!("{hostname}\n"))?;
@@ -133,14 +169,28 @@ fn resolver(spec: &Spec) -> String {
 fn write(path: &Path, content: &str) -> Result<()> {
     let what = || format!("write {}", path.display());
     let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o644).open(path).map_err(Error::io(what()))?;
-    file.write_all(content.as_bytes()).map_err(Error::io(what()))
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .open(path)
+        .map_err(Error::io(what()))?;
+    file.write_all(content.as_bytes())
+        .map_err(Error::io(what()))
 }
 
 /// `-v` makes the directories that it names; what `--mount` names has to exist.
 fn bind_sources(spec: &Spec) -> Result<()> {
     for mount in &spec.mounts {
-        let Mount::Bind { source, create_source, .. } = mount else { continue };
+        let Mount::Bind {
+            source,
+            create_source,
+            ..
+        } = mount
+        else {
+            continue;
+        };
         if source.symlink_metadata().is_ok() {
             continue;
         }
@@ -150,7 +200,10 @@ fn bind_sources(spec: &Spec) -> Result<()> {
                 "invalid mount config for type \"bind\": bind source path does not exist: {source}"
             )));
         }
-        let what = format!("error while creating mount source path '{}': mkdir", source.display());
+        let what = format!(
+            "error while creating mount source path '{}': mkdir",
+            source.display()
+        );
         fs::create_dir_all(source).map_err(Error::io(what))?;
     }
     Ok(())
@@ -164,8 +217,11 @@ fn compile(
     netns_fd: bool,
 ) -> Result<Plan> {
     let spec = &record.spec;
-    let devices =
-        if spec.privileged { bundle::host_devices() } else { bundle::resolve_devices(&spec.resources.devices)? };
+    let devices = if spec.privileged {
+        bundle::host_devices()
+    } else {
+        bundle::resolve_devices(&spec.resources.devices)?
+    };
     let specification = bundle::specification(&Facts {
         record,
         paths: &container.paths,
@@ -183,8 +239,12 @@ fn compile(
         init: spec.init,
         die_with_parent: true,
     };
-    let layout = engine.host.layout.clone().unwrap_or(Layout { v1: Vec::new(), v2: None });
-    Plan::compile_for(&specification, extras, &layout).map_err(|error| Error::Invalid(error.to_string()))
+    let layout = engine.host.layout.clone().unwrap_or(Layout {
+        v1: Vec::new(),
+        v2: None,
+    });
+    Plan::compile_for(&specification, extras, &layout)
+        .map_err(|error| Error::Invalid(error.to_string()))
 }
 
 /// A process for an exec: the container's own, with what the exec changes.
@@ -195,11 +255,23 @@ pub(crate) fn exec_process(
     identity: &Identity,
 ) -> Result<runtime::plan::Process> {
     let now = container.now();
-    let Record { spec, effective, .. } = &*now.record;
+    let Record {
+        spec, effective, ..
+    } = &*now.record;
     let mut env = crate::container::merge::environment(effective, exec.tty, &exec.env);
     bundle::set_home(&mut env, identity);
-    let caps = if exec.privileged { sys::caps::ALL } else { bundle::capability_mask(spec) } & engine.host.capabilities;
-    let or = |own: &str, other: &str| if own.is_empty() { other.to_owned() } else { own.to_owned() };
+    let caps = if exec.privileged {
+        sys::caps::ALL
+    } else {
+        bundle::capability_mask(spec)
+    } & engine.host.capabilities;
+    let or = |own: &str, other: &str| {
+        if own.is_empty() {
+            other.to_owned()
+        } else {
+            own.to_owned()
+        }
+    };
     Ok(runtime::plan::Process {
         args: exec.command.clone(),
         env,
@@ -220,7 +292,8 @@ pub(crate) fn exec_process(
             .ulimits
             .iter()
             .filter_map(|limit| {
-                let number = sys::rlimit::by_name(&format!("RLIMIT_{}", limit.name.to_uppercase()))?;
+                let number =
+                    sys::rlimit::by_name(&format!("RLIMIT_{}", limit.name.to_uppercase()))?;
                 let value = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
                 Some((number, value(limit.soft), value(limit.hard)))
             })
@@ -241,9 +314,14 @@ fn stdio(spec: &Spec) -> Stdio {
 fn log(container: &Container, spec: &Spec) -> Option<Log> {
     match spec.log {
         LogConfig::None => None,
-        LogConfig::JsonFile { max_size, max_files } => {
-            Some(Log { path: text(&container.paths.log()), max_size, max_files: max_files.max(1) })
-        }
+        LogConfig::JsonFile {
+            max_size,
+            max_files,
+        } => Some(Log {
+            path: text(&container.paths.log()),
+            max_size,
+            max_files: max_files.max(1),
+        }),
     }
 }
 
@@ -253,9 +331,13 @@ fn spawn(
     rootfs: &OwnedFd,
     netns: Option<&OwnedFd>,
 ) -> Result<(SeqPacket, OwnedFd)> {
-    let broken = |error| Error::Monitor { id: launch.id.clone(), why: format!("encode the launch: {error}") };
+    let broken = |error| Error::Monitor {
+        id: launch.id.clone(),
+        why: format!("encode the launch: {error}"),
+    };
     let bytes = postcard::to_allocvec(launch).map_err(broken)?;
-    let memory = sys::memfd::sealed("launch", &bytes).map_err(Error::io("write the launch to a memory file"))?;
+    let memory = sys::memfd::sealed("launch", &bytes)
+        .map_err(Error::io("write the launch to a memory file"))?;
     let (ours, theirs) = SeqPacket::pair().map_err(Error::io("make the monitor's socket"))?;
     let mut fds: Vec<(BorrowedFd<'_>, i32)> = vec![
         (theirs.as_fd(), protocol::CONTROL_FD),
@@ -270,8 +352,15 @@ fn spawn(
     }
     let args = [c"corten".to_owned(), c"monitor".to_owned()];
     let env: [CString; 0] = [];
-    let spawned = sys::spawn::spawn(&engine.executable, &args, &env, &fds, true, &engine.monitor_groups)
-        .map_err(Error::io("spawn the container's monitor"))?;
+    let spawned = sys::spawn::spawn(
+        &engine.executable,
+        &args,
+        &env,
+        &fds,
+        true,
+        &engine.monitor_groups,
+    )
+    .map_err(Error::io("spawn the container's monitor"))?;
     Ok((ours, spawned.pidfd))
 }
 
