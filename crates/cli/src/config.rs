@@ -18,7 +18,9 @@ pub(crate) struct Config {
 impl Config {
     /// Reads the file; one that is missing or broken counts as empty.
     pub(crate) fn read(directory: &str) -> Self {
-        let Ok(text) = std::fs::read(Path::new(directory).join("config.json")) else { return Self::default() };
+        let Ok(text) = std::fs::read(Path::new(directory).join("config.json")) else {
+            return Self::default();
+        };
         serde_json::from_slice(&text).unwrap_or_default()
     }
 }
@@ -32,6 +34,12 @@ pub(crate) fn context_host(directory: &str, name: &str) -> Option<String> {
         if meta.get("Name")?.as_str()? != name {
             return None;
         }
-        Some(meta.get("Endpoints")?.get("docker")?.get("Host")?.as_str()?.to_owned())
+        Some(
+            meta.get("Endpoints")?
+                .get("docker")?
+                .get("Host")?
+                .as_str()?
+                .to_owned(),
+        )
     })
 }

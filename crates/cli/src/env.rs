@@ -23,7 +23,10 @@ pub struct Env {
 impl Env {
     /// An environment variable; an empty one counts as not set, as in docker.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// Makes a path absolute against the working directory.

@@ -28,7 +28,11 @@ impl Given {
 
     /// The last value of a flag.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.flags.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+        self.flags
+            .iter()
+            .rev()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The last value of a flag, or nothing.
@@ -38,7 +42,8 @@ impl Given {
 
     /// Whether a switch is on.
     pub(crate) fn is(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| values::boolean(value) == Some(true))
+        self.get(name)
+            .is_some_and(|value| values::boolean(value) == Some(true))
     }
 
     /// A number that has passed validation.
@@ -49,12 +54,20 @@ impl Given {
     /// A size that has passed validation.
     pub(crate) fn bytes(&self, name: &str) -> Option<i64> {
         let value = self.get(name)?;
-        if value == "-1" { Some(-1) } else { stdx::size::parse_ram(value) }
+        if value == "-1" {
+            Some(-1)
+        } else {
+            stdx::size::parse_ram(value)
+        }
     }
 
     /// All values of a flag.
     pub(crate) fn list(&self, name: &str) -> Vec<String> {
-        self.flags.iter().filter(|(key, _)| *key == name).map(|(_, value)| value.clone()).collect()
+        self.flags
+            .iter()
+            .filter(|(key, _)| *key == name)
+            .map(|(_, value)| value.clone())
+            .collect()
     }
 
     /// The names of all flags that were given.
@@ -88,7 +101,12 @@ pub(crate) fn parse(command: &Command, words: &[String]) -> Result<Given, Stop> 
 
 type Words<'a> = std::slice::Iter<'a, String>;
 
-fn parse_long(command: &Command, word: &str, words: &mut Words<'_>, given: &mut Given) -> Result<(), Stop> {
+fn parse_long(
+    command: &Command,
+    word: &str,
+    words: &mut Words<'_>,
+    given: &mut Given,
+) -> Result<(), Stop> {
     let (name, value) = match word.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (word, None),
@@ -105,12 +123,19 @@ fn parse_long(command: &Command, word: &str, words: &mut Words<'_>, given: &mut 
     let value = match value {
         Some(value) => value,
         None if flag.kind == "bool" => "true",
-        None => words.next().ok_or_else(|| Stop::Wrong(format!("flag needs an argument: --{name}")))?,
+        None => words
+            .next()
+            .ok_or_else(|| Stop::Wrong(format!("flag needs an argument: --{name}")))?,
     };
     given.set(command, flag, value)
 }
 
-fn parse_short(command: &Command, letters: &str, words: &mut Words<'_>, given: &mut Given) -> Result<(), Stop> {
+fn parse_short(
+    command: &Command,
+    letters: &str,
+    words: &mut Words<'_>,
+    given: &mut Given,
+) -> Result<(), Stop> {
     let mut rest = letters;
     while let Some(letter) = rest.chars().next() {
         let here = rest;
@@ -128,9 +153,9 @@ fn parse_short(command: &Command, letters: &str, words: &mut Words<'_>, given: &
         if flag.kind == "bool" {
             given.set(command, flag, "true")?;
         } else if rest.is_empty() {
-            let value = words
-                .next()
-                .ok_or_else(|| Stop::Wrong(format!("flag needs an argument: '{letter}' in -{here}")))?;
+            let value = words.next().ok_or_else(|| {
+                Stop::Wrong(format!("flag needs an argument: '{letter}' in -{here}"))
+            })?;
             return given.set(command, flag, value);
         } else {
             return given.set(command, flag, rest);
@@ -143,7 +168,10 @@ impl Given {
     fn set(&mut self, command: &Command, flag: &Flag, value: &str) -> Result<(), Stop> {
         let check = values::check(&command.path, flag, value);
         check.map_err(|reason| {
-            Stop::Wrong(format!("invalid argument {value:?} for {:?} flag: {reason}", flag.label()))
+            Stop::Wrong(format!(
+                "invalid argument {value:?} for {:?} flag: {reason}",
+                flag.label()
+            ))
         })?;
         self.flags.push((synonym(flag.name), value.to_owned()));
         Ok(())

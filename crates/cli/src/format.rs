@@ -16,22 +16,29 @@ pub(crate) struct Listing {
 }
 
 /// Prints rows. `format` is the user's, `quiet` asks for ids alone.
-pub(crate) fn render(listing: Listing, format: Option<&str>, quiet: bool, rows: &[Value]) -> Result<String, Failure> {
+pub(crate) fn render(
+    listing: Listing,
+    format: Option<&str>,
+    quiet: bool,
+    rows: &[Value],
+) -> Result<String, Failure> {
     let format = format.unwrap_or("table").trim();
     let (is_table, source) = match format {
         "table" if quiet => (false, "{{.ID}}".to_owned()),
         "table" => (true, listing.columns.to_owned()),
         "json" => (false, "{{json .}}".to_owned()),
         _ => match format.strip_prefix("table") {
-            Some(columns) if columns.starts_with([' ', '\t', '{']) || columns.starts_with("\\t") => {
+            Some(columns)
+                if columns.starts_with([' ', '\t', '{']) || columns.starts_with("\\t") =>
+            {
                 (true, columns.trim_matches(' ').to_owned())
             }
             _ => (false, format.to_owned()),
         },
     };
     let source = source.replace("\\t", "\t").replace("\\n", "\n");
-    let template =
-        Template::parse(&source).map_err(|error| Failure::new(format!("failed to parse template: {error}")))?;
+    let template = Template::parse(&source)
+        .map_err(|error| Failure::new(format!("failed to parse template: {error}")))?;
     let fill = |value: &Value, mode| {
         template
             .render(value, mode)
@@ -45,7 +52,11 @@ pub(crate) fn render(listing: Listing, format: Option<&str>, quiet: bool, rows: 
     if !is_table {
         return Ok(text);
     }
-    let headings = listing.headings.iter().map(|(name, heading)| (*name, (*heading).to_owned())).collect();
+    let headings = listing
+        .headings
+        .iter()
+        .map(|(name, heading)| (*name, (*heading).to_owned()))
+        .collect();
     let labels = label_headings(&source);
     let headings = Value::structure(listing.type_name, headings).with_map("Label", labels);
     let heading = fill(&headings, Mode::Headings)?;
@@ -54,10 +65,17 @@ pub(crate) fn render(listing: Listing, format: Option<&str>, quiet: bool, rows: 
 
 /// `{{.Label "com.example.some_name"}}` heads its column with `some name`.
 fn label_headings(source: &str) -> Vec<(String, String)> {
-    let names = source.split(".Label \"").skip(1).filter_map(|rest| rest.split('"').next());
+    let names = source
+        .split(".Label \"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next());
     names
         .map(|name| {
-            let heading = name.rsplit('.').next().unwrap_or(name).replace(['-', '_'], " ");
+            let heading = name
+                .rsplit('.')
+                .next()
+                .unwrap_or(name)
+                .replace(['-', '_'], " ");
             (name.to_owned(), heading)
         })
         .collect()
@@ -73,8 +91,12 @@ pub(crate) fn short_id(id: &str) -> &str {
 pub(crate) fn filters(list: &[String]) -> Option<String> {
     let mut filters = serde_json::Map::new();
     for filter in list {
-        let Some((name, value)) = filter.split_once('=') else { continue };
-        let values = filters.entry(name.trim().to_lowercase()).or_insert_with(|| serde_json::json!({}));
+        let Some((name, value)) = filter.split_once('=') else {
+            continue;
+        };
+        let values = filters
+            .entry(name.trim().to_lowercase())
+            .or_insert_with(|| serde_json::json!({}));
         if let Some(values) = values.as_object_mut() {
             values.insert(value.trim().to_owned(), true.into());
         }
@@ -84,15 +106,23 @@ pub(crate) fn filters(list: &[String]) -> Option<String> {
 
 /// A time as Go prints it by itself: `2026-01-02 15:04:05 +0000 UTC`.
 pub(crate) fn go_time(unix: i64) -> String {
-    let Ok(time) = jiff::Timestamp::from_second(unix) else { return String::new() };
-    time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string()
+    let Ok(time) = jiff::Timestamp::from_second(unix) else {
+        return String::new();
+    };
+    time.to_zoned(jiff::tz::TimeZone::system())
+        .strftime("%Y-%m-%d %H:%M:%S %z %Z")
+        .to_string()
 }
 
 /// How long ago: `2 hours`.
 pub(crate) fn age(unix: i64) -> String {
     let then = u64::try_from(unix).unwrap_or(0);
     let then = std::time::UNIX_EPOCH + std::time::Duration::from_secs(then);
-    stdx::time::human_duration(std::time::SystemTime::now().duration_since(then).unwrap_or_default())
+    stdx::time::human_duration(
+        std::time::SystemTime::now()
+            .duration_since(then)
+            .unwrap_or_default(),
+    )
 }
 
 /// Prints a size as listings do: `1.09MB`.
@@ -113,8 +143,11 @@ mod tests {
     };
 
     fn render_one(format: Option<&str>, quiet: bool) -> Result<String, String> {
-        let row = Value::structure(LISTING.type_name, vec![("Name", "web".to_owned()), ("ID", "abc".to_owned())])
-            .with_map("Label", [("a.b".to_owned(), "1".to_owned())]);
+        let row = Value::structure(
+            LISTING.type_name,
+            vec![("Name", "web".to_owned()), ("ID", "abc".to_owned())],
+        )
+        .with_map("Label", [("a.b".to_owned(), "1".to_owned())]);
         render(LISTING, format, quiet, &[row]).map_err(|failure| failure.text)
     }
 
@@ -125,11 +158,19 @@ mod tests {
             (None, true, "abc\n"),
             (Some("json"), false, "{\"ID\":\"abc\",\"Name\":\"web\"}\n"),
             (Some("{{.Name}}:{{.ID}}"), false, "web:abc\n"),
-            (Some("table {{.Name}}\\t{{lower .ID}}"), false, "NAMES     CONTAINER ID\nweb       abc\n"),
+            (
+                Some("table {{.Name}}\\t{{lower .ID}}"),
+                false,
+                "NAMES     CONTAINER ID\nweb       abc\n",
+            ),
             (Some("table {{.Label \"a.b\"}}"), false, "b\n1\n"),
             (Some("{{.Label \"none\"}}"), false, "\n"),
         ] {
-            assert_eq!(render_one(format, quiet).as_deref(), Ok(expect), "{format:?}");
+            assert_eq!(
+                render_one(format, quiet).as_deref(),
+                Ok(expect),
+                "{format:?}"
+            );
         }
         assert_eq!(
             render_one(Some("{{.Foo}}"), false).unwrap_err(),
@@ -140,8 +181,15 @@ mod tests {
 
     #[test]
     fn filters_are_sets_by_name() {
-        let list = ["label=a=b".to_owned(), "label=c".to_owned(), "Name = x".to_owned()];
-        assert_eq!(filters(&list).as_deref(), Some(r#"{"label":{"a=b":true,"c":true},"name":{"x":true}}"#));
+        let list = [
+            "label=a=b".to_owned(),
+            "label=c".to_owned(),
+            "Name = x".to_owned(),
+        ];
+        assert_eq!(
+            filters(&list).as_deref(),
+            Some(r#"{"label":{"a=b":true,"c":true},"name":{"x":true}}"#)
+        );
         assert_eq!(filters(&[]), None);
     }
 }

@@ -28,7 +28,9 @@ impl Facts {
     fn gather() -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             line.map(|value| value.trim().to_owned())
         };
         let id = |name: &str| field(name)?.split_whitespace().nth(1).map(str::to_owned);
@@ -36,7 +38,9 @@ impl Facts {
             hostname: read("/proc/sys/kernel/hostname"),
             pid: std::process::id(),
             kernel: read("/proc/sys/kernel/osrelease"),
-            user: id("Uid").zip(id("Gid")).map(|(uid, gid)| format!("{uid}:{gid}")),
+            user: id("Uid")
+                .zip(id("Gid"))
+                .map(|(uid, gid)| format!("{uid}:{gid}")),
             memory_limit: memory_limit(),
             namespaces: namespaces(),
             capabilities: field("CapEff")
@@ -55,7 +59,8 @@ fn read(path: &str) -> Option<String> {
 
 /// The cgroup's memory limit, of either version; none when there is none.
 fn memory_limit() -> Option<String> {
-    let limit = read("/sys/fs/cgroup/memory.max").or_else(|| read("/sys/fs/cgroup/memory/memory.limit_in_bytes"))?;
+    let limit = read("/sys/fs/cgroup/memory.max")
+        .or_else(|| read("/sys/fs/cgroup/memory/memory.limit_in_bytes"))?;
     // Version 1 says "no limit" with the largest multiple of a page.
     let bytes: u64 = limit.parse().ok().filter(|bytes| *bytes < 1 << 62)?;
     #[expect(clippy::cast_precision_loss, reason = "four digits are printed")]
@@ -64,7 +69,10 @@ fn memory_limit() -> Option<String> {
 
 /// The namespaces this process is in, by their kinds.
 fn namespaces() -> Vec<String> {
-    let entries = fs::read_dir("/proc/self/ns").into_iter().flatten().flatten();
+    let entries = fs::read_dir("/proc/self/ns")
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut kinds: Vec<String> = entries
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| !name.ends_with("_for_children") && name != "user" && name != "time")
@@ -81,7 +89,10 @@ fn addresses() -> Vec<String> {
     for line in trie.lines().map(str::trim) {
         if let Some(address) = line.strip_prefix("|-- ") {
             candidate = address;
-        } else if line == "/32 host LOCAL" && !candidate.starts_with("127.") && !found.iter().any(|known| known == candidate) {
+        } else if line == "/32 host LOCAL"
+            && !candidate.starts_with("127.")
+            && !found.iter().any(|known| known == candidate)
+        {
             found.push(candidate.to_owned());
         }
     }
@@ -97,10 +108,17 @@ fn text(facts: &Facts) -> String {
     ];
     let mut third = "The daemon had the container's monitor start this program in it".to_owned();
     if !facts.namespaces.is_empty() {
-        third.push_str(&format!(":\n    in namespaces of its own ({})", facts.namespaces.join(", ")));
+        third.push_str(&format!(
+            ":\n    in namespaces of its own ({})",
+            facts.namespaces.join(", ")
+        ));
     }
     if let Some(count) = facts.capabilities {
-        let filter = if facts.seccomp { " and a system call filter" } else { "" };
+        let filter = if facts.seccomp {
+            " and a system call filter"
+        } else {
+            ""
+        };
         third.push_str(&format!(",\n    with {count} capabilities{filter}"));
     }
     steps.push(third + ".");
@@ -116,7 +134,10 @@ fn text(facts: &Facts) -> String {
         text.push_str(&format!(" {}. {step}\n", index + 1));
     }
     text.push_str("\nSeen from inside the container:\n");
-    let memory = facts.memory_limit.clone().unwrap_or_else(|| "no limit".to_owned());
+    let memory = facts
+        .memory_limit
+        .clone()
+        .unwrap_or_else(|| "no limit".to_owned());
     let address = Some(facts.addresses.join(", ")).filter(|list| !list.is_empty());
     let rows = [
         ("hostname", facts.hostname.clone()),
@@ -144,7 +165,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_is_left_out() {
-        let text = text(&Facts { pid: 1, ..Facts::default() });
+        let text = text(&Facts {
+            pid: 1,
+            ..Facts::default()
+        });
         assert!(text.contains("process id   1\n") && text.contains("no limit"));
         assert!(!text.contains("hostname") && !text.contains("address"));
         assert!(!text.contains("namespaces"));

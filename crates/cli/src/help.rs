@@ -35,14 +35,24 @@ pub(crate) fn render(command: &Command, style: &Style<'_>) -> String {
 
 /// pflag's `FlagUsagesWrapped`.
 fn flag_table(flags: &[Flag], style: &Style<'_>) -> String {
-    let shown: Vec<(String, &Flag)> =
-        flags.iter().filter(|flag| !flag.hidden).map(|flag| (left_side(flag), flag)).collect();
-    let widest = shown.iter().map(|(left, _)| left.len() + 1).max().unwrap_or(0);
+    let shown: Vec<(String, &Flag)> = flags
+        .iter()
+        .filter(|flag| !flag.hidden)
+        .map(|flag| (left_side(flag), flag))
+        .collect();
+    let widest = shown
+        .iter()
+        .map(|(left, _)| left.len() + 1)
+        .max()
+        .unwrap_or(0);
     let mut table = String::new();
     for (left, flag) in shown {
         let text = flag.text.replace("{config}", style.config);
         let padding = " ".repeat(widest - left.len());
-        table.push_str(&format!("{left} {padding} {}\n", wrap(widest + 2, style.columns - 1, &text)));
+        table.push_str(&format!(
+            "{left} {padding} {}\n",
+            wrap(widest + 2, style.columns - 1, &text)
+        ));
     }
     // pflag's two separators and its spacing of `widest - left` make three blanks after the widest left side.
     table
@@ -97,7 +107,9 @@ fn cut(room: usize, slop: usize, text: &str) -> (&str, &str) {
         end -= 1;
     }
     let head = &text[..end];
-    let Some(blank) = head.rfind([' ', '\t', '\n']).filter(|at| *at > 0) else { return (text, "") };
+    let Some(blank) = head.rfind([' ', '\t', '\n']).filter(|at| *at > 0) else {
+        return (text, "");
+    };
     match head.rfind('\n') {
         Some(newline) if newline > 0 && newline < blank => (&text[..newline], &text[newline + 1..]),
         _ => (&text[..blank], &text[blank + 1..]),

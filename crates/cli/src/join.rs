@@ -5,8 +5,10 @@ use std::task::Poll;
 
 /// Runs all to their end and returns their results in order.
 pub(crate) async fn all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
-    let mut pending: Vec<(Pin<Box<F>>, Option<F::Output>)> =
-        futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    let mut pending: Vec<(Pin<Box<F>>, Option<F::Output>)> = futures
+        .into_iter()
+        .map(|future| (Box::pin(future), None))
+        .collect();
     std::future::poll_fn(|context| {
         let mut waiting = false;
         for (future, result) in &mut pending {
@@ -17,8 +19,15 @@ pub(crate) async fn all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
                 }
             }
         }
-        if waiting { Poll::Pending } else { Poll::Ready(()) }
+        if waiting {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
     })
     .await;
-    pending.into_iter().filter_map(|(_, result)| result).collect()
+    pending
+        .into_iter()
+        .filter_map(|(_, result)| result)
+        .collect()
 }

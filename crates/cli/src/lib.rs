@@ -39,7 +39,9 @@ use surface::Command;
 
 /// Runs one command line (`args[0]` is the program as it was called) and returns the process's exit code.
 pub fn main(args: Vec<OsString>, env: Env) -> i32 {
-    let mut words = args.into_iter().map(|word| word.to_string_lossy().into_owned());
+    let mut words = args
+        .into_iter()
+        .map(|word| word.to_string_lossy().into_owned());
     let program = match words.next() {
         Some(called) if called.rsplit('/').next() == Some("docker") => "docker",
         _ => "corten",
@@ -81,7 +83,10 @@ fn run(program: &str, words: &[String], env: Env) -> Outcome {
 /// `help COMMAND...`
 fn help_of(session: &Session, words: &[String]) -> Outcome {
     let Some(command) = surface::find(&words.join(" ")) else {
-        return Err(Failure::new(format!("unknown help topic: {}", words.join(" "))));
+        return Err(Failure::new(format!(
+            "unknown help topic: {}",
+            words.join(" ")
+        )));
     };
     report::print(&help::render(&command, &session.style()));
     Ok(0)
@@ -130,7 +135,11 @@ fn dispatch(session: &Session, command: &Command, given: &Given) -> Outcome {
 }
 
 fn with_word(path: &str, word: &str) -> String {
-    if path.is_empty() { word.to_owned() } else { format!("{path} {word}") }
+    if path.is_empty() {
+        word.to_owned()
+    } else {
+        format!("{path} {word}")
+    }
 }
 
 fn is_group(command: &Command) -> bool {
@@ -141,7 +150,13 @@ fn is_group(command: &Command) -> bool {
 fn unknown(session: &Session, path: &str, rest: &[String]) -> Outcome {
     let program = session.program;
     if let Some(group) = surface::find(path) {
-        match flags::parse(&Command { stops: false, ..group }, rest) {
+        match flags::parse(
+            &Command {
+                stops: false,
+                ..group
+            },
+            rest,
+        ) {
             Err(stop) => {
                 let group = surface::find(path).expect("found a moment ago");
                 return stopped(session, &group, stop);
@@ -188,7 +203,12 @@ fn stopped(session: &Session, command: &Command, stop: Stop) -> Outcome {
     }
 }
 
-fn check_arity(session: &Session, command: &Command, arity: surface::Arity, count: usize) -> Result<(), Failure> {
+fn check_arity(
+    session: &Session,
+    command: &Command,
+    arity: surface::Arity,
+    count: usize,
+) -> Result<(), Failure> {
     let arguments = |number: usize| if number == 1 { "argument" } else { "arguments" };
     let (min, called) = (arity.min, format!("{} {}", session.program, command.path));
     let wrong = match arity.max {
@@ -197,7 +217,10 @@ fn check_arity(session: &Session, command: &Command, arity: surface::Arity, coun
         None => format!("requires at least {min} {}", arguments(min)),
         Some(max) if max == min => format!("requires {min} {}", arguments(min)),
         Some(max) if min == 0 => format!("requires at most {max} {}", arguments(max)),
-        Some(max) => format!("requires at least {min} and at most {max} {}", arguments(max)),
+        Some(max) => format!(
+            "requires at least {min} and at most {max} {}",
+            arguments(max)
+        ),
     };
     let verb = if arity.max.is_none() { "See" } else { "Run" };
     Err(Failure::new(format!(

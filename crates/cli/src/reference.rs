@@ -10,10 +10,14 @@ pub(crate) fn familiar(text: &str) -> Result<String, String> {
     let path_end = remainder.find([':', '@']).unwrap_or(remainder.len());
     let (path, suffix) = remainder.split_at(path_end);
     if path.chars().any(|letter| letter.is_ascii_uppercase()) {
-        return Err(format!("invalid reference format: repository name ({path}) must be lowercase"));
+        return Err(format!(
+            "invalid reference format: repository name ({path}) must be lowercase"
+        ));
     }
     let invalid = || "invalid reference format".to_owned();
-    let (tag, digest) = suffix.split_once('@').map_or((suffix, None), |(tag, digest)| (tag, Some(digest)));
+    let (tag, digest) = suffix
+        .split_once('@')
+        .map_or((suffix, None), |(tag, digest)| (tag, Some(digest)));
     let tag = tag.strip_prefix(':');
     let valid = is_domain(&domain)
         && path.split('/').all(is_component)
@@ -37,19 +41,28 @@ pub(crate) fn familiar(text: &str) -> Result<String, String> {
 }
 
 fn is_id(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    text.len() == 64
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 fn split_domain(text: &str) -> (String, String) {
     let (domain, rest) = match text.split_once('/') {
         Some((first, rest))
-            if first.contains(['.', ':']) || first == "localhost" || first.to_ascii_lowercase() != first =>
+            if first.contains(['.', ':'])
+                || first == "localhost"
+                || first.to_ascii_lowercase() != first =>
         {
             (first, rest)
         }
         _ => ("docker.io", text),
     };
-    let domain = if domain == "index.docker.io" { "docker.io" } else { domain };
+    let domain = if domain == "index.docker.io" {
+        "docker.io"
+    } else {
+        domain
+    };
     if domain == "docker.io" && !rest.contains('/') {
         return (domain.to_owned(), format!("library/{rest}"));
     }
@@ -67,27 +80,38 @@ fn is_domain(domain: &str) -> bool {
             && label.bytes().next().is_some_and(letter)
             && label.bytes().last().is_some_and(letter)
     };
-    let bracketed = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
-    let host_is_valid = bracketed.map_or_else(|| host.split('.').all(label), |inner| !inner.is_empty());
-    host_is_valid && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|inner| inner.strip_suffix(']'));
+    let host_is_valid =
+        bracketed.map_or_else(|| host.split('.').all(label), |inner| !inner.is_empty());
+    host_is_valid
+        && port
+            .is_none_or(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
 fn is_component(component: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = component.as_bytes();
-    let ends_well = bytes.first().copied().is_some_and(letter) && bytes.last().copied().is_some_and(letter);
+    let ends_well =
+        bytes.first().copied().is_some_and(letter) && bytes.last().copied().is_some_and(letter);
     ends_well
         && component
             .split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-            .all(|separator| ["", ".", "_", "__"].contains(&separator) || separator.bytes().all(|byte| byte == b'-'))
+            .all(|separator| {
+                ["", ".", "_", "__"].contains(&separator)
+                    || separator.bytes().all(|byte| byte == b'-')
+            })
 }
 
 fn is_tag(tag: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     (1..=128).contains(&tag.len())
         && word(tag.as_bytes()[0])
-        && tag.bytes().all(|byte| word(byte) || byte == b'.' || byte == b'-')
+        && tag
+            .bytes()
+            .all(|byte| word(byte) || byte == b'.' || byte == b'-')
 }
 
 fn is_digest(digest: &str) -> bool {
@@ -115,7 +139,11 @@ mod tests {
             ("a//b", Err("invalid reference format")),
             ("a___b", Err("invalid reference format")),
         ] {
-            assert_eq!(familiar(text), expect.map(str::to_owned).map_err(str::to_owned), "{text:?}");
+            assert_eq!(
+                familiar(text),
+                expect.map(str::to_owned).map_err(str::to_owned),
+                "{text:?}"
+            );
         }
     }
 }

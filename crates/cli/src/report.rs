@@ -21,12 +21,20 @@ pub(crate) type Outcome = Result<i32, Failure>;
 impl Failure {
     /// An ordinary failure: exit code 1.
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { code: 1, text: text.into(), kind: ErrorKind::Invalid }
+        Self {
+            code: 1,
+            text: text.into(),
+            kind: ErrorKind::Invalid,
+        }
     }
 
     /// Ends with a code and says nothing.
     pub(crate) fn silent(code: i32) -> Self {
-        Self { code, text: String::new(), kind: ErrorKind::Internal }
+        Self {
+            code,
+            text: String::new(),
+            kind: ErrorKind::Internal,
+        }
     }
 
     /// Something that is part of docker's surface and is not built.
@@ -48,16 +56,28 @@ impl Failure {
 impl From<client::Error> for Failure {
     fn from(error: client::Error) -> Self {
         let text = match &error {
-            client::Error::Connect { host, source } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                format!("permission denied while trying to connect to the Docker daemon socket at {host}: {source}")
+            client::Error::Connect { host, source }
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                format!(
+                    "permission denied while trying to connect to the Docker daemon socket at {host}: {source}"
+                )
             }
             client::Error::Connect { host, .. } => {
-                format!("Cannot connect to the Docker daemon at {host}. Is the docker daemon running?")
+                format!(
+                    "Cannot connect to the Docker daemon at {host}. Is the docker daemon running?"
+                )
             }
-            client::Error::Status { message, .. } => format!("Error response from daemon: {message}"),
+            client::Error::Status { message, .. } => {
+                format!("Error response from daemon: {message}")
+            }
             other => other.to_string(),
         };
-        Self { code: 1, text, kind: error.kind() }
+        Self {
+            code: 1,
+            text,
+            kind: error.kind(),
+        }
     }
 }
 
@@ -71,7 +91,10 @@ pub(crate) fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
-    letters.next().map(|first| first.to_ascii_lowercase().to_string() + letters.as_str()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_ascii_lowercase().to_string() + letters.as_str())
+        .unwrap_or_default()
 }
 
 /// Writes to standard output; nobody there (a closed pipe) is not an error.
@@ -82,5 +105,9 @@ pub(crate) fn print(text: &str) {
 
 /// Writes a line to standard error.
 pub(crate) fn print_error(text: &str) {
-    drop(std::io::stderr().lock().write_all(format!("{text}\n").as_bytes()));
+    drop(
+        std::io::stderr()
+            .lock()
+            .write_all(format!("{text}\n").as_bytes()),
+    );
 }

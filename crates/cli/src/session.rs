@@ -38,10 +38,19 @@ pub(crate) struct Choice {
 impl Session {
     pub(crate) fn new(program: &str, env: Env) -> Self {
         let home = env.variable("HOME").unwrap_or("/root").to_owned();
-        let config_directory = env.variable("DOCKER_CONFIG").map_or(format!("{home}/.docker"), str::to_owned);
+        let config_directory = env
+            .variable("DOCKER_CONFIG")
+            .map_or(format!("{home}/.docker"), str::to_owned);
         Self {
-            program: if program == "docker" { "docker" } else { "corten" },
-            columns: env.columns.filter(|columns| *columns > 0).map_or(80, usize::from),
+            program: if program == "docker" {
+                "docker"
+            } else {
+                "corten"
+            },
+            columns: env
+                .columns
+                .filter(|columns| *columns > 0)
+                .map_or(80, usize::from),
             env,
             globals: Given::default(),
             config_directory,
@@ -52,7 +61,11 @@ impl Session {
 
     /// How help texts are printed here.
     pub(crate) fn style(&self) -> help::Style<'_> {
-        help::Style { program: self.program, columns: self.columns, config: self.config_directory() }
+        help::Style {
+            program: self.program,
+            columns: self.columns,
+            config: self.config_directory(),
+        }
     }
 
     /// The directory of the client's configuration.
@@ -62,7 +75,8 @@ impl Session {
 
     /// The client's configuration file, read when first asked for.
     pub(crate) fn config(&self) -> &Config {
-        self.config.get_or_init(|| Config::read(self.config_directory()))
+        self.config
+            .get_or_init(|| Config::read(self.config_directory()))
     }
 
     /// The client of the chosen daemon; starts the daemon of this machine where that is wanted.
@@ -97,19 +111,28 @@ impl Session {
         match hosts.as_slice() {
             [] => {}
             [_] if context.is_some() => {
-                return Err(Failure::new("conflicting options: cannot specify both --host and --context"));
+                return Err(Failure::new(
+                    "conflicting options: cannot specify both --host and --context",
+                ));
             }
             [host] => return Ok(named(host.clone())),
             _ => return Err(Failure::new("specify only one -H")),
         }
         if context.is_none()
-            && let Some(host) = ["CORTEN_HOST", "DOCKER_HOST"].iter().find_map(|name| self.env.variable(name))
+            && let Some(host) = ["CORTEN_HOST", "DOCKER_HOST"]
+                .iter()
+                .find_map(|name| self.env.variable(name))
         {
             return Ok(named(host.to_owned()));
         }
         let context = context
             .or_else(|| self.env.variable("DOCKER_CONTEXT"))
-            .or_else(|| self.config().current_context.as_deref().filter(|name| !name.is_empty()));
+            .or_else(|| {
+                self.config()
+                    .current_context
+                    .as_deref()
+                    .filter(|name| !name.is_empty())
+            });
         match context {
             None => Ok(Choice { host: format!("unix://{DEFAULT_SOCKET}"), named: false }),
             Some("default") => Ok(named(format!("unix://{DEFAULT_SOCKET}"))),
@@ -124,6 +147,8 @@ impl Session {
 
     /// The context's name, as `version` and `info` print it.
     pub(crate) fn context_name(&self) -> String {
-        self.globals.get("context").map_or_else(|| "default".to_owned(), str::to_owned)
+        self.globals
+            .get("context")
+            .map_or_else(|| "default".to_owned(), str::to_owned)
     }
 }

@@ -29,7 +29,9 @@ impl Signals {
     pub(crate) fn catch() -> Self {
         let (sender, arrived) = mpsc::unbounded_channel();
         for (number, name) in FORWARDED {
-            let Ok(mut stream) = signal(SignalKind::from_raw(number)) else { continue };
+            let Ok(mut stream) = signal(SignalKind::from_raw(number)) else {
+                continue;
+            };
             let sender = sender.clone();
             tokio::spawn(async move {
                 while stream.recv().await.is_some() && sender.send(name).is_ok() {}
@@ -41,7 +43,10 @@ impl Signals {
     /// Passes them on to a container, for as long as it is polled.
     pub(crate) async fn forward(&mut self, client: &Client, container: &str) {
         while let Some(name) = self.arrived.recv().await {
-            let path = query(&format!("/containers/{container}/kill"), &[("signal", name)]);
+            let path = query(
+                &format!("/containers/{container}/kill"),
+                &[("signal", name)],
+            );
             // A container that is not running yet or any more: nobody to tell.
             drop(client.perform(Request::new(Method::Post, path)).await);
         }

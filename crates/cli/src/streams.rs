@@ -49,7 +49,11 @@ async fn input(mut writer: WriteHalf, wiring: &Wiring) {
         let mut pieces = read_stdin();
         let mut detacher = Detacher::new(wiring.detach_keys.clone());
         while let Some(piece) = pieces.recv().await {
-            let (piece, detached) = if wiring.tty { detacher.filter(&piece) } else { (piece, false) };
+            let (piece, detached) = if wiring.tty {
+                detacher.filter(&piece)
+            } else {
+                (piece, false)
+            };
             if writer.write(&piece).await.is_err() {
                 break;
             }
@@ -66,18 +70,22 @@ async fn input(mut writer: WriteHalf, wiring: &Wiring) {
 /// Reads standard input on a thread of its own: what is at descriptor 0 may block in ways the event loop cannot watch.
 fn read_stdin() -> mpsc::Receiver<Vec<u8>> {
     let (sender, pieces) = mpsc::channel(4);
-    let reader = std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-        let Ok(fd) = io::stdin().as_fd().try_clone_to_owned() else { return };
-        let mut stdin = File::from(fd);
-        let mut buffer = vec![0; 32 * 1024];
-        loop {
-            match stdin.read(&mut buffer) {
-                Ok(count @ 1..) if sender.blocking_send(buffer[..count].to_vec()).is_ok() => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                _ => return,
+    let reader = std::thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(move || {
+            let Ok(fd) = io::stdin().as_fd().try_clone_to_owned() else {
+                return;
+            };
+            let mut stdin = File::from(fd);
+            let mut buffer = vec![0; 32 * 1024];
+            loop {
+                match stdin.read(&mut buffer) {
+                    Ok(count @ 1..) if sender.blocking_send(buffer[..count].to_vec()).is_ok() => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    _ => return,
+                }
             }
-        }
-    });
+        });
     if let Err(error) = reader {
         print_error(&format!("read standard input: {error}"));
     }
@@ -128,9 +136,12 @@ impl Sink {
         loop {
             let rest = &bytes[used..];
             let Some((stream, missing)) = self.current else {
-                let Some(header) = rest.first_chunk::<HEADER>() else { return Ok(used) };
-                let (stream, length) = stdcopy::parse(*header)
-                    .ok_or_else(|| io::Error::other(format!("Unrecognized input header: {}", header[0])))?;
+                let Some(header) = rest.first_chunk::<HEADER>() else {
+                    return Ok(used);
+                };
+                let (stream, length) = stdcopy::parse(*header).ok_or_else(|| {
+                    io::Error::other(format!("Unrecognized input header: {}", header[0]))
+                })?;
                 self.current = Some((stream, usize::try_from(length).unwrap_or(usize::MAX)));
                 used += HEADER;
                 continue;
@@ -141,7 +152,9 @@ impl Sink {
                 Stream::Stderr => self.stderr.write_all(&rest[..take])?,
                 Stream::System => {
                     let message = String::from_utf8_lossy(&rest[..take]).into_owned();
-                    return Err(io::Error::other(format!("error from daemon in stream: {message}")));
+                    return Err(io::Error::other(format!(
+                        "error from daemon in stream: {message}"
+                    )));
                 }
             }
             used += take;

@@ -39,7 +39,10 @@ pub(crate) struct Arity {
 #[derive(Debug)]
 pub(crate) enum Line {
     Text(&'static str),
-    Flags { heading: &'static str, flags: Vec<Flag> },
+    Flags {
+        heading: &'static str,
+        flags: Vec<Flag>,
+    },
 }
 
 /// A flag of a command.
@@ -97,7 +100,11 @@ fn alias(path: &str) -> Option<&'static str> {
 
 fn lookup(path: &str) -> Option<Command> {
     let key = format!("C\t{path}\t");
-    let start = if TABLE.starts_with(&key) { 0 } else { TABLE.find(&format!("\n{key}"))? + 1 };
+    let start = if TABLE.starts_with(&key) {
+        0
+    } else {
+        TABLE.find(&format!("\n{key}"))? + 1
+    };
     let mut lines = TABLE[start..].lines();
     let mut fields = lines.next()?.split('\t').skip(2);
     let arity = arity(fields.next()?);
@@ -107,7 +114,10 @@ fn lookup(path: &str) -> Option<Command> {
         let (tag, rest) = line.split_once('\t').unwrap_or((line, ""));
         match tag {
             "T" => help.push(Line::Text(rest)),
-            "O" => help.push(Line::Flags { heading: rest, flags: Vec::new() }),
+            "O" => help.push(Line::Flags {
+                heading: rest,
+                flags: Vec::new(),
+            }),
             "F" | "H" => {
                 let flag = flag(rest, tag == "H")?;
                 match help.iter_mut().rev().find_map(|line| match line {
@@ -115,18 +125,29 @@ fn lookup(path: &str) -> Option<Command> {
                     Line::Text(_) => None,
                 }) {
                     Some(flags) => flags.push(flag),
-                    None => help.push(Line::Flags { heading: "", flags: vec![flag] }),
+                    None => help.push(Line::Flags {
+                        heading: "",
+                        flags: vec![flag],
+                    }),
                 }
             }
             _ => break,
         }
     }
-    Some(Command { path: path.to_owned(), arity, stops, help })
+    Some(Command {
+        path: path.to_owned(),
+        arity,
+        stops,
+        help,
+    })
 }
 
 fn arity(text: &str) -> Option<Arity> {
     let (min, max) = text.split_once('-')?;
-    Some(Arity { min: min.parse().ok()?, max: max.parse().ok() })
+    Some(Arity {
+        min: min.parse().ok()?,
+        max: max.parse().ok(),
+    })
 }
 
 fn flag(line: &'static str, hidden: bool) -> Option<Flag> {

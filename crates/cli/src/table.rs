@@ -5,13 +5,18 @@ const PADDING: usize = 3;
 
 /// Lays out lines whose cells end with tabs; the last cell of a line is no part of a column.
 pub(crate) fn layout(text: &str) -> String {
-    let mut lines: Vec<Vec<String>> =
-        text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect();
+    let mut lines: Vec<Vec<String>> = text
+        .lines()
+        .map(|line| line.split('\t').map(str::to_owned).collect())
+        .collect();
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     for column in 0..columns {
         let mut at = 0;
         while at < lines.len() {
-            let block = lines[at..].iter().take_while(|cells| cells.len() > column + 1).count();
+            let block = lines[at..]
+                .iter()
+                .take_while(|cells| cells.len() > column + 1)
+                .count();
             pad(&mut lines[at..at + block], column);
             at += block.max(1);
         }
@@ -21,7 +26,11 @@ pub(crate) fn layout(text: &str) -> String {
 
 /// Pads the cells of one column to the widest of them.
 fn pad(lines: &mut [Vec<String>], column: usize) {
-    let widest = lines.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0);
+    let widest = lines
+        .iter()
+        .map(|cells| cells[column].chars().count())
+        .max()
+        .unwrap_or(0);
     let width = MIN_WIDTH.max(widest + PADDING);
     for cells in lines {
         let missing = width - cells[column].chars().count();
@@ -63,7 +72,10 @@ mod tests {
     #[test]
     fn long_texts_end_in_an_ellipsis() {
         assert_eq!(ellipsis("\"sleep 100\"", 20), "\"sleep 100\"");
-        assert_eq!(ellipsis("01234567890123456789x", 20), "0123456789012345678…");
+        assert_eq!(
+            ellipsis("01234567890123456789x", 20),
+            "0123456789012345678…"
+        );
         assert_eq!(ellipsis("世界世界", 5), "世界…");
     }
 }

@@ -35,7 +35,10 @@ pub(crate) async fn follow_size(client: &Client, target: &str) {
                 && let Some((rows, columns)) = now
             {
                 let (rows, columns) = (rows.to_string(), columns.to_string());
-                let path = query(&format!("{target}/resize"), &[("h", &rows), ("w", &columns)]);
+                let path = query(
+                    &format!("{target}/resize"),
+                    &[("h", &rows), ("w", &columns)],
+                );
                 // A container that has just ended has no size; the stream tells so.
                 drop(client.perform(Request::new(Method::Post, path)).await);
                 known = now;
@@ -49,21 +52,27 @@ pub(crate) async fn follow_size(client: &Client, target: &str) {
 /// Parses `ctrl-p,ctrl-q` into the bytes that the terminal sends.
 pub(crate) fn detach_keys(text: &str) -> Result<Vec<u8>, Failure> {
     text.split(',')
-        .map(|key| match key.strip_prefix("ctrl-").unwrap_or(key).as_bytes() {
-            [letter] if key.len() == 1 => Some(*letter),
-            [letter @ b'a'..=b'z'] => Some(letter - b'a' + 1),
-            [letter @ b'A'..=b'Z'] => Some(letter - b'A' + 1),
-            b"@" => Some(0),
-            b"[" => Some(27),
-            b"\\" => Some(28),
-            b"]" => Some(29),
-            b"^" => Some(30),
-            b"_" => Some(31),
-            _ if key == "DEL" => Some(127),
-            _ => None,
-        })
+        .map(
+            |key| match key.strip_prefix("ctrl-").unwrap_or(key).as_bytes() {
+                [letter] if key.len() == 1 => Some(*letter),
+                [letter @ b'a'..=b'z'] => Some(letter - b'a' + 1),
+                [letter @ b'A'..=b'Z'] => Some(letter - b'A' + 1),
+                b"@" => Some(0),
+                b"[" => Some(27),
+                b"\\" => Some(28),
+                b"]" => Some(29),
+                b"^" => Some(30),
+                b"_" => Some(31),
+                _ if key == "DEL" => Some(127),
+                _ => None,
+            },
+        )
         .collect::<Option<Vec<u8>>>()
-        .ok_or_else(|| Failure::new(format!("invalid detach keys ({text}): Unknown character: '{text}'")))
+        .ok_or_else(|| {
+            Failure::new(format!(
+                "invalid detach keys ({text}): Unknown character: '{text}'"
+            ))
+        })
 }
 
 /// Watches what is typed for the detach keys.

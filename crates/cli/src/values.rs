@@ -10,7 +10,9 @@ pub(crate) fn check(command: &str, flag: &Flag, value: &str) -> Result<(), Strin
     match flag.kind {
         "bool" => match boolean(value) {
             Some(_) => Ok(()),
-            None => Err(format!("strconv.ParseBool: parsing {value:?}: invalid syntax")),
+            None => Err(format!(
+                "strconv.ParseBool: parsing {value:?}: invalid syntax"
+            )),
         },
         "int" | "int64" => signed(value),
         "uint" | "uint64" => unsigned(value, u64::MAX),
@@ -18,7 +20,9 @@ pub(crate) fn check(command: &str, flag: &Flag, value: &str) -> Result<(), Strin
         "uint16" => unsigned(value, u64::from(u16::MAX)),
         "float" | "float64" => match value.parse::<f64>() {
             Ok(_) => Ok(()),
-            Err(_) => Err(format!("strconv.ParseFloat: parsing {value:?}: invalid syntax")),
+            Err(_) => Err(format!(
+                "strconv.ParseFloat: parsing {value:?}: invalid syntax"
+            )),
         },
         "bytes" if value == "-1" && flag.name == "memory-swap" => Ok(()),
         "bytes" => stdx::size::parse_ram_or_reason(value).map(drop),
@@ -31,6 +35,7 @@ pub(crate) fn check(command: &str, flag: &Flag, value: &str) -> Result<(), Strin
             Err("bad format of filter (expected name=value)".to_owned())
         }
         "ulimit" => spec::ulimit::parse(value).map(drop),
+        "gpu-request" => spec::device::gpus(value).map(drop),
         "mount" => spec::mount::parse(value).map(drop),
         "list" | "map" if makes_containers(command) => check_item(flag.name, value),
         _ => Ok(()),
@@ -38,15 +43,22 @@ pub(crate) fn check(command: &str, flag: &Flag, value: &str) -> Result<(), Strin
 }
 
 fn makes_containers(command: &str) -> bool {
-    matches!(command.rsplit(' ').next(), Some("run" | "create" | "exec")) && !command.starts_with("service")
+    matches!(command.rsplit(' ').next(), Some("run" | "create" | "exec"))
+        && !command.starts_with("service")
 }
 
 /// Items of the lists that describe a container.
 fn check_item(name: &str, value: &str) -> Result<(), String> {
     match name {
-        "env" if value.is_empty() || value.starts_with('=') => Err(format!("invalid environment variable: {value}")),
-        "label" if value.is_empty() || value.starts_with('=') => Err(format!("invalid label '{value}': empty name")),
-        "attach" if !["stdin", "stdout", "stderr"].contains(&value.to_ascii_lowercase().as_str()) => {
+        "env" if value.is_empty() || value.starts_with('=') => {
+            Err(format!("invalid environment variable: {value}"))
+        }
+        "label" if value.is_empty() || value.starts_with('=') => {
+            Err(format!("invalid label '{value}': empty name"))
+        }
+        "attach"
+            if !["stdin", "stdout", "stderr"].contains(&value.to_ascii_lowercase().as_str()) =>
+        {
             Err("valid streams are STDIN, STDOUT and STDERR".to_owned())
         }
         "add-host" => spec::extra_host(value).map(drop),
@@ -54,8 +66,14 @@ fn check_item(name: &str, value: &str) -> Result<(), String> {
             Err(format!("IP address is not correctly formatted: {value}"))
         }
         "sysctl" if !is_sysctl(value) => Err(format!("sysctl '{value}' is not allowed")),
-        "device-cgroup-rule" if !is_device_rule(value) => Err(format!("invalid device cgroup format '{value}'")),
-        "blkio-weight-device" | "device-read-bps" | "device-read-iops" | "device-write-bps" | "device-write-iops"
+        "device-cgroup-rule" if !is_device_rule(value) => {
+            Err(format!("invalid device cgroup format '{value}'"))
+        }
+        "blkio-weight-device"
+        | "device-read-bps"
+        | "device-read-iops"
+        | "device-write-bps"
+        | "device-write-iops"
             if !value.contains(':') =>
         {
             Err(format!("bad format: {value}"))
@@ -83,10 +101,15 @@ fn is_sysctl(value: &str) -> bool {
 /// `[acb] major:minor rwm`, numbers or `*`.
 fn is_device_rule(value: &str) -> bool {
     let words: Vec<&str> = value.split(' ').collect();
-    let [kind, numbers, access] = words[..] else { return false };
-    let number = |text: &str| text == "*" || (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
+    let [kind, numbers, access] = words[..] else {
+        return false;
+    };
+    let number =
+        |text: &str| text == "*" || (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
     ["a", "c", "b"].contains(&kind)
-        && numbers.split_once(':').is_some_and(|(major, minor)| number(major) && number(minor))
+        && numbers
+            .split_once(':')
+            .is_some_and(|(major, minor)| number(major) && number(minor))
         && (1..=3).contains(&access.len())
         && access.bytes().all(|byte| b"rwm".contains(&byte))
 }
@@ -132,13 +155,23 @@ fn is_number(text: &str) -> bool {
 }
 
 fn signed(text: &str) -> Result<(), String> {
-    let reason = if is_number(text) { "value out of range" } else { "invalid syntax" };
-    integer(text).map(drop).ok_or_else(|| format!("strconv.ParseInt: parsing {text:?}: {reason}"))
+    let reason = if is_number(text) {
+        "value out of range"
+    } else {
+        "invalid syntax"
+    };
+    integer(text)
+        .map(drop)
+        .ok_or_else(|| format!("strconv.ParseInt: parsing {text:?}: {reason}"))
 }
 
 fn unsigned(text: &str, max: u64) -> Result<(), String> {
     let out_of_range = is_number(text) && !text.starts_with(['-', '+']);
-    let reason = if out_of_range { "value out of range" } else { "invalid syntax" };
+    let reason = if out_of_range {
+        "value out of range"
+    } else {
+        "invalid syntax"
+    };
     magnitude(text)
         .filter(|value| *value <= max)
         .map(drop)
@@ -149,7 +182,11 @@ fn unsigned(text: &str, max: u64) -> Result<(), String> {
 pub(crate) fn nano_cpus(text: &str) -> Result<i64, String> {
     let bad = || format!("failed to parse {text} as a rational number");
     let (numerator, denominator) = text.split_once('/').unwrap_or((text, "1"));
-    let denominator: i128 = denominator.parse().ok().filter(|value| *value > 0).ok_or_else(bad)?;
+    let denominator: i128 = denominator
+        .parse()
+        .ok()
+        .filter(|value| *value > 0)
+        .ok_or_else(bad)?;
     let (sign, digits) = match numerator.strip_prefix('-') {
         Some(digits) => (-1, digits),
         None => (1, numerator.strip_prefix('+').unwrap_or(numerator)),

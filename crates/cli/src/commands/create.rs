@@ -13,8 +13,8 @@ use crate::spec;
 
 /// `create [OPTIONS] IMAGE [COMMAND] [ARG...]`
 pub(crate) async fn create(session: &Session, given: &Given) -> Outcome {
-    let request =
-        spec::build(&session.env, given).map_err(|failure| with_help(session, "create", failure, 125))?;
+    let request = spec::build(&session.env, given)
+        .map_err(|failure| with_help(session, "create", failure, 125))?;
     let id = container(session, given, &request).await?;
     report::print(&format!("{id}\n"));
     Ok(0)
@@ -23,13 +23,20 @@ pub(crate) async fn create(session: &Session, given: &Given) -> Outcome {
 /// A failure with docker's hint where help is to be found.
 pub(crate) fn with_help(session: &Session, verb: &str, mut failure: Failure, code: i32) -> Failure {
     let program = session.program;
-    failure.text = format!("{program}: {}\n\nRun '{program} {verb} --help' for more information", failure.text);
+    failure.text = format!(
+        "{program}: {}\n\nRun '{program} {verb} --help' for more information",
+        failure.text
+    );
     failure.code = code;
     failure
 }
 
 /// Creates a container and returns its id.
-pub(crate) async fn container(session: &Session, given: &Given, request: &CreateRequest) -> Result<String, Failure> {
+pub(crate) async fn container(
+    session: &Session,
+    given: &Given,
+    request: &CreateRequest,
+) -> Result<String, Failure> {
     let cidfile = IdFile::check(session, given)?;
     let policy = given.get("pull").unwrap_or("missing");
     if !["always", "missing", "never"].contains(&policy) {
@@ -61,12 +68,19 @@ pub(crate) async fn container(session: &Session, given: &Given, request: &Create
 }
 
 fn is_missing_image(failure: &Failure) -> bool {
-    failure.kind == ErrorKind::NotFound && failure.text.to_ascii_lowercase().contains("no such image")
+    failure.kind == ErrorKind::NotFound
+        && failure.text.to_ascii_lowercase().contains("no such image")
 }
 
-async fn post(session: &Session, given: &Given, request: &CreateRequest) -> Result<CreateResponse, Failure> {
-    let pairs: Vec<(&str, &str)> =
-        ["name", "platform"].iter().filter_map(|name| Some((*name, given.get(name)?))).collect();
+async fn post(
+    session: &Session,
+    given: &Given,
+    request: &CreateRequest,
+) -> Result<CreateResponse, Failure> {
+    let pairs: Vec<(&str, &str)> = ["name", "platform"]
+        .iter()
+        .filter_map(|name| Some((*name, given.get(name)?)))
+        .collect();
     let path = query("/containers/create", &pairs);
     let request = Request::new(Method::Post, path).json(request)?;
     Ok(session.client().await?.call(request).await?)
@@ -81,22 +95,32 @@ struct IdFile {
 
 impl IdFile {
     fn check(session: &Session, given: &Given) -> Result<Option<Self>, Failure> {
-        let Some(name) = given.get("cidfile").filter(|name| !name.is_empty()) else { return Ok(None) };
+        let Some(name) = given.get("cidfile").filter(|name| !name.is_empty()) else {
+            return Ok(None);
+        };
         let path = session.env.absolute(name);
         if path.exists() {
             return Err(Failure::new(format!(
                 "container ID file found, make sure the other container isn't running or delete {name}"
             )));
         }
-        Ok(Some(Self { name: name.to_owned(), path }))
+        Ok(Some(Self {
+            name: name.to_owned(),
+            path,
+        }))
     }
 
     fn write(&self, id: &str) -> Result<(), Failure> {
         use std::io::Write;
         let failed = |error: &std::io::Error| {
-            Failure::new(format!("failed to create the container ID file: open {}: {}", self.name, report::reason(error)))
+            Failure::new(format!(
+                "failed to create the container ID file: open {}: {}",
+                self.name,
+                report::reason(error)
+            ))
         };
         let mut file = std::fs::File::create_new(&self.path).map_err(|error| failed(&error))?;
-        file.write_all(id.as_bytes()).map_err(|error| failed(&error))
+        file.write_all(id.as_bytes())
+            .map_err(|error| failed(&error))
     }
 }

@@ -29,9 +29,14 @@ pub(crate) async fn events(session: &Session, given: &Given) -> Outcome {
         }
     }
     pairs.extend(filters.map(|filters| ("filters", filters)));
-    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let pairs: Vec<(&str, &str)> = pairs
+        .iter()
+        .map(|(key, value)| (*key, value.as_str()))
+        .collect();
     let client = session.client().await?;
-    let mut response = client.send(Request::new(Method::Get, query("/events", &pairs))).await?;
+    let mut response = client
+        .send(Request::new(Method::Get, query("/events", &pairs)))
+        .await?;
     let mut failure = None;
     response
         .body
@@ -45,13 +50,24 @@ pub(crate) async fn events(session: &Session, given: &Given) -> Outcome {
 
 fn line(event: &serde_json::Value, template: Option<&Template>) -> Result<String, String> {
     if let Some(template) = template {
-        let value = Value::from_json(event.to_string().as_bytes()).map_err(|error| error.to_string())?;
+        let value =
+            Value::from_json(event.to_string().as_bytes()).map_err(|error| error.to_string())?;
         return template.render(&value, Mode::Values);
     }
     let event = Message::deserialize(event).map_err(|error| error.to_string())?;
-    let attributes: Vec<String> =
-        event.actor.attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let mut line = format!("{} {} {} {}", time(&event), event.kind, event.action, event.actor.id);
+    let attributes: Vec<String> = event
+        .actor
+        .attributes
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let mut line = format!(
+        "{} {} {} {}",
+        time(&event),
+        event.kind,
+        event.action,
+        event.actor.id
+    );
     if !attributes.is_empty() {
         line.push_str(&format!(" ({})", attributes.join(", ")));
     }
@@ -60,9 +76,19 @@ fn line(event: &serde_json::Value, template: Option<&Template>) -> Result<String
 
 /// The local time with all nine digits of its fraction.
 fn time(event: &Message) -> String {
-    let nanos = if event.time_nano == 0 { i128::from(event.time) * 1_000_000_000 } else { i128::from(event.time_nano) };
-    let Ok(time) = jiff::Timestamp::from_nanosecond(nanos) else { return String::new() };
+    let nanos = if event.time_nano == 0 {
+        i128::from(event.time) * 1_000_000_000
+    } else {
+        i128::from(event.time_nano)
+    };
+    let Ok(time) = jiff::Timestamp::from_nanosecond(nanos) else {
+        return String::new();
+    };
     let zoned = time.to_zoned(jiff::tz::TimeZone::system());
-    let offset = if zoned.offset().is_zero() { "Z".to_owned() } else { zoned.strftime("%:z").to_string() };
+    let offset = if zoned.offset().is_zero() {
+        "Z".to_owned()
+    } else {
+        zoned.strftime("%:z").to_string()
+    };
     format!("{}{offset}", zoned.strftime("%Y-%m-%dT%H:%M:%S.%9f"))
 }

@@ -36,18 +36,33 @@ pub(crate) async fn exec(session: &Session, given: &Given) -> Outcome {
     let keys = attach::detach_keys(session, given)?;
     let client = session.client().await?;
     let path = format!("/containers/{}/exec", segment(&given.args[0]));
-    let created: IdResponse = client.call(Request::new(Method::Post, path).json(&request)?).await?;
+    let created: IdResponse = client
+        .call(Request::new(Method::Post, path).json(&request)?)
+        .await?;
     if created.id.is_empty() {
         return Err(Failure::new("exec ID empty"));
     }
-    let start = Request::new(Method::Post, format!("/exec/{}/start", created.id))
-        .json(&ExecStartRequest { detach, tty, console_size })?;
+    let start = Request::new(Method::Post, format!("/exec/{}/start", created.id)).json(
+        &ExecStartRequest {
+            detach,
+            tty,
+            console_size,
+        },
+    )?;
     if detach {
         client.perform(start).await?;
         return Ok(0);
     }
     let attached = client.hijack(start).await?;
-    let mut hold = Hold::exec(client, &created.id, Wiring { stdin, tty, detach_keys: keys });
+    let mut hold = Hold::exec(
+        client,
+        &created.id,
+        Wiring {
+            stdin,
+            tty,
+            detach_keys: keys,
+        },
+    );
     match hold.streams(attached).await? {
         End::Detached => Ok(0),
         End::Finished => exit_code(client, &created.id).await,
@@ -57,9 +72,14 @@ pub(crate) async fn exec(session: &Session, given: &Given) -> Outcome {
 /// The process's exit code. The stream may end a moment before the daemon has it.
 async fn exit_code(client: &Client, id: &str) -> Outcome {
     for _ in 0..500 {
-        let state: ExecInspect = client.call(Request::new(Method::Get, format!("/exec/{id}/json"))).await?;
+        let state: ExecInspect = client
+            .call(Request::new(Method::Get, format!("/exec/{id}/json")))
+            .await?;
         if !state.running {
-            return Ok(state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(0));
+            return Ok(state
+                .exit_code
+                .and_then(|code| i32::try_from(code).ok())
+                .unwrap_or(0));
         }
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }

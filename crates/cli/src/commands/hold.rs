@@ -23,20 +23,39 @@ pub(crate) struct Hold<'a> {
 impl<'a> Hold<'a> {
     /// Holds a container; catches the client's signals from now on unless the container has a terminal, through which
     /// the keys reach it by themselves.
-    pub(crate) fn container(client: &'a Client, id: &'a str, wiring: Wiring, given: &Given) -> Self {
+    pub(crate) fn container(
+        client: &'a Client,
+        id: &'a str,
+        wiring: Wiring,
+        given: &Given,
+    ) -> Self {
         let proxied = (!given.has("sig-proxy") || given.is("sig-proxy")) && !wiring.tty;
         let signals = proxied.then(Signals::catch);
-        Self { client, target: format!("/containers/{id}"), id, wiring, signals }
+        Self {
+            client,
+            target: format!("/containers/{id}"),
+            id,
+            wiring,
+            signals,
+        }
     }
 
     /// Holds a process in a container; signals stay with the client.
     pub(crate) fn exec(client: &'a Client, id: &'a str, wiring: Wiring) -> Self {
-        Self { client, target: format!("/exec/{id}"), id, wiring, signals: None }
+        Self {
+            client,
+            target: format!("/exec/{id}"),
+            id,
+            wiring,
+            signals: None,
+        }
     }
 
     /// Copies the streams until they end or the user detaches.
     pub(crate) async fn streams(&mut self, attached: Hijacked) -> Result<End, Failure> {
-        let raw = (self.wiring.tty && self.wiring.stdin).then(terminal::raw).transpose()?;
+        let raw = (self.wiring.tty && self.wiring.stdin)
+            .then(terminal::raw)
+            .transpose()?;
         let resizing = async {
             if self.wiring.tty {
                 terminal::follow_size(self.client, &self.target).await;
@@ -59,7 +78,10 @@ impl<'a> Hold<'a> {
             () = signals::forward(self.signals.as_mut(), self.client, self.id) => WaitResponse::default(),
         };
         if let Some(error) = answer.error.filter(|error| !error.message.is_empty()) {
-            return Err(Failure::new(format!("Error waiting for container: {}", error.message)));
+            return Err(Failure::new(format!(
+                "Error waiting for container: {}",
+                error.message
+            )));
         }
         Ok(i32::try_from(answer.status_code).unwrap_or(1))
     }

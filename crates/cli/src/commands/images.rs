@@ -11,8 +11,7 @@ use crate::report::{self, Failure, Outcome};
 use crate::session::Session;
 use crate::template::Value;
 
-const COLUMNS: &str =
-    "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
+const COLUMNS: &str = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
 const COLUMNS_WITH_DIGEST: &str = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
 
 const LISTING: Listing = Listing {
@@ -46,13 +45,31 @@ pub(crate) async fn list(session: &Session, given: &Given) -> Outcome {
     let request = Request::new(Method::Get, query("/images/json", &pairs));
     let images: Vec<Summary> = session.client().await?.call(request).await?;
     let chosen = given.get("format").filter(|format| !format.is_empty());
-    let configured = || session.config().images_format.as_deref().filter(|format| !format.is_empty() && !given.is("quiet"));
+    let configured = || {
+        session
+            .config()
+            .images_format
+            .as_deref()
+            .filter(|format| !format.is_empty() && !given.is("quiet"))
+    };
     let chosen = chosen.or_else(configured);
     let digests = given.is("digests") || chosen.is_some_and(|format| format.contains(".Digest"));
     let truncate = !given.is("no-trunc");
-    let rows: Vec<Value> = images.iter().flat_map(|image| rows(image, truncate, digests)).collect();
-    let columns = if given.is("digests") { COLUMNS_WITH_DIGEST } else { COLUMNS };
-    report::print(&format::render(Listing { columns, ..LISTING }, chosen, given.is("quiet"), &rows)?);
+    let rows: Vec<Value> = images
+        .iter()
+        .flat_map(|image| rows(image, truncate, digests))
+        .collect();
+    let columns = if given.is("digests") {
+        COLUMNS_WITH_DIGEST
+    } else {
+        COLUMNS
+    };
+    report::print(&format::render(
+        Listing { columns, ..LISTING },
+        chosen,
+        given.is("quiet"),
+        &rows,
+    )?);
     Ok(0)
 }
 
@@ -65,15 +82,25 @@ fn rows(image: &Summary, truncate: bool, digests: bool) -> Vec<Value> {
     };
     let digests_of = |repository: &str| -> Vec<String> {
         let of = image.repo_digests.iter().map(|digest| split(digest, '@'));
-        of.filter(|(name, _)| name == repository).map(|(_, digest)| digest).collect()
+        of.filter(|(name, _)| name == repository)
+            .map(|(_, digest)| digest)
+            .collect()
     };
     let mut names: Vec<(String, String, String)> = Vec::new();
     for (repository, tag) in image.repo_tags.iter().map(|name| split(name, ':')) {
-        let known = if digests { digests_of(&repository) } else { Vec::new() };
+        let known = if digests {
+            digests_of(&repository)
+        } else {
+            Vec::new()
+        };
         if known.is_empty() {
             names.push((repository, tag, NONE.to_owned()));
         } else {
-            names.extend(known.into_iter().map(|digest| (repository.clone(), tag.clone(), digest)));
+            names.extend(
+                known
+                    .into_iter()
+                    .map(|digest| (repository.clone(), tag.clone(), digest)),
+            );
         }
     }
     if names.is_empty() {
@@ -83,11 +110,18 @@ fn rows(image: &Summary, truncate: bool, digests: bool) -> Vec<Value> {
     if names.is_empty() {
         names.push((NONE.to_owned(), NONE.to_owned(), NONE.to_owned()));
     }
-    names.into_iter().map(|(repository, tag, digest)| row(image, truncate, repository, tag, digest)).collect()
+    names
+        .into_iter()
+        .map(|(repository, tag, digest)| row(image, truncate, repository, tag, digest))
+        .collect()
 }
 
 fn row(image: &Summary, truncate: bool, repository: String, tag: String, digest: String) -> Value {
-    let id = if truncate { format::short_id(&image.id) } else { &image.id };
+    let id = if truncate {
+        format::short_id(&image.id)
+    } else {
+        &image.id
+    };
     let count = |number: i64, shown: String| if number < 0 { "N/A".to_owned() } else { shown };
     #[expect(clippy::cast_precision_loss, reason = "four digits are printed")]
     let exact = |bytes: i64| stdx::size::human_size(bytes as f64);
@@ -96,13 +130,29 @@ fn row(image: &Summary, truncate: bool, repository: String, tag: String, digest:
         ("Repository", repository),
         ("Tag", tag),
         ("Digest", digest),
-        ("CreatedSince", if image.created == 0 { "N/A".to_owned() } else { format!("{} ago", format::age(image.created)) }),
+        (
+            "CreatedSince",
+            if image.created == 0 {
+                "N/A".to_owned()
+            } else {
+                format!("{} ago", format::age(image.created))
+            },
+        ),
         ("CreatedAt", format::go_time(image.created)),
         ("Size", format::size(image.size)),
-        ("Containers", count(image.containers, image.containers.to_string())),
+        (
+            "Containers",
+            count(image.containers, image.containers.to_string()),
+        ),
         ("VirtualSize", exact(image.size)),
-        ("SharedSize", count(image.shared_size, exact(image.shared_size))),
-        ("UniqueSize", count(image.shared_size, exact(image.size - image.shared_size))),
+        (
+            "SharedSize",
+            count(image.shared_size, exact(image.shared_size)),
+        ),
+        (
+            "UniqueSize",
+            count(image.shared_size, exact(image.size - image.shared_size)),
+        ),
     ];
     Value::structure(LISTING.type_name, fields)
 }
@@ -110,10 +160,25 @@ fn row(image: &Summary, truncate: bool, repository: String, tag: String, digest:
 /// `tag SOURCE TARGET`
 pub(crate) async fn tag(session: &Session, given: &Given) -> Outcome {
     let (source, target) = (&given.args[0], &given.args[1]);
-    reference::familiar(source).map_err(|reason| Failure::new(format!("Error parsing reference: {source:?} is not a valid repository/tag: {reason}")))?;
-    let name = reference::familiar(target).map_err(|reason| Failure::new(format!("Error parsing reference: {target:?} is not a valid repository/tag: {reason}")))?;
+    reference::familiar(source).map_err(|reason| {
+        Failure::new(format!(
+            "Error parsing reference: {source:?} is not a valid repository/tag: {reason}"
+        ))
+    })?;
+    let name = reference::familiar(target).map_err(|reason| {
+        Failure::new(format!(
+            "Error parsing reference: {target:?} is not a valid repository/tag: {reason}"
+        ))
+    })?;
     let (repository, tag) = name.rsplit_once(':').unwrap_or((&name, "latest"));
-    let path = query(&format!("/images/{}/tag", segment(source)), &[("repo", repository), ("tag", tag)]);
-    session.client().await?.perform(Request::new(Method::Post, path)).await?;
+    let path = query(
+        &format!("/images/{}/tag", segment(source)),
+        &[("repo", repository), ("tag", tag)],
+    );
+    session
+        .client()
+        .await?
+        .perform(Request::new(Method::Post, path))
+        .await?;
     Ok(0)
 }

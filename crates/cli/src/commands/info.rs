@@ -13,10 +13,9 @@ use crate::template::{Mode, Template, Value};
 pub(crate) async fn info(session: &Session, given: &Given) -> Outcome {
     let template = match given.get("format") {
         None | Some("" | "json") => None,
-        Some(source) => Some(
-            Template::parse(source)
-                .map_err(|error| Failure::new(format!("template parsing error: {error}")).with_code(64))?,
-        ),
+        Some(source) => Some(Template::parse(source).map_err(|error| {
+            Failure::new(format!("template parsing error: {error}")).with_code(64)
+        })?),
     };
     let asked = async {
         let client = session.client().await?;
@@ -34,7 +33,10 @@ pub(crate) async fn info(session: &Session, given: &Given) -> Outcome {
     let value = Value::from_json(&json).map_err(|error| Failure::new(error.to_string()))?;
     if let Some(template) = template {
         let text = template.render(&value, Mode::Values);
-        report::print(&(text.map_err(|error| Failure::new(format!("template parsing error: {error}")))? + "\n"));
+        report::print(
+            &(text.map_err(|error| Failure::new(format!("template parsing error: {error}")))?
+                + "\n"),
+        );
     } else if plain {
         report::print(&server_text(&value));
         for warning in list(&value, "Warnings") {
@@ -66,19 +68,35 @@ fn list(value: &Value, name: &str) -> Vec<String> {
 fn server_text(info: &Value) -> String {
     let mut text = String::new();
     let mut line = |depth: usize, name: &str, value: &str| {
-        drop(writeln!(text, "{}", format!("{}{name}: {value}", " ".repeat(depth)).trim_end()));
+        drop(writeln!(
+            text,
+            "{}",
+            format!("{}{name}: {value}", " ".repeat(depth)).trim_end()
+        ));
     };
-    let show = |name: &str| info.field(name).map(Value::show).filter(|shown| !shown.is_empty() && shown != "<nil>");
+    let show = |name: &str| {
+        info.field(name)
+            .map(Value::show)
+            .filter(|shown| !shown.is_empty() && shown != "<nil>")
+    };
     let mut plain = |line: &mut dyn FnMut(usize, &str, &str), depth, label: &str, name: &str| {
         if let Some(value) = show(name) {
             line(depth, label, &value);
         }
     };
     plain(&mut line, 1, "Containers", "Containers");
-    for (label, name) in [("Running", "ContainersRunning"), ("Paused", "ContainersPaused"), ("Stopped", "ContainersStopped")] {
+    for (label, name) in [
+        ("Running", "ContainersRunning"),
+        ("Paused", "ContainersPaused"),
+        ("Stopped", "ContainersStopped"),
+    ] {
         plain(&mut line, 2, label, name);
     }
-    for (label, name) in [("Images", "Images"), ("Server Version", "ServerVersion"), ("Storage Driver", "Driver")] {
+    for (label, name) in [
+        ("Images", "Images"),
+        ("Server Version", "ServerVersion"),
+        ("Storage Driver", "Driver"),
+    ] {
         plain(&mut line, 1, label, name);
     }
     if let Some(Value::List(pairs)) = info.field("DriverStatus") {
@@ -104,10 +122,17 @@ fn server_text(info: &Value) -> String {
         }
     }
     if let Some(Value::Object(runtimes)) = info.field("Runtimes") {
-        let names: Vec<&str> = runtimes.fields.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = runtimes
+            .fields
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
         line(1, "Runtimes", &names.join(" "));
     }
-    for (label, name) in [("Default Runtime", "DefaultRuntime"), ("Init Binary", "InitBinary")] {
+    for (label, name) in [
+        ("Default Runtime", "DefaultRuntime"),
+        ("Init Binary", "InitBinary"),
+    ] {
         plain(&mut line, 1, label, name);
     }
     line(1, "Security Options", "");
@@ -115,7 +140,9 @@ fn server_text(info: &Value) -> String {
         for part in option.split(',') {
             match part.split_once('=') {
                 Some(("name", name)) => line(2, name, ""),
-                Some((key, value)) => line(3, if key == "profile" { "Profile" } else { key }, value),
+                Some((key, value)) => {
+                    line(3, if key == "profile" { "Profile" } else { key }, value)
+                }
                 None => line(2, part, ""),
             }
         }

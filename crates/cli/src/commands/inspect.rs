@@ -16,10 +16,14 @@ pub(crate) async fn inspect(session: &Session, path: &str, given: &Given) -> Out
         None => given.get("type").unwrap_or_default(),
     };
     let kinds = kinds(session, kind)?;
-    let template = match given.get("format").filter(|format| !format.is_empty() && *format != "json") {
+    let template = match given
+        .get("format")
+        .filter(|format| !format.is_empty() && *format != "json")
+    {
         None => None,
         Some(source) => Some(
-            Template::parse(source).map_err(|error| Failure::new(format!("template parsing error: {error}")))?,
+            Template::parse(source)
+                .map_err(|error| Failure::new(format!("template parsing error: {error}")))?,
         ),
     };
     let client = session.client().await?;
@@ -38,11 +42,19 @@ pub(crate) async fn inspect(session: &Session, path: &str, given: &Given) -> Out
         }
     }
     if template.is_none() {
-        report::print(&if given.get("format") == Some("json") { compact(&found) } else { indented(&found) });
+        report::print(&if given.get("format") == Some("json") {
+            compact(&found)
+        } else {
+            indented(&found)
+        });
     } else if found.is_empty() && !failures.is_empty() && failures.len() == given.args.len() {
         report::print("\n");
     }
-    if failures.is_empty() { Ok(0) } else { Err(Failure::new(failures.join("\n"))) }
+    if failures.is_empty() {
+        Ok(0)
+    } else {
+        Err(Failure::new(failures.join("\n")))
+    }
 }
 
 /// The kinds of object a name may be of, in docker's order.
@@ -52,9 +64,9 @@ fn kinds(session: &Session, kind: &str) -> Result<Vec<&'static str>, Failure> {
         "container" => Ok(vec!["container"]),
         "image" => Ok(vec!["image"]),
         "network" => Ok(vec!["network"]),
-        "config" | "node" | "plugin" | "secret" | "service" | "task" | "volume" => {
-            Err(Failure::unbuilt(session.program, &format!("'inspect --type {kind}'")))
-        }
+        "config" | "node" | "plugin" | "secret" | "service" | "task" | "volume" => Err(
+            Failure::unbuilt(session.program, &format!("'inspect --type {kind}'")),
+        ),
         other => Err(Failure::new(format!(
             "unknown type: {other:?}: must be one of \"config\", \"container\", \"image\", \"network\", \"node\", \
              \"plugin\", \"secret\", \"service\", \"task\", \"volume\""
@@ -62,7 +74,13 @@ fn kinds(session: &Session, kind: &str) -> Result<Vec<&'static str>, Failure> {
     }
 }
 
-async fn fetch(client: &Client, kinds: &[&str], name: &str, size: bool, any: bool) -> Result<Vec<u8>, Failure> {
+async fn fetch(
+    client: &Client,
+    kinds: &[&str],
+    name: &str,
+    size: bool,
+    any: bool,
+) -> Result<Vec<u8>, Failure> {
     for kind in kinds {
         let name = segment(name);
         let path = match *kind {
@@ -73,7 +91,12 @@ async fn fetch(client: &Client, kinds: &[&str], name: &str, size: bool, any: boo
         };
         match client.send(Request::new(Method::Get, path)).await {
             Ok(mut response) => return Ok(response.body.collect().await?),
-            Err(error) if any && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Unsupported) => {}
+            Err(error)
+                if any
+                    && matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Unsupported
+                    ) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -81,12 +104,18 @@ async fn fetch(client: &Client, kinds: &[&str], name: &str, size: bool, any: boo
 }
 
 fn fill(template: &Template, json: &[u8]) -> Result<String, Failure> {
-    let value = Value::from_json(json).map_err(|error| Failure::new(format!("unable to read inspect data: {error}")))?;
-    template.render(&value, Mode::Values).map_err(|error| Failure::new(format!("template parsing error: {error}")))
+    let value = Value::from_json(json)
+        .map_err(|error| Failure::new(format!("unable to read inspect data: {error}")))?;
+    template
+        .render(&value, Mode::Values)
+        .map_err(|error| Failure::new(format!("template parsing error: {error}")))
 }
 
 fn compact(objects: &[Vec<u8>]) -> String {
-    let objects: Vec<String> = objects.iter().map(|json| String::from_utf8_lossy(json).trim().to_owned()).collect();
+    let objects: Vec<String> = objects
+        .iter()
+        .map(|json| String::from_utf8_lossy(json).trim().to_owned())
+        .collect();
     format!("[{}]\n", objects.join(","))
 }
 

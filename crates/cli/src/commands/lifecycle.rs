@@ -9,7 +9,10 @@ use crate::report::{Failure, Outcome};
 use crate::session::Session;
 
 fn post(name: &str, action: &str, pairs: &[(&str, &str)]) -> Request {
-    Request::new(Method::Post, query(&format!("/containers/{}/{action}", segment(name)), pairs))
+    Request::new(
+        Method::Post,
+        query(&format!("/containers/{}/{action}", segment(name)), pairs),
+    )
 }
 
 /// `wait CONTAINER...`
@@ -28,7 +31,11 @@ pub(crate) async fn wait(session: &Session, given: &Given) -> Outcome {
 /// `kill [-s SIGNAL] CONTAINER...`
 pub(crate) async fn kill(session: &Session, given: &Given) -> Outcome {
     let client = session.client().await?;
-    let pairs: Vec<(&str, &str)> = given.get("signal").map(|signal| ("signal", signal)).into_iter().collect();
+    let pairs: Vec<(&str, &str)> = given
+        .get("signal")
+        .map(|signal| ("signal", signal))
+        .into_iter()
+        .collect();
     each(&given.args, async |name| {
         client.perform(post(&name, "kill", &pairs)).await?;
         Ok(Some(name))
@@ -42,7 +49,11 @@ pub(crate) async fn stop(session: &Session, given: &Given, action: &str) -> Outc
     let mut pairs: Vec<(&str, &str)> = Vec::new();
     pairs.extend(given.get("signal").map(|signal| ("signal", signal)));
     pairs.extend(given.get("timeout").map(|seconds| ("t", seconds)));
-    let requests: Vec<_> = given.args.iter().map(|name| client.perform(post(name, action, &pairs))).collect();
+    let requests: Vec<_> = given
+        .args
+        .iter()
+        .map(|name| client.perform(post(name, action, &pairs)))
+        .collect();
     let mut results = crate::join::all(requests).await.into_iter();
     each(&given.args, async |name| match results.next() {
         Some(Err(error)) => Err(error.into()),
@@ -65,14 +76,18 @@ pub(crate) async fn simple(session: &Session, given: &Given, action: &str) -> Ou
 pub(crate) async fn rename(session: &Session, given: &Given) -> Outcome {
     let (old, new) = (given.args[0].trim(), given.args[1].trim());
     if old.is_empty() || new.is_empty() {
-        return Err(Failure::new("Error: Neither old nor new names may be empty"));
+        return Err(Failure::new(
+            "Error: Neither old nor new names may be empty",
+        ));
     }
     let client = session.client().await?;
     match client.perform(post(old, "rename", &[("name", new)])).await {
         Ok(()) => Ok(0),
         Err(error) => {
             let mut failure = Failure::from(error);
-            failure.text.push_str(&format!("\nError: failed to rename container named {old}"));
+            failure
+                .text
+                .push_str(&format!("\nError: failed to rename container named {old}"));
             Err(failure)
         }
     }

@@ -13,7 +13,12 @@ use crate::streams::Sink;
 pub(crate) async fn logs(session: &Session, given: &Given) -> Outcome {
     let client = session.client().await?;
     let name = segment(&given.args[0]);
-    let container: Inspect = client.call(Request::new(Method::Get, format!("/containers/{name}/json"))).await?;
+    let container: Inspect = client
+        .call(Request::new(
+            Method::Get,
+            format!("/containers/{name}/json"),
+        ))
+        .await?;
     let mut pairs = vec![("stdout", "1".to_owned()), ("stderr", "1".to_owned())];
     for flag in ["follow", "timestamps", "details"] {
         if given.is(flag) {
@@ -26,7 +31,10 @@ pub(crate) async fn logs(session: &Session, given: &Given) -> Outcome {
             pairs.push((flag, timestamp(flag, text)?));
         }
     }
-    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let pairs: Vec<(&str, &str)> = pairs
+        .iter()
+        .map(|(key, value)| (*key, value.as_str()))
+        .collect();
     let path = query(&format!("/containers/{}/logs", container.id), &pairs);
     let mut response = client.send(Request::new(Method::Get, path)).await?;
     let failed = |error: std::io::Error| Failure::new(error.to_string());
@@ -37,7 +45,8 @@ pub(crate) async fn logs(session: &Session, given: &Given) -> Outcome {
             sink.raw(&piece)
         } else {
             pending.extend_from_slice(&piece);
-            sink.frames(&pending).map(|used| drop(pending.drain(..used)))
+            sink.frames(&pending)
+                .map(|used| drop(pending.drain(..used)))
         };
         match written {
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
@@ -49,9 +58,14 @@ pub(crate) async fn logs(session: &Session, given: &Given) -> Outcome {
 
 /// A time as the API takes it: Unix seconds with nanoseconds.
 pub(crate) fn timestamp(flag: &str, text: &str) -> Result<String, Failure> {
-    let time = stdx::time::parse_timestamp(text, std::time::SystemTime::now()).ok_or_else(|| {
-        Failure::new(format!("invalid value for {flag:?}: failed to parse value as time or duration: {text:?}"))
-    })?;
-    let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let time =
+        stdx::time::parse_timestamp(text, std::time::SystemTime::now()).ok_or_else(|| {
+            Failure::new(format!(
+                "invalid value for {flag:?}: failed to parse value as time or duration: {text:?}"
+            ))
+        })?;
+    let since = time
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     Ok(format!("{}.{:09}", since.as_secs(), since.subsec_nanos()))
 }

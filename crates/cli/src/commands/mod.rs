@@ -60,13 +60,20 @@ pub(crate) async fn dispatch(session: &Session, command: &Command, given: &Given
         "events" | "system events" => events::events(session, given).await,
         "version" => version::version(session, given).await,
         "info" | "system info" => info::info(session, given).await,
-        _ => Err(Failure::unbuilt(session.program, &format!("'{} {path}'", session.program))),
+        _ => Err(Failure::unbuilt(
+            session.program,
+            &format!("'{} {path}'", session.program),
+        )),
     }
 }
 
 /// Flags of built commands that are not built.
 fn unbuilt_flags(path: &str) -> &'static [&'static str] {
-    match path.strip_prefix("container ").or_else(|| path.strip_prefix("image ")).unwrap_or(path) {
+    match path
+        .strip_prefix("container ")
+        .or_else(|| path.strip_prefix("image "))
+        .unwrap_or(path)
+    {
         "run" | "create" => &spec::UNBUILT,
         "start" => &["checkpoint", "checkpoint-dir"],
         "pull" => &["all-tags", "disable-content-trust"],
@@ -76,14 +83,23 @@ fn unbuilt_flags(path: &str) -> &'static [&'static str] {
 }
 
 fn refuse_unbuilt_flags(session: &Session, path: &str, given: &Given) -> Result<(), Failure> {
-    match given.names().find(|name| unbuilt_flags(path).contains(name)) {
+    match given
+        .names()
+        .find(|name| unbuilt_flags(path).contains(name))
+    {
         None => Ok(()),
-        Some(name) => Err(Failure::unbuilt(session.program, &format!("flag --{name} of '{} {path}'", session.program))),
+        Some(name) => Err(Failure::unbuilt(
+            session.program,
+            &format!("flag --{name} of '{} {path}'", session.program),
+        )),
     }
 }
 
 /// Does the same to each argument: prints what went well, reports what did not, fails if anything did.
-pub(crate) async fn each(names: &[String], mut action: impl AsyncFnMut(String) -> Result<Option<String>, Failure>) -> Outcome {
+pub(crate) async fn each(
+    names: &[String],
+    mut action: impl AsyncFnMut(String) -> Result<Option<String>, Failure>,
+) -> Outcome {
     let mut failures = Vec::new();
     for name in names {
         match action(name.clone()).await {
@@ -92,7 +108,11 @@ pub(crate) async fn each(names: &[String], mut action: impl AsyncFnMut(String) -
             Err(failure) => failures.push(failure.text),
         }
     }
-    if failures.is_empty() { Ok(0) } else { Err(Failure::new(failures.join("\n"))) }
+    if failures.is_empty() {
+        Ok(0)
+    } else {
+        Err(Failure::new(failures.join("\n")))
+    }
 }
 
 /// A name as a part of a path.

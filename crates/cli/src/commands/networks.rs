@@ -28,24 +28,52 @@ const LISTING: Listing = Listing {
 /// `network ls [OPTIONS]`
 pub(crate) async fn list(session: &Session, given: &Given) -> Outcome {
     let filters = format::filters(&given.list("filter"));
-    let pairs: Vec<(&str, &str)> = filters.as_deref().map(|filters| ("filters", filters)).into_iter().collect();
+    let pairs: Vec<(&str, &str)> = filters
+        .as_deref()
+        .map(|filters| ("filters", filters))
+        .into_iter()
+        .collect();
     let request = Request::new(Method::Get, query("/networks", &pairs));
     let mut networks: Vec<Network> = session.client().await?.call(request).await?;
     networks.sort_by(|a, b| a.name.cmp(&b.name));
     let chosen = given.get("format").filter(|format| !format.is_empty());
-    let configured = || session.config().networks_format.as_deref().filter(|format| !format.is_empty() && !given.is("quiet"));
-    let rows: Vec<Value> = networks.iter().map(|network| row(network, !given.is("no-trunc"))).collect();
-    report::print(&format::render(LISTING, chosen.or_else(configured), given.is("quiet"), &rows)?);
+    let configured = || {
+        session
+            .config()
+            .networks_format
+            .as_deref()
+            .filter(|format| !format.is_empty() && !given.is("quiet"))
+    };
+    let rows: Vec<Value> = networks
+        .iter()
+        .map(|network| row(network, !given.is("no-trunc")))
+        .collect();
+    report::print(&format::render(
+        LISTING,
+        chosen.or_else(configured),
+        given.is("quiet"),
+        &rows,
+    )?);
     Ok(0)
 }
 
 fn row(network: &Network, truncate: bool) -> Value {
     let labels = network.labels.clone().unwrap_or_default();
-    let joined: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let id = if truncate { format::short_id(&network.id) } else { &network.id };
+    let joined: Vec<String> = labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let id = if truncate {
+        format::short_id(&network.id)
+    } else {
+        &network.id
+    };
     let created = stdx::time::parse_rfc3339(&network.created)
         .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
-        .map_or_else(|| network.created.clone(), |since| format::go_time(i64::try_from(since.as_secs()).unwrap_or(0)));
+        .map_or_else(
+            || network.created.clone(),
+            |since| format::go_time(i64::try_from(since.as_secs()).unwrap_or(0)),
+        );
     let fields = vec![
         ("ID", id.to_owned()),
         ("Name", network.name.clone()),

@@ -10,9 +10,9 @@ use crate::session::Session;
 use crate::table::ellipsis;
 use crate::template::Value;
 
-const COLUMNS: &str = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
-const COLUMNS_WITH_SIZE: &str =
-    "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}\t{{.Size}}";
+const COLUMNS: &str =
+    "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+const COLUMNS_WITH_SIZE: &str = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}\t{{.Size}}";
 
 const LISTING: Listing = Listing {
     columns: COLUMNS,
@@ -40,7 +40,13 @@ const LISTING: Listing = Listing {
 pub(crate) async fn ps(session: &Session, given: &Given) -> Outcome {
     let chosen = given.get("format").filter(|format| !format.is_empty());
     // The configuration is read only where it can matter.
-    let configured = || session.config().ps_format.as_deref().filter(|format| !format.is_empty() && !given.is("quiet"));
+    let configured = || {
+        session
+            .config()
+            .ps_format
+            .as_deref()
+            .filter(|format| !format.is_empty() && !given.is("quiet"))
+    };
     let chosen = chosen.or_else(configured);
     let with_size = given.is("size") || chosen.is_some_and(|format| format.contains(".Size"));
     let limit = match given.number("last") {
@@ -61,23 +67,67 @@ pub(crate) async fn ps(session: &Session, given: &Given) -> Outcome {
     let request = Request::new(Method::Get, query("/containers/json", &pairs));
     let containers: Vec<Summary> = session.client().await?.call(request).await?;
     let truncate = !given.is("no-trunc");
-    let rows: Vec<Value> = containers.iter().map(|container| row(container, truncate)).collect();
-    let columns = if given.is("size") { COLUMNS_WITH_SIZE } else { COLUMNS };
-    report::print(&format::render(Listing { columns, ..LISTING }, chosen, given.is("quiet"), &rows)?);
+    let rows: Vec<Value> = containers
+        .iter()
+        .map(|container| row(container, truncate))
+        .collect();
+    let columns = if given.is("size") {
+        COLUMNS_WITH_SIZE
+    } else {
+        COLUMNS
+    };
+    report::print(&format::render(
+        Listing { columns, ..LISTING },
+        chosen,
+        given.is("quiet"),
+        &rows,
+    )?);
     Ok(0)
 }
 
 fn row(container: &Summary, truncate: bool) -> Value {
-    let shortened = |text: &str, width| if truncate { ellipsis(text, width) } else { text.to_owned() };
-    let id = if truncate { format::short_id(&container.id) } else { &container.id };
+    let shortened = |text: &str, width| {
+        if truncate {
+            ellipsis(text, width)
+        } else {
+            text.to_owned()
+        }
+    };
+    let id = if truncate {
+        format::short_id(&container.id)
+    } else {
+        &container.id
+    };
     let mounts: Vec<String> = container
         .mounts
         .iter()
-        .map(|mount| shortened(if mount.name.is_empty() { &mount.source } else { &mount.name }, 15))
+        .map(|mount| {
+            shortened(
+                if mount.name.is_empty() {
+                    &mount.source
+                } else {
+                    &mount.name
+                },
+                15,
+            )
+        })
         .collect();
-    let networks: Vec<&str> = container.network_settings.networks.keys().map(String::as_str).collect();
-    let labels: Vec<String> = container.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let volumes = container.mounts.iter().filter(|mount| mount.driver == "local").count();
+    let networks: Vec<&str> = container
+        .network_settings
+        .networks
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let labels: Vec<String> = container
+        .labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let volumes = container
+        .mounts
+        .iter()
+        .filter(|mount| mount.driver == "local")
+        .count();
     let fields = vec![
         ("ID", id.to_owned()),
         ("Names", names(container, truncate)),
@@ -85,7 +135,10 @@ fn row(container: &Summary, truncate: bool) -> Value {
         ("Platform", String::new()),
         ("Command", go_quote(&shortened(&container.command, 20))),
         ("CreatedAt", format::go_time(container.created)),
-        ("RunningFor", format!("{} ago", format::age(container.created))),
+        (
+            "RunningFor",
+            format!("{} ago", format::age(container.created)),
+        ),
         ("Ports", ports(&container.ports)),
         ("State", container.state.clone()),
         ("Status", container.status.clone()),
@@ -99,8 +152,14 @@ fn row(container: &Summary, truncate: bool) -> Value {
 }
 
 fn names(container: &Summary, truncate: bool) -> String {
-    let names = container.names.iter().map(|name| name.strip_prefix('/').unwrap_or(name));
-    names.filter(|name| !truncate || !name.contains('/')).collect::<Vec<_>>().join(",")
+    let names = container
+        .names
+        .iter()
+        .map(|name| name.strip_prefix('/').unwrap_or(name));
+    names
+        .filter(|name| !truncate || !name.contains('/'))
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 fn image(container: &Summary, truncate: bool) -> String {
@@ -114,7 +173,12 @@ fn image(container: &Summary, truncate: bool) -> String {
     if !short.is_empty() && format::short_id(&container.image) == short {
         return short.to_owned();
     }
-    container.image.split('@').next().unwrap_or_default().to_owned()
+    container
+        .image
+        .split('@')
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn size(container: &Summary) -> String {
@@ -128,11 +192,24 @@ fn size(container: &Summary) -> String {
 
 fn ports(ports: &[Port]) -> String {
     let mut ports: Vec<&Port> = ports.iter().collect();
-    ports.sort_by_key(|port| (port.private_port, port.public_port, port.kind.clone(), port.ip.clone()));
+    ports.sort_by_key(|port| {
+        (
+            port.private_port,
+            port.public_port,
+            port.kind.clone(),
+            port.ip.clone(),
+        )
+    });
     let shown = ports.iter().map(|port| match port.ip.as_str() {
         "" => format!("{}/{}", port.private_port, port.kind),
-        ip if ip.contains(':') => format!("[{ip}]:{}->{}/{}", port.public_port, port.private_port, port.kind),
-        ip => format!("{ip}:{}->{}/{}", port.public_port, port.private_port, port.kind),
+        ip if ip.contains(':') => format!(
+            "[{ip}]:{}->{}/{}",
+            port.public_port, port.private_port, port.kind
+        ),
+        ip => format!(
+            "{ip}:{}->{}/{}",
+            port.public_port, port.private_port, port.kind
+        ),
     });
     shown.collect::<Vec<_>>().join(", ")
 }
@@ -147,7 +224,9 @@ fn go_quote(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
             '\r' => quoted.push_str("\\r"),
-            control if control < ' ' || control == '\u{7f}' => quoted.push_str(&format!("\\x{:02x}", u32::from(control))),
+            control if control < ' ' || control == '\u{7f}' => {
+                quoted.push_str(&format!("\\x{:02x}", u32::from(control)))
+            }
             other => quoted.push(other),
         }
     }
@@ -166,7 +245,12 @@ mod tests {
             image: "busybox:latest".to_owned(),
             command: "sh -c 'while true; do sleep 1; done'".to_owned(),
             status: "Up 2 minutes".to_owned(),
-            ports: vec![Port { ip: "0.0.0.0".to_owned(), private_port: 80, public_port: 8080, kind: "tcp".to_owned() }],
+            ports: vec![Port {
+                ip: "0.0.0.0".to_owned(),
+                private_port: 80,
+                public_port: 8080,
+                kind: "tcp".to_owned(),
+            }],
             ..Summary::default()
         };
         let format = "{{.ID}}|{{.Names}}|{{.Image}}|{{.Command}}|{{.Status}}|{{.Ports}}|{{.Size}}";

@@ -34,7 +34,12 @@ pub(crate) async fn image(session: &Session, image: &str, given: &Given) -> Resu
     .await
 }
 
-async fn fetch(session: &Session, image: &str, given: &Given, each: &mut dyn FnMut(String)) -> Result<(), Failure> {
+async fn fetch(
+    session: &Session,
+    image: &str,
+    given: &Given,
+    each: &mut dyn FnMut(String),
+) -> Result<(), Failure> {
     let (name, tag) = match image.split_once('@') {
         Some((name, digest)) => (name, digest),
         None => match image.rsplit_once(':') {
@@ -50,12 +55,22 @@ async fn fetch(session: &Session, image: &str, given: &Given, each: &mut dyn FnM
     response
         .body
         .values(&mut |value| {
-            let text = |key: &str| value.get(key).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
+            let text = |key: &str| {
+                value
+                    .get(key)
+                    .and_then(|text| text.as_str())
+                    .unwrap_or_default()
+                    .to_owned()
+            };
             if value.get("error").is_some() {
                 failure = Some(text("error"));
             } else if !text("status").is_empty() && text("progress").is_empty() {
                 let id = text("id");
-                each(if id.is_empty() { text("status") } else { format!("{id}: {}", text("status")) });
+                each(if id.is_empty() {
+                    text("status")
+                } else {
+                    format!("{id}: {}", text("status"))
+                });
             }
         })
         .await?;

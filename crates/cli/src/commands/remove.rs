@@ -49,19 +49,25 @@ pub(crate) async fn images(session: &Session, given: &Given) -> Outcome {
     }
     each(&given.args, async |name| {
         let path = query(&format!("/images/{}", segment(&name)), &pairs);
-        let removed: Result<Vec<DeleteItem>, _> = client.call(Request::new(Method::Delete, path)).await;
+        let removed: Result<Vec<DeleteItem>, _> =
+            client.call(Request::new(Method::Delete, path)).await;
         match removed {
             Err(error) if given.is("force") && error.kind() == ErrorKind::NotFound => {
                 report::print_error(&Failure::from(error).text);
                 Ok(None)
             }
             Err(error) => Err(error.into()),
-            Ok(items) => Ok(Some(items.iter().map(line).collect::<Vec<_>>().join("\n")).filter(|text| !text.is_empty())),
+            Ok(items) => Ok(Some(items.iter().map(line).collect::<Vec<_>>().join("\n"))
+                .filter(|text| !text.is_empty())),
         }
     })
     .await
 }
 
 fn line(item: &DeleteItem) -> String {
-    if item.deleted.is_empty() { format!("Untagged: {}", item.untagged) } else { format!("Deleted: {}", item.deleted) }
+    if item.deleted.is_empty() {
+        format!("Untagged: {}", item.untagged)
+    } else {
+        format!("Deleted: {}", item.deleted)
+    }
 }

@@ -21,7 +21,9 @@ pub(crate) async fn run(session: &Session, given: &Given) -> Outcome {
     let detached = given.is("detach");
     if detached {
         if given.has("attach") {
-            return Err(Failure::new("conflicting options: cannot specify both --attach and --detach"));
+            return Err(Failure::new(
+                "conflicting options: cannot specify both --attach and --detach",
+            ));
         }
         request.config.attach_stdin = false;
         request.config.attach_stdout = false;
@@ -36,14 +38,25 @@ pub(crate) async fn run(session: &Session, given: &Given) -> Outcome {
         host.console_size = size;
     }
     let detach_keys = super::attach::detach_keys(session, given)?;
-    let id = create::container(session, given, &request).await.map_err(failed)?;
+    let id = create::container(session, given, &request)
+        .await
+        .map_err(failed)?;
     let client = session.client().await.map_err(failed)?;
     if detached {
-        start(client, &id).await.map_err(|failure| start_failed(session, failure))?;
+        start(client, &id)
+            .await
+            .map_err(|failure| start_failed(session, failure))?;
         report::print(&format!("{id}\n"));
         return Ok(0);
     }
-    let followed = Followed { session, client, id: &id, request: &request, given, detach_keys };
+    let followed = Followed {
+        session,
+        client,
+        id: &id,
+        request: &request,
+        given,
+        detach_keys,
+    };
     followed.follow().await
 }
 
@@ -60,17 +73,29 @@ struct Followed<'a> {
 
 impl Followed<'_> {
     async fn follow(self) -> Outcome {
-        let failed = |error: client::Error| create::with_help(self.session, "run", error.into(), DAEMON_FAILED);
+        let failed = |error: client::Error| {
+            create::with_help(self.session, "run", error.into(), DAEMON_FAILED)
+        };
         let wait = wait_request(self.id, self.given.is("rm"));
-        let (attached, waiting) =
-            tokio::try_join!(self.client.hijack(self.attach_request()), self.client.send(wait)).map_err(failed)?;
+        let (attached, waiting) = tokio::try_join!(
+            self.client.hijack(self.attach_request()),
+            self.client.send(wait)
+        )
+        .map_err(failed)?;
         let config = &self.request.config;
-        let wiring = Wiring { stdin: config.attach_stdin, tty: config.tty, detach_keys: self.detach_keys.clone() };
+        let wiring = Wiring {
+            stdin: config.attach_stdin,
+            tty: config.tty,
+            detach_keys: self.detach_keys.clone(),
+        };
         let mut hold = Hold::container(self.client, self.id, wiring, self.given);
         if let Err(failure) = start(self.client, self.id).await {
             drop(attached);
             if self.given.is("rm") {
-                let removed = tokio::time::timeout(std::time::Duration::from_secs(10), hold.exit_code(waiting));
+                let removed = tokio::time::timeout(
+                    std::time::Duration::from_secs(10),
+                    hold.exit_code(waiting),
+                );
                 drop(removed.await);
             }
             return Err(start_failed(self.session, failure));
@@ -78,30 +103,55 @@ impl Followed<'_> {
         if hold.streams(attached).await? == End::Detached {
             return Ok(0);
         }
-        hold.exit_code(waiting).await.map_err(|failure| failure.with_code(DAEMON_FAILED))
+        hold.exit_code(waiting)
+            .await
+            .map_err(|failure| failure.with_code(DAEMON_FAILED))
     }
 
     fn attach_request(&self) -> Request {
         let config = &self.request.config;
         let mut pairs = vec![("stream", "1")];
-        let streams = [("stdin", config.attach_stdin), ("stdout", config.attach_stdout), ("stderr", config.attach_stderr)];
-        pairs.extend(streams.iter().filter(|(_, wanted)| *wanted).map(|(name, _)| (*name, "1")));
+        let streams = [
+            ("stdin", config.attach_stdin),
+            ("stdout", config.attach_stdout),
+            ("stderr", config.attach_stderr),
+        ];
+        pairs.extend(
+            streams
+                .iter()
+                .filter(|(_, wanted)| *wanted)
+                .map(|(name, _)| (*name, "1")),
+        );
         let keys = self.given.text("detach-keys");
         if !keys.is_empty() {
             pairs.push(("detachKeys", &keys));
         }
-        Request::new(Method::Post, query(&format!("/containers/{}/attach", self.id), &pairs))
+        Request::new(
+            Method::Post,
+            query(&format!("/containers/{}/attach", self.id), &pairs),
+        )
     }
 }
 
 /// Asks to be told how the container ends, before it starts.
 pub(crate) fn wait_request(id: &str, removed: bool) -> Request {
     let condition = if removed { "removed" } else { "next-exit" };
-    Request::new(Method::Post, query(&format!("/containers/{id}/wait"), &[("condition", condition)]))
+    Request::new(
+        Method::Post,
+        query(
+            &format!("/containers/{id}/wait"),
+            &[("condition", condition)],
+        ),
+    )
 }
 
 async fn start(client: &Client, id: &str) -> Result<(), Failure> {
-    Ok(client.perform(Request::new(Method::Post, format!("/containers/{id}/start"))).await?)
+    Ok(client
+        .perform(Request::new(
+            Method::Post,
+            format!("/containers/{id}/start"),
+        ))
+        .await?)
 }
 
 /// 127 for a command that is not there, 126 for one that cannot be run, else 125.
@@ -112,7 +162,10 @@ fn start_failed(session: &Session, failure: Failure) -> Failure {
 
 fn start_exit_code(text: &str) -> i32 {
     let says = |phrase: &str| text.contains(phrase);
-    if says("executable file not found") || says("no such file or directory") || says("system cannot find the file") {
+    if says("executable file not found")
+        || says("no such file or directory")
+        || says("system cannot find the file")
+    {
         127
     } else if says("permission denied") || says("is a directory") {
         126
@@ -128,7 +181,10 @@ mod tests {
     #[test]
     fn start_failures_have_dockers_exit_codes() {
         for (text, code) in [
-            ("exec: \"x\": executable file not found in $PATH: unknown", 127),
+            (
+                "exec: \"x\": executable file not found in $PATH: unknown",
+                127,
+            ),
             ("exec: \"/x\": stat /x: no such file or directory", 127),
             ("exec: \"/etc\": permission denied", 126),
             ("exec: \"/etc\": is a directory", 126),

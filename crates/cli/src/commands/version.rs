@@ -16,7 +16,11 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `--version`
 pub(crate) fn short(session: &Session) -> Outcome {
-    let name = if session.program == "docker" { "Docker" } else { "Corten" };
+    let name = if session.program == "docker" {
+        "Docker"
+    } else {
+        "Corten"
+    };
     report::print(&format!("{name} version {VERSION}, build corten\n"));
     Ok(0)
 }
@@ -49,9 +53,15 @@ struct Own {
 fn own(session: &Session) -> Own {
     let api_version = api::version::MAXIMUM.to_string();
     Own {
-        platform: api::system::PlatformName { name: "Corten".to_owned() },
+        platform: api::system::PlatformName {
+            name: "Corten".to_owned(),
+        },
         version: VERSION,
-        api_version: session.env.variable("DOCKER_API_VERSION").unwrap_or(&api_version).to_owned(),
+        api_version: session
+            .env
+            .variable("DOCKER_API_VERSION")
+            .unwrap_or(&api_version)
+            .to_owned(),
         default_api_version: api_version,
         git_commit: "corten",
         go_version: "none (Rust)",
@@ -77,7 +87,9 @@ pub(crate) async fn version(session: &Session, given: &Given) -> Outcome {
         None | Some("" | "json") => None,
         Some(source) => {
             let parsed = Template::parse(source);
-            Some(parsed.map_err(|error| Failure::new(format!("template parsing error: {error}")).with_code(64))?)
+            Some(parsed.map_err(|error| {
+                Failure::new(format!("template parsing error: {error}")).with_code(64)
+            })?)
         }
     };
     let asked = async {
@@ -88,13 +100,20 @@ pub(crate) async fn version(session: &Session, given: &Given) -> Outcome {
         Ok(server) => (Some(server), None),
         Err(failure) => (None, Some(failure)),
     };
-    let both = Both { client: own(session), server };
+    let both = Both {
+        client: own(session),
+        server,
+    };
     let json = serde_json::to_vec(&both).map_err(|error| Failure::new(error.to_string()))?;
     match (template, given.get("format")) {
         (Some(template), _) => {
             let value = Value::from_json(&json).map_err(|error| Failure::new(error.to_string()))?;
             let text = template.render(&value, Mode::Values);
-            report::print(&(text.map_err(|error| Failure::new(format!("template parsing error: {error}")))? + "\n"));
+            report::print(
+                &(text
+                    .map_err(|error| Failure::new(format!("template parsing error: {error}")))?
+                    + "\n"),
+            );
         }
         (None, Some("json")) => report::print(&format!("{}\n", String::from_utf8_lossy(&json))),
         (None, _) => report::print(&text(&both)),
@@ -115,9 +134,14 @@ fn text(both: &Both) -> String {
     for (name, value) in rows {
         push(&mut text, &format!(" {:<18} {value}", format!("{name}:")));
     }
-    let Some(server) = &both.server else { return text };
+    let Some(server) = &both.server else {
+        return text;
+    };
     push(&mut text, &format!("\nServer: {}", server.platform.name));
-    let api = format!("{} (minimum version {})", server.api_version, server.min_api_version);
+    let api = format!(
+        "{} (minimum version {})",
+        server.api_version, server.min_api_version
+    );
     let engine = [
         ("Version", server.version.clone()),
         ("API version", api),
@@ -133,9 +157,16 @@ fn text(both: &Both) -> String {
             push(&mut text, &format!("  {:<17} {value}", format!("{name}:")));
         }
     }
-    for component in server.components.iter().filter(|component| component.name != "Engine") {
+    for component in server
+        .components
+        .iter()
+        .filter(|component| component.name != "Engine")
+    {
         push(&mut text, &format!(" {}:", component.name));
-        push(&mut text, &format!("  {:<17} {}", "Version:", component.version));
+        push(
+            &mut text,
+            &format!("  {:<17} {}", "Version:", component.version),
+        );
         if let Some(commit) = component.details.get("GitCommit") {
             push(&mut text, &format!("  {:<17} {commit}", "GitCommit:"));
         }

@@ -6,23 +6,34 @@ use crate::flags::Given;
 use crate::report::Failure;
 
 /// The device nodes, and the CDI devices as a request.
-pub(crate) fn parse_all(given: &Given) -> Result<(Vec<DeviceMapping>, Vec<DeviceRequest>), Failure> {
-    let (cdi, nodes): (Vec<String>, Vec<String>) =
-        given.list("device").into_iter().partition(|device| is_cdi_name(device));
+pub(crate) fn parse_all(
+    given: &Given,
+) -> Result<(Vec<DeviceMapping>, Vec<DeviceRequest>), Failure> {
+    let (cdi, nodes): (Vec<String>, Vec<String>) = given
+        .list("device")
+        .into_iter()
+        .partition(|device| is_cdi_name(device));
     let nodes: Result<Vec<_>, Failure> = nodes.iter().map(|device| parse(device)).collect();
     let mut requests = Vec::new();
     if !cdi.is_empty() {
-        requests.push(DeviceRequest { driver: "cdi".to_owned(), device_ids: Some(cdi), ..DeviceRequest::default() });
+        requests.push(DeviceRequest {
+            driver: "cdi".to_owned(),
+            device_ids: Some(cdi),
+            ..DeviceRequest::default()
+        });
     }
     for text in given.list("gpus") {
-        requests.push(gpus(&text)?);
+        requests.push(gpus(&text).map_err(Failure::new)?);
     }
     Ok((nodes?, requests))
 }
 
 /// `vendor.com/class=name`
 fn is_cdi_name(text: &str) -> bool {
-    !text.starts_with('/') && text.split_once('=').is_some_and(|(kind, name)| kind.contains('/') && !name.is_empty())
+    !text.starts_with('/')
+        && text
+            .split_once('=')
+            .is_some_and(|(kind, name)| kind.contains('/') && !name.is_empty())
 }
 
 fn parse(text: &str) -> Result<DeviceMapping, Failure> {
@@ -56,14 +67,14 @@ fn is_mode(text: &str) -> bool {
 }
 
 /// `--gpus all`, a count, or `device=…,capabilities=…,driver=…,count=…`.
-fn gpus(text: &str) -> Result<DeviceRequest, Failure> {
-    let count = |text: &str| match text {
+pub(crate) fn gpus(text: &str) -> Result<DeviceRequest, String> {
+    let count = |text: &str| {
+        match text {
         "all" => Ok(-1),
         number => number.parse().map_err(|_| {
-            Failure::new(format!(
-                "invalid count ({number}): value must be either \"all\" or an integer: invalid syntax"
-            ))
+            format!("invalid count ({number}): value must be either \"all\" or an integer: invalid syntax")
         }),
+    }
     };
     let mut request = DeviceRequest::default();
     let mut capabilities = vec!["gpu".to_owned()];
@@ -72,9 +83,14 @@ fn gpus(text: &str) -> Result<DeviceRequest, Failure> {
             None => request.count = count(field)?,
             Some(("count", number)) => request.count = count(number)?,
             Some(("driver", driver)) => driver.clone_into(&mut request.driver),
-            Some(("device", device)) => request.device_ids.get_or_insert_default().push(device.to_owned()),
-            Some(("capabilities", names)) => capabilities.extend(names.split(',').map(str::to_owned)),
-            Some((key, _)) => return Err(Failure::new(format!("unexpected key '{key}' in '{field}'"))),
+            Some(("device", device)) => request
+                .device_ids
+                .get_or_insert_default()
+                .push(device.to_owned()),
+            Some(("capabilities", names)) => {
+                capabilities.extend(names.split(',').map(str::to_owned))
+            }
+            Some((key, _)) => return Err(format!("unexpected key '{key}' in '{field}'")),
         }
     }
     request.capabilities = Some(vec![capabilities]);
@@ -85,11 +101,22 @@ fn gpus(text: &str) -> Result<DeviceRequest, Failure> {
 pub(crate) fn weights(given: &Given) -> Result<Option<Vec<WeightDevice>>, Failure> {
     let parse = |text: String| {
         let (path, weight) = text.split_once(':').unwrap_or((&text, ""));
-        let weight = weight.parse().ok().filter(|weight| *weight == 0 || (10..=1000).contains(weight));
-        let weight = weight.ok_or_else(|| Failure::new(format!("invalid weight for device: {text}")))?;
-        Ok(WeightDevice { path: path.to_owned(), weight })
+        let weight = weight
+            .parse()
+            .ok()
+            .filter(|weight| *weight == 0 || (10..=1000).contains(weight));
+        let weight =
+            weight.ok_or_else(|| Failure::new(format!("invalid weight for device: {text}")))?;
+        Ok(WeightDevice {
+            path: path.to_owned(),
+            weight,
+        })
     };
-    let devices: Result<Vec<_>, Failure> = given.list("blkio-weight-device").into_iter().map(parse).collect();
+    let devices: Result<Vec<_>, Failure> = given
+        .list("blkio-weight-device")
+        .into_iter()
+        .map(parse)
+        .collect();
     Ok(Some(devices?).filter(|devices| !devices.is_empty()))
 }
 
@@ -97,10 +124,17 @@ pub(crate) fn weights(given: &Given) -> Result<Option<Vec<WeightDevice>>, Failur
 pub(crate) fn throttles(given: &Given, flag: &str) -> Result<Option<Vec<ThrottleDevice>>, Failure> {
     let parse = |text: String| {
         let (path, rate) = text.split_once(':').unwrap_or((&text, ""));
-        let rate = if flag.ends_with("iops") { rate.parse().ok() } else { stdx::size::parse_ram(rate) };
+        let rate = if flag.ends_with("iops") {
+            rate.parse().ok()
+        } else {
+            stdx::size::parse_ram(rate)
+        };
         let rate = rate.and_then(|rate| u64::try_from(rate).ok());
         let rate = rate.ok_or_else(|| Failure::new(format!("invalid rate for device: {text}")))?;
-        Ok(ThrottleDevice { path: path.to_owned(), rate })
+        Ok(ThrottleDevice {
+            path: path.to_owned(),
+            rate,
+        })
     };
     let devices: Result<Vec<_>, Failure> = given.list(flag).into_iter().map(parse).collect();
     Ok(Some(devices?).filter(|devices| !devices.is_empty()))

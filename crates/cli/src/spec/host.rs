@@ -17,7 +17,9 @@ pub(crate) fn build(env: &Env, given: &Given) -> Result<HostConfig, Failure> {
     let security = security::parse(env, given)?;
     let restart_policy = restart_policy(given.get("restart").unwrap_or("no"))?;
     if given.is("rm") && restart_policy.name != "no" {
-        return Err(Failure::new("conflicting options: cannot specify both --restart and --rm"));
+        return Err(Failure::new(
+            "conflicting options: cannot specify both --restart and --rm",
+        ));
     }
     let (devices, device_requests) = device::parse_all(given)?;
     let mut config = HostConfig {
@@ -70,7 +72,10 @@ fn resources(config: &mut HostConfig, given: &Given) -> Result<(), Failure> {
     let bytes = |name: &str| given.bytes(name).unwrap_or(0);
     config.cpu_shares = number("cpu-shares");
     config.memory = bytes("memory");
-    config.nano_cpus = given.get("cpus").map_or(Ok(0), values::nano_cpus).map_err(Failure::new)?;
+    config.nano_cpus = given
+        .get("cpus")
+        .map_or(Ok(0), values::nano_cpus)
+        .map_err(Failure::new)?;
     config.cgroup_parent = given.text("cgroup-parent");
     config.blkio_weight = u16::try_from(number("blkio-weight")).unwrap_or(0);
     config.blkio_weight_device = device::weights(given)?;
@@ -88,7 +93,9 @@ fn resources(config: &mut HostConfig, given: &Given) -> Result<(), Failure> {
     config.memory_reservation = bytes("memory-reservation");
     config.memory_swap = bytes("memory-swap");
     config.memory_swappiness = given.number("memory-swappiness");
-    config.oom_kill_disable = given.has("oom-kill-disable").then(|| given.is("oom-kill-disable"));
+    config.oom_kill_disable = given
+        .has("oom-kill-disable")
+        .then(|| given.is("oom-kill-disable"));
     config.pids_limit = given.number("pids-limit");
     config.cpu_count = number("cpu-count");
     config.cpu_percent = number("cpu-percent");
@@ -101,7 +108,10 @@ fn resources(config: &mut HostConfig, given: &Given) -> Result<(), Failure> {
 }
 
 fn check_modes(given: &Given) -> Result<(), Failure> {
-    let container = |mode: &str| mode.strip_prefix("container:").is_some_and(|name| !name.is_empty());
+    let container = |mode: &str| {
+        mode.strip_prefix("container:")
+            .is_some_and(|name| !name.is_empty())
+    };
     let checks: [(&str, &str, bool); 4] = [
         ("pid", "PID", true),
         ("uts", "UTS", false),
@@ -110,7 +120,9 @@ fn check_modes(given: &Given) -> Result<(), Failure> {
     ];
     for (flag, label, joins) in checks {
         let mode = given.get(flag).unwrap_or_default();
-        let valid = ["", "host"].contains(&mode) || (joins && container(mode)) || (flag == "cgroupns" && mode == "private");
+        let valid = ["", "host"].contains(&mode)
+            || (joins && container(mode))
+            || (flag == "cgroupns" && mode == "private");
         if !valid {
             return Err(Failure::new(format!("--{flag}: invalid {label} mode")));
         }
@@ -120,29 +132,43 @@ fn check_modes(given: &Given) -> Result<(), Failure> {
 
 /// `no`, `always`, `unless-stopped`, `on-failure[:retries]`.
 fn restart_policy(text: &str) -> Result<RestartPolicy, Failure> {
-    let (name, count) = text.split_once(':').map_or((text, None), |(name, count)| (name, Some(count)));
+    let (name, count) = text
+        .split_once(':')
+        .map_or((text, None), |(name, count)| (name, Some(count)));
     if name.is_empty() && count.is_some() {
-        return Err(Failure::new("invalid restart policy format: no policy provided before colon"));
+        return Err(Failure::new(
+            "invalid restart policy format: no policy provided before colon",
+        ));
     }
     let maximum_retry_count = match count {
         None => 0,
         Some(count) if count.contains(':') => {
-            return Err(Failure::new("invalid restart policy format: maximum retry count must be an integer"));
+            return Err(Failure::new(
+                "invalid restart policy format: maximum retry count must be an integer",
+            ));
         }
         Some(count) => count.parse().map_err(|_| {
             Failure::new("invalid restart policy format: maximum retry count must be an integer")
         })?,
     };
-    Ok(RestartPolicy { name: name.to_owned(), maximum_retry_count })
+    Ok(RestartPolicy {
+        name: name.to_owned(),
+        maximum_retry_count,
+    })
 }
 
 fn log_config(given: &Given) -> Result<LogConfig, Failure> {
     let kind = given.text("log-driver");
     let options = given.list("log-opt");
     if kind == "none" && !options.is_empty() {
-        return Err(Failure::new(format!("invalid logging opts for driver {kind}")));
+        return Err(Failure::new(format!(
+            "invalid logging opts for driver {kind}"
+        )));
     }
-    Ok(LogConfig { kind, config: Some(pairs(&options)) })
+    Ok(LogConfig {
+        kind,
+        config: Some(pairs(&options)),
+    })
 }
 
 fn tmpfs(given: &Given) -> BTreeMap<String, String> {
@@ -154,12 +180,19 @@ fn tmpfs(given: &Given) -> BTreeMap<String, String> {
 }
 
 fn extra_hosts(given: &Given) -> Result<Option<Vec<String>>, Failure> {
-    let hosts: Result<Vec<String>, String> = given.list("add-host").iter().map(|host| super::extra_host(host)).collect();
+    let hosts: Result<Vec<String>, String> = given
+        .list("add-host")
+        .iter()
+        .map(|host| super::extra_host(host))
+        .collect();
     Ok(non_empty(hosts.map_err(Failure::new)?))
 }
 
 /// The network mode, and the endpoint's settings where any were asked for.
-pub(crate) fn networking(given: &Given, config: &mut HostConfig) -> Result<Option<NetworkingConfig>, Failure> {
+pub(crate) fn networking(
+    given: &Given,
+    config: &mut HostConfig,
+) -> Result<Option<NetworkingConfig>, Failure> {
     let networks = given.list("network");
     let mut endpoints = BTreeMap::new();
     for (index, text) in networks.iter().enumerate() {
@@ -172,8 +205,15 @@ pub(crate) fn networking(given: &Given, config: &mut HostConfig) -> Result<Optio
     if networks.is_empty() {
         "default".clone_into(&mut config.network_mode);
     }
-    if given.has("network-alias") || given.has("ip") || given.has("ip6") || given.has("link-local-ip") || given.has("mac-address") {
-        let first = endpoints.entry(config.network_mode.clone()).or_insert_with(|| Some(EndpointSettings::default()));
+    if given.has("network-alias")
+        || given.has("ip")
+        || given.has("ip6")
+        || given.has("link-local-ip")
+        || given.has("mac-address")
+    {
+        let first = endpoints
+            .entry(config.network_mode.clone())
+            .or_insert_with(|| Some(EndpointSettings::default()));
         let settings = first.get_or_insert_default();
         settings.aliases = non_empty(given.list("network-alias"));
         settings.mac_address = given.text("mac-address");
@@ -184,9 +224,17 @@ pub(crate) fn networking(given: &Given, config: &mut HostConfig) -> Result<Optio
         })
         .filter(|config| *config != EndpointIpamConfig::default());
     }
-    endpoints.retain(|_, settings| *settings != Some(EndpointSettings::default()) || networks.len() > 1);
-    Ok(Some(NetworkingConfig { endpoints_config: Some(endpoints) })
-        .filter(|config| config.endpoints_config.as_ref().is_some_and(|map| !map.is_empty())))
+    endpoints
+        .retain(|_, settings| *settings != Some(EndpointSettings::default()) || networks.len() > 1);
+    Ok(Some(NetworkingConfig {
+        endpoints_config: Some(endpoints),
+    })
+    .filter(|config| {
+        config
+            .endpoints_config
+            .as_ref()
+            .is_some_and(|map| !map.is_empty())
+    }))
 }
 
 /// `--network NAME` or `--network name=NAME,alias=…,ip=…`.
@@ -201,25 +249,35 @@ fn attachment(text: &str) -> Result<(String, EndpointSettings), Failure> {
     let mut name = String::new();
     let mut ipam = EndpointIpamConfig::default();
     for field in text.split(',') {
-        let (key, value) = field
-            .split_once('=')
-            .ok_or_else(|| Failure::new(format!("invalid field '{field}' must be a key=value pair")))?;
+        let (key, value) = field.split_once('=').ok_or_else(|| {
+            Failure::new(format!("invalid field '{field}' must be a key=value pair"))
+        })?;
         match key.trim().to_ascii_lowercase().as_str() {
             "name" => value.clone_into(&mut name),
-            "alias" => settings.aliases.get_or_insert_default().push(value.to_owned()),
+            "alias" => settings
+                .aliases
+                .get_or_insert_default()
+                .push(value.to_owned()),
             "ip" => value.clone_into(&mut ipam.ipv4_address),
             "ip6" => value.clone_into(&mut ipam.ipv6_address),
-            "link-local-ip" => ipam.link_local_ips.get_or_insert_default().push(value.to_owned()),
+            "link-local-ip" => ipam
+                .link_local_ips
+                .get_or_insert_default()
+                .push(value.to_owned()),
             "mac-address" => value.clone_into(&mut settings.mac_address),
             "driver-opt" => {
-                let (key, value) = value
-                    .split_once('=')
-                    .ok_or_else(|| Failure::new("invalid key value pair format in driver options"))?;
-                settings.driver_opts.get_or_insert_default().insert(key.to_owned(), value.to_owned());
+                let (key, value) = value.split_once('=').ok_or_else(|| {
+                    Failure::new("invalid key value pair format in driver options")
+                })?;
+                settings
+                    .driver_opts
+                    .get_or_insert_default()
+                    .insert(key.to_owned(), value.to_owned());
             }
             "gw-priority" => {
-                settings.gw_priority =
-                    value.parse().map_err(|_| Failure::new(format!("invalid gw-priority: {value}")))?;
+                settings.gw_priority = value
+                    .parse()
+                    .map_err(|_| Failure::new(format!("invalid gw-priority: {value}")))?;
             }
             other => return Err(Failure::new(format!("invalid field key {other}"))),
         }

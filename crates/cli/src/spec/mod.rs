@@ -30,7 +30,11 @@ pub(crate) const UNBUILT: [&str; 2] = ["use-api-socket", "disable-content-trust"
 pub(crate) fn build(env: &Env, given: &Given) -> Result<CreateRequest, Failure> {
     let (binds, volumes) = mount::volumes(env, given);
     let (port_bindings, exposed_ports) = port::parse_all(given)?;
-    let attach: Vec<String> = given.list("attach").iter().map(|name| name.to_ascii_lowercase()).collect();
+    let attach: Vec<String> = given
+        .list("attach")
+        .iter()
+        .map(|name| name.to_ascii_lowercase())
+        .collect();
     let attached = |name: &str| attach.iter().any(|entry| entry == name);
     let interactive = given.is("interactive");
     let config = Config {
@@ -50,7 +54,9 @@ pub(crate) fn build(env: &Env, given: &Given) -> Result<CreateRequest, Failure> 
         image: given.args[0].clone(),
         volumes: Some(volumes),
         working_dir: given.text("workdir"),
-        entrypoint: given.get("entrypoint").map(|program| vec![program.to_owned()]),
+        entrypoint: given
+            .get("entrypoint")
+            .map(|program| vec![program.to_owned()]),
         labels: Some(file::labels(env, given)?),
         stop_signal: given.text("stop-signal"),
         stop_timeout: given.number("stop-timeout"),
@@ -60,7 +66,11 @@ pub(crate) fn build(env: &Env, given: &Given) -> Result<CreateRequest, Failure> 
     host_config.binds = Some(binds).filter(|binds| !binds.is_empty());
     host_config.port_bindings = Some(port_bindings);
     let networking_config = host::networking(given, &mut host_config)?;
-    Ok(CreateRequest { config, host_config: Some(host_config), networking_config })
+    Ok(CreateRequest {
+        config,
+        host_config: Some(host_config),
+        networking_config,
+    })
 }
 
 /// `k=v` pairs as a map; a key alone has an empty value.
@@ -80,11 +90,17 @@ pub(crate) fn non_empty(list: Vec<String>) -> Option<Vec<String>> {
 
 /// `--add-host name:address` or `name=address`, as the API takes it.
 pub(crate) fn extra_host(text: &str) -> Result<String, String> {
-    let (name, address) = text.split_once('=').or_else(|| text.split_once(':')).unwrap_or((text, ""));
+    let (name, address) = text
+        .split_once('=')
+        .or_else(|| text.split_once(':'))
+        .unwrap_or((text, ""));
     if name.is_empty() || address.is_empty() {
         return Err(format!("bad format for add-host: {text:?}"));
     }
-    let bare = address.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(address);
+    let bare = address
+        .strip_prefix('[')
+        .and_then(|inner| inner.strip_suffix(']'))
+        .unwrap_or(address);
     if bare != "host-gateway" && bare.parse::<IpAddr>().is_err() {
         return Err(format!("invalid IP address in add-host: {address:?}"));
     }
@@ -93,7 +109,10 @@ pub(crate) fn extra_host(text: &str) -> Result<String, String> {
 
 fn health(given: &Given) -> Result<Option<HealthConfig>, Failure> {
     let nanos = |name: &str| {
-        let duration = given.get(name).and_then(stdx::time::parse_go_duration).unwrap_or_default();
+        let duration = given
+            .get(name)
+            .and_then(stdx::time::parse_go_duration)
+            .unwrap_or_default();
         i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
     };
     let config = HealthConfig {
@@ -110,9 +129,14 @@ fn health(given: &Given) -> Result<Option<HealthConfig>, Failure> {
     };
     if given.is("no-healthcheck") {
         if config != HealthConfig::default() {
-            return Err(Failure::new("--no-healthcheck conflicts with --health-* options"));
+            return Err(Failure::new(
+                "--no-healthcheck conflicts with --health-* options",
+            ));
         }
-        return Ok(Some(HealthConfig { test: vec!["NONE".to_owned()], ..config }));
+        return Ok(Some(HealthConfig {
+            test: vec!["NONE".to_owned()],
+            ..config
+        }));
     }
     Ok(Some(config).filter(|config| *config != HealthConfig::default()))
 }

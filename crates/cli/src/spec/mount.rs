@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use api::config::Empty;
-use api::host_config::{BindOptions, ImageOptions, Mount, TmpfsOptions, VolumeDriver, VolumeOptions};
+use api::host_config::{
+    BindOptions, ImageOptions, Mount, TmpfsOptions, VolumeDriver, VolumeOptions,
+};
 
 use crate::env::Env;
 use crate::flags::Given;
@@ -18,7 +20,10 @@ pub(crate) fn volumes(env: &Env, given: &Given) -> (Vec<String>, BTreeMap<String
         match volume.split_once(':') {
             None => anonymous.push(volume),
             Some((source, rest)) if is_relative(source) => {
-                binds.push(format!("{}:{rest}", clean(&env.absolute(source).to_string_lossy())));
+                binds.push(format!(
+                    "{}:{rest}",
+                    clean(&env.absolute(source).to_string_lossy())
+                ));
             }
             Some(_) => binds.push(volume),
         }
@@ -63,9 +68,14 @@ pub(crate) fn parse(text: &str) -> Result<Mount, String> {
         return Err("value is empty".to_owned());
     }
     let fields = fields(text);
-    let mut mount = Mount { kind: "volume".to_owned(), ..Mount::default() };
+    let mut mount = Mount {
+        kind: "volume".to_owned(),
+        ..Mount::default()
+    };
     for field in &fields {
-        let (key, value) = field.split_once('=').map_or((field.as_str(), None), |(key, value)| (key, Some(value)));
+        let (key, value) = field
+            .split_once('=')
+            .map_or((field.as_str(), None), |(key, value)| (key, Some(value)));
         let key = key.trim().to_ascii_lowercase();
         match value {
             Some(value) => set(&mut mount, &key, value, field)?,
@@ -119,21 +129,30 @@ fn set(mount: &mut Mount, key: &str, value: &str, field: &str) -> Result<(), Str
         "volume-nocopy" => volume(mount).no_copy = flag()?,
         "volume-label" => {
             let (name, value) = value.split_once('=').unwrap_or((value, ""));
-            volume(mount).labels.insert(name.to_owned(), value.to_owned());
+            volume(mount)
+                .labels
+                .insert(name.to_owned(), value.to_owned());
         }
         "volume-driver" => value.clone_into(&mut driver(mount).name),
         "volume-opt" => {
             let (name, value) = value.split_once('=').unwrap_or((value, ""));
-            driver(mount).options.insert(name.to_owned(), value.to_owned());
+            driver(mount)
+                .options
+                .insert(name.to_owned(), value.to_owned());
         }
-        "image-subpath" => value.clone_into(&mut mount.image_options.get_or_insert_with(ImageOptions::default).subpath),
+        "image-subpath" => value.clone_into(
+            &mut mount
+                .image_options
+                .get_or_insert_with(ImageOptions::default)
+                .subpath,
+        ),
         "tmpfs-size" => {
-            tmpfs(mount).size_bytes =
-                stdx::size::parse_ram(value).ok_or_else(|| format!("invalid value for {key}: {value}"))?;
+            tmpfs(mount).size_bytes = stdx::size::parse_ram(value)
+                .ok_or_else(|| format!("invalid value for {key}: {value}"))?;
         }
         "tmpfs-mode" => {
-            tmpfs(mount).mode =
-                u32::from_str_radix(value, 8).map_err(|_| format!("invalid value for {key}: {value}"))?;
+            tmpfs(mount).mode = u32::from_str_radix(value, 8)
+                .map_err(|_| format!("invalid value for {key}: {value}"))?;
         }
         _ => return Err(format!("unexpected key '{key}' in '{field}'")),
     }
@@ -159,7 +178,11 @@ fn finish(mount: Mount) -> Result<Mount, String> {
     if mount.target.is_empty() {
         return Err("target is required".to_owned());
     }
-    let mixed = |options: &str, kind: &str| Err(format!("cannot mix '{options}-*' options with mount type '{kind}'"));
+    let mixed = |options: &str, kind: &str| {
+        Err(format!(
+            "cannot mix '{options}-*' options with mount type '{kind}'"
+        ))
+    };
     if mount.volume_options.is_some() && mount.kind != "volume" {
         return mixed("volume", &mount.kind);
     }

@@ -21,7 +21,9 @@ pub(crate) fn parse_all(given: &Given) -> Result<(PortMap, BTreeMap<String, Empt
     for text in given.list("expose") {
         let (ports, protocol) = text.split_once('/').unwrap_or((&text, "tcp"));
         let range = range(ports).ok_or_else(|| {
-            Failure::new(format!("invalid range format for --expose: {ports}, error: invalid syntax"))
+            Failure::new(format!(
+                "invalid range format for --expose: {ports}, error: invalid syntax"
+            ))
         })?;
         exposed.extend(range.map(|port| (format!("{port}/{protocol}"), Empty {})));
     }
@@ -33,7 +35,10 @@ fn publish(text: &str, bindings: &mut PortMap) -> Result<(), String> {
     let (address, protocol) = text.rsplit_once('/').unwrap_or((text, "tcp"));
     let (rest, container) = address.rsplit_once(':').unwrap_or(("", address));
     let (ip, host) = rest.rsplit_once(':').unwrap_or(("", rest));
-    let ip = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip);
+    let ip = ip
+        .strip_prefix('[')
+        .and_then(|ip| ip.strip_suffix(']'))
+        .unwrap_or(ip);
     if container.is_empty() {
         return Err(format!("no port specified: {text}<empty>"));
     }
@@ -43,14 +48,20 @@ fn publish(text: &str, bindings: &mut PortMap) -> Result<(), String> {
     if !ip.is_empty() && ip.parse::<std::net::IpAddr>().is_err() {
         return Err(format!("invalid IP address: {ip}"));
     }
-    let containers = range(container).ok_or_else(|| format!("invalid containerPort: {container}"))?;
+    let containers =
+        range(container).ok_or_else(|| format!("invalid containerPort: {container}"))?;
     let hosts = if host.is_empty() {
         None
     } else {
         Some(range(host).ok_or_else(|| format!("invalid hostPort: {host}"))?)
     };
-    if hosts.as_ref().is_some_and(|hosts| hosts.len() != containers.len() && containers.len() != 1) {
-        return Err(format!("invalid ranges specified for container and host Ports: {container} and {host}"));
+    if hosts
+        .as_ref()
+        .is_some_and(|hosts| hosts.len() != containers.len() && containers.len() != 1)
+    {
+        return Err(format!(
+            "invalid ranges specified for container and host Ports: {container} and {host}"
+        ));
     }
     let first = containers.clone().next().unwrap_or(0);
     for port in containers.clone() {
@@ -63,7 +74,10 @@ fn publish(text: &str, bindings: &mut PortMap) -> Result<(), String> {
             .entry(format!("{port}/{}", protocol.to_ascii_lowercase()))
             .or_default()
             .get_or_insert_default()
-            .push(PortBinding { host_ip: ip.to_owned(), host_port });
+            .push(PortBinding {
+                host_ip: ip.to_owned(),
+                host_port,
+            });
     }
     Ok(())
 }

@@ -26,7 +26,9 @@ pub(crate) fn parse(env: &Env, given: &Given) -> Result<Security, Failure> {
                 return Err(Failure::new(format!("Invalid --security-opt: {option:?}")));
             }
             Some(("seccomp", profile)) if profile != "unconfined" && profile != "builtin" => {
-                security.options.push(format!("seccomp={}", profile_text(env, profile)?));
+                security
+                    .options
+                    .push(format!("seccomp={}", profile_text(env, profile)?));
             }
             _ => security.options.push(option),
         }
@@ -36,9 +38,15 @@ pub(crate) fn parse(env: &Env, given: &Given) -> Result<Security, Failure> {
 
 fn profile_text(env: &Env, path: &str) -> Result<String, Failure> {
     let bytes = std::fs::read(env.absolute(path)).map_err(|error| {
-        Failure::new(format!("opening seccomp profile ({path}) failed: open {path}: {}", reason(&error)))
+        Failure::new(format!(
+            "opening seccomp profile ({path}) failed: open {path}: {}",
+            reason(&error)
+        ))
     })?;
-    let profile: serde_json::Value = serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::new(format!("compacting json for seccomp profile ({path}) failed: {error}")))?;
+    let profile: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::new(format!(
+            "compacting json for seccomp profile ({path}) failed: {error}"
+        ))
+    })?;
     Ok(profile.to_string())
 }

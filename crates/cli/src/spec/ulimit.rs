@@ -3,8 +3,21 @@
 use api::host_config::Ulimit;
 
 const NAMES: [&str; 15] = [
-    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
-    "rttime", "sigpending", "stack",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 /// Parses a limit in the manner of Go's units package.
@@ -16,15 +29,24 @@ pub(crate) fn parse(text: &str) -> Result<Ulimit, String> {
     }
     let parts: Vec<&str> = values.split(':').collect();
     if parts.len() > 2 {
-        return Err(format!("too many limit value arguments - {values}, can only have up to two, `soft[:hard]`"));
+        return Err(format!(
+            "too many limit value arguments - {values}, can only have up to two, `soft[:hard]`"
+        ));
     }
     let number = |text: &str| {
-        text.parse::<i64>().map_err(|_| format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+        text.parse::<i64>()
+            .map_err(|_| format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
     };
     let soft = number(parts[0])?;
     let hard = parts.get(1).map_or(Ok(soft), |text| number(text))?;
     if (hard != -1 && soft > hard) || (soft == -1 && hard != -1) {
-        return Err(format!("ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"));
+        return Err(format!(
+            "ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
+        ));
     }
-    Ok(Ulimit { name: name.to_owned(), soft, hard })
+    Ok(Ulimit {
+        name: name.to_owned(),
+        soft,
+        hard,
+    })
 }

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use super::Mode;
 use super::functions;
 use super::parse::{Command, Node, Operand, Pipeline, Term, Tree};
 use super::value::{Kind, Value};
-use super::Mode;
 
 /// Deeper than this a template calls itself for ever.
 const MAX_DEPTH: usize = 100;
 
-pub(super) fn execute(source: &str, tree: &Tree, value: &Value, mode: Mode) -> Result<String, String> {
+pub(super) fn execute(
+    source: &str,
+    tree: &Tree,
+    value: &Value,
+    mode: Mode,
+) -> Result<String, String> {
     let mut state = State {
         source,
         tree,
@@ -74,21 +79,41 @@ impl State<'_> {
                     self.output.push_str(&printed(&value));
                 }
             }
-            Node::If { condition, then, otherwise } => {
+            Node::If {
+                condition,
+                then,
+                otherwise,
+            } => {
                 let known = self.variables.len();
-                let branch = if self.pipeline(condition, dot)?.is_true() { then } else { otherwise };
+                let branch = if self.pipeline(condition, dot)?.is_true() {
+                    then
+                } else {
+                    otherwise
+                };
                 let flow = self.nodes(branch, dot);
                 self.variables.truncate(known);
                 return flow;
             }
-            Node::With { subject, then, otherwise } => {
+            Node::With {
+                subject,
+                then,
+                otherwise,
+            } => {
                 let known = self.variables.len();
                 let value = self.pipeline(subject, dot)?;
-                let flow = if value.is_true() { self.nodes(then, &value) } else { self.nodes(otherwise, dot) };
+                let flow = if value.is_true() {
+                    self.nodes(then, &value)
+                } else {
+                    self.nodes(otherwise, dot)
+                };
                 self.variables.truncate(known);
                 return flow;
             }
-            Node::Range { over, body, otherwise } => return self.range(over, body, otherwise, dot),
+            Node::Range {
+                over,
+                body,
+                otherwise,
+            } => return self.range(over, body, otherwise, dot),
             Node::Template { name, argument } => self.template(name, argument.as_ref(), dot)?,
         }
         Ok(Flow::Through)
@@ -111,18 +136,39 @@ impl State<'_> {
         flow.map(drop)
     }
 
-    fn range(&mut self, over: &Pipeline, body: &[Node], otherwise: &[Node], dot: &Value) -> Executed<Flow> {
+    fn range(
+        &mut self,
+        over: &Pipeline,
+        body: &[Node],
+        otherwise: &[Node],
+        dot: &Value,
+    ) -> Executed<Flow> {
         let known = self.variables.len();
-        let plain = Pipeline { variables: Vec::new(), ..over.clone() };
+        let plain = Pipeline {
+            variables: Vec::new(),
+            ..over.clone()
+        };
         let items: Vec<(Value, Value)> = match self.pipeline(&plain, dot)? {
             Value::List(list) => (0_i64..).map(Value::Int).zip(list).collect(),
             Value::Object(object) if object.kind != Kind::Map || !object.fields.is_empty() => {
                 let sorted: BTreeMap<String, Value> = object.fields.into_iter().collect();
-                sorted.into_iter().map(|(key, value)| (Value::Text(key), value)).collect()
+                sorted
+                    .into_iter()
+                    .map(|(key, value)| (Value::Text(key), value))
+                    .collect()
             }
-            Value::Int(count) => (0..count).map(|index| (Value::Int(index), Value::Int(index))).collect(),
-            Value::Object(_) | Value::Missing | Value::Nil | Value::NilList | Value::NilMap => Vec::new(),
-            other => return Err(self.failed(&over.commands[0].operands[0], &format!("range can't iterate over {}", other.show()))),
+            Value::Int(count) => (0..count)
+                .map(|index| (Value::Int(index), Value::Int(index)))
+                .collect(),
+            Value::Object(_) | Value::Missing | Value::Nil | Value::NilList | Value::NilMap => {
+                Vec::new()
+            }
+            other => {
+                return Err(self.failed(
+                    &over.commands[0].operands[0],
+                    &format!("range can't iterate over {}", other.show()),
+                ));
+            }
         };
         if items.is_empty() {
             return self.scoped(otherwise, dot);
@@ -150,7 +196,11 @@ impl State<'_> {
             self.variables.push((name.to_owned(), value));
             return Ok(());
         }
-        let slot = self.variables.iter_mut().rev().find(|(known, _)| known == name);
+        let slot = self
+            .variables
+            .iter_mut()
+            .rev()
+            .find(|(known, _)| known == name);
         let (_, slot) = slot.ok_or_else(|| format!(":1: undefined variable {name:?}"))?;
         *slot = value;
         Ok(())
@@ -177,7 +227,8 @@ impl State<'_> {
             for operand in &command.operands[1..] {
                 let value = self.operand(operand, dot)?;
                 // `and` and `or` stop where their result is known.
-                let decided = (name == "and" && !value.is_true()) || (name == "or" && value.is_true());
+                let decided =
+                    (name == "and" && !value.is_true()) || (name == "or" && value.is_true());
                 arguments.push(value);
                 if decided {
                     return functions::call(name, &arguments, self.mode);
@@ -185,19 +236,36 @@ impl State<'_> {
             }
             arguments.extend(last);
             let called = functions::call(name, &arguments, self.mode);
-            let what = command.operands.iter().map(describe).collect::<Vec<_>>().join(" ");
-            return called.map_err(|reason| self.error_at(first, &what, &format!("error calling {name}: {reason}")));
+            let what = command
+                .operands
+                .iter()
+                .map(describe)
+                .collect::<Vec<_>>()
+                .join(" ");
+            return called.map_err(|reason| {
+                self.error_at(first, &what, &format!("error calling {name}: {reason}"))
+            });
         }
         // The one method with an argument that docker's contexts have: `{{.Label "name"}}`.
         if let [first, argument] = command.operands.as_slice()
             && first.fields.last().is_some_and(|name| name == "Label")
         {
-            let (labels, name) = (self.operand(first, dot)?, self.operand(argument, dot)?.show());
-            return Ok(labels.field(&name).cloned().unwrap_or_else(|| Value::Text(String::new())));
+            let (labels, name) = (
+                self.operand(first, dot)?,
+                self.operand(argument, dot)?.show(),
+            );
+            return Ok(labels
+                .field(&name)
+                .cloned()
+                .unwrap_or_else(|| Value::Text(String::new())));
         }
         if command.operands.len() > 1 || last.is_some() {
             let what = describe(first);
-            return Err(self.error_at(first, &what, &format!("can't give argument to non-function {what}")));
+            return Err(self.error_at(
+                first,
+                &what,
+                &format!("can't give argument to non-function {what}"),
+            ));
         }
         if first.term == Term::Nil {
             return Err(self.error_at(first, "nil", "nil is not a command"));
@@ -212,13 +280,19 @@ impl State<'_> {
             Term::Constant(value) => value.clone(),
             Term::Variable(name) => {
                 let known = self.variables.iter().rev().find(|(known, _)| known == name);
-                known.map(|(_, value)| value.clone()).ok_or_else(|| format!(":1: undefined variable {name:?}"))?
+                known
+                    .map(|(_, value)| value.clone())
+                    .ok_or_else(|| format!(":1: undefined variable {name:?}"))?
             }
-            Term::Function(name) => functions::call(name, &[], self.mode)
-                .map_err(|reason| self.error_at(operand, name, &format!("error calling {name}: {reason}")))?,
+            Term::Function(name) => functions::call(name, &[], self.mode).map_err(|reason| {
+                self.error_at(operand, name, &format!("error calling {name}: {reason}"))
+            })?,
             Term::Parenthesis(pipeline) => self.pipeline(pipeline, dot)?,
         };
-        operand.fields.iter().try_fold(start, |value, name| self.field(operand, &value, name))
+        operand
+            .fields
+            .iter()
+            .try_fold(start, |value, name| self.field(operand, &value, name))
     }
 
     fn field(&self, operand: &Operand, value: &Value, name: &str) -> Executed<Value> {
@@ -237,7 +311,9 @@ impl State<'_> {
             Value::Int(_) => format!("can't evaluate field {name} in type int"),
             Value::Float(_) => format!("can't evaluate field {name} in type float64"),
             Value::Text(_) => format!("can't evaluate field {name} in type string"),
-            Value::List(_) | Value::NilList => format!("can't evaluate field {name} in type []interface {{}}"),
+            Value::List(_) | Value::NilList => {
+                format!("can't evaluate field {name} in type []interface {{}}")
+            }
         };
         Err(self.failed(operand, &reason))
     }
@@ -249,9 +325,14 @@ impl State<'_> {
     fn error_at(&self, operand: &Operand, what: &str, reason: &str) -> String {
         let before = &self.source[..operand.at];
         let line = before.matches('\n').count() + 1;
-        let column = before.rfind('\n').map_or(operand.at, |newline| operand.at - newline);
-        let what: String =
-            if what.len() > 20 { what.chars().take(20).chain("...".chars()).collect() } else { what.to_owned() };
+        let column = before
+            .rfind('\n')
+            .map_or(operand.at, |newline| operand.at - newline);
+        let what: String = if what.len() > 20 {
+            what.chars().take(20).chain("...".chars()).collect()
+        } else {
+            what.to_owned()
+        };
         format!(":{line}:{column}: executing \"\" at <{what}>: {reason}")
     }
 }
@@ -266,7 +347,10 @@ fn describe(operand: &Operand) -> String {
         Term::Variable(name) | Term::Function(name) => name.clone(),
         Term::Parenthesis(_) => "(...)".to_owned(),
     };
-    operand.fields.iter().fold(start, |text, name| format!("{text}.{name}"))
+    operand
+        .fields
+        .iter()
+        .fold(start, |text, name| format!("{text}.{name}"))
 }
 
 /// As an action prints its result.

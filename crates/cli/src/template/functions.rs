@@ -7,8 +7,9 @@ use super::printf;
 use super::value::{Kind, Value};
 
 const NAMES: [&str; 27] = [
-    "and", "or", "not", "len", "index", "slice", "print", "printf", "println", "html", "js", "urlquery", "eq", "ne",
-    "lt", "le", "gt", "ge", "call", "json", "split", "join", "title", "lower", "upper", "pad", "truncate",
+    "and", "or", "not", "len", "index", "slice", "print", "printf", "println", "html", "js",
+    "urlquery", "eq", "ne", "lt", "le", "gt", "ge", "call", "json", "split", "join", "title",
+    "lower", "upper", "pad", "truncate",
 ];
 
 /// Whether there is such a function.
@@ -19,8 +20,17 @@ pub(super) fn exists(name: &str) -> bool {
 /// Calls a function.
 pub(super) fn call(name: &str, arguments: &[Value], mode: Mode) -> Result<Value, String> {
     let text = |text: String| Ok(Value::Text(text));
-    if mode == Mode::Headings && ["json", "split", "join", "title", "lower", "upper", "truncate"].contains(&name) {
-        return Ok(arguments.iter().find(|value| matches!(value, Value::Text(_))).cloned().unwrap_or(Value::Missing));
+    if mode == Mode::Headings
+        && [
+            "json", "split", "join", "title", "lower", "upper", "truncate",
+        ]
+        .contains(&name)
+    {
+        return Ok(arguments
+            .iter()
+            .find(|value| matches!(value, Value::Text(_)))
+            .cloned()
+            .unwrap_or(Value::Missing));
     }
     match name {
         "and" | "or" => decide(name, arguments),
@@ -31,7 +41,9 @@ pub(super) fn call(name: &str, arguments: &[Value], mode: Mode) -> Result<Value,
         "print" => text(print(arguments)),
         "println" => text(arguments.iter().map(show).collect::<Vec<_>>().join(" ") + "\n"),
         "printf" => {
-            let (format, rest) = arguments.split_first().ok_or("wrong number of args for printf: want at least 1 got 0")?;
+            let (format, rest) = arguments
+                .split_first()
+                .ok_or("wrong number of args for printf: want at least 1 got 0")?;
             text(printf::format(&string(format)?, rest))
         }
         "html" => text(escape_html(&print(arguments))),
@@ -54,14 +66,22 @@ fn one(arguments: &[Value]) -> Result<&Value, String> {
 fn string(value: &Value) -> Result<String, String> {
     match value {
         Value::Text(text) => Ok(text.clone()),
-        other => Err(format!("wrong type for value; expected string; got {}", kind(other))),
+        other => Err(format!(
+            "wrong type for value; expected string; got {}",
+            kind(other)
+        )),
     }
 }
 
 fn whole(value: &Value) -> Result<usize, String> {
     match value {
-        Value::Int(number) => usize::try_from(*number).map_err(|_| format!("index out of range: {number}")),
-        other => Err(format!("cannot index slice/array with type {}", kind(other))),
+        Value::Int(number) => {
+            usize::try_from(*number).map_err(|_| format!("index out of range: {number}"))
+        }
+        other => Err(format!(
+            "cannot index slice/array with type {}",
+            kind(other)
+        )),
     }
 }
 
@@ -97,7 +117,9 @@ fn print(arguments: &[Value]) -> String {
 fn decide(name: &str, arguments: &[Value]) -> Result<Value, String> {
     let stops = |value: &&Value| value.is_true() == (name == "or");
     let chosen = arguments.iter().find(stops).or(arguments.last());
-    chosen.cloned().ok_or_else(|| format!("wrong number of args for {name}: want at least 1 got 0"))
+    chosen
+        .cloned()
+        .ok_or_else(|| format!("wrong number of args for {name}: want at least 1 got 0"))
 }
 
 fn length(value: &Value) -> Result<Value, String> {
@@ -113,49 +135,78 @@ fn length(value: &Value) -> Result<Value, String> {
 }
 
 fn index(arguments: &[Value]) -> Result<Value, String> {
-    let (item, keys) = arguments.split_first().ok_or("wrong number of args for index: want at least 1 got 0")?;
+    let (item, keys) = arguments
+        .split_first()
+        .ok_or("wrong number of args for index: want at least 1 got 0")?;
     keys.iter().try_fold(item.clone(), |item, key| match &item {
         Value::List(list) => {
             let at = whole(key)?;
-            list.get(at).cloned().ok_or_else(|| format!("reflect: slice index out of range: {at}"))
+            list.get(at)
+                .cloned()
+                .ok_or_else(|| format!("reflect: slice index out of range: {at}"))
         }
         Value::Text(text) => {
             let at = whole(key)?;
-            text.as_bytes().get(at).map(|byte| Value::Int(i64::from(*byte))).ok_or_else(|| format!("index out of range: {at}"))
+            text.as_bytes()
+                .get(at)
+                .map(|byte| Value::Int(i64::from(*byte)))
+                .ok_or_else(|| format!("index out of range: {at}"))
         }
         // A map of strings gives the empty string for what it has not.
         Value::Object(object) => Ok(item.field(&string(key)?).cloned().unwrap_or_else(|| {
-            let texts = object.fields.iter().all(|(_, value)| matches!(value, Value::Text(_)));
-            if object.kind == Kind::Map && texts { Value::Text(String::new()) } else { Value::Missing }
+            let texts = object
+                .fields
+                .iter()
+                .all(|(_, value)| matches!(value, Value::Text(_)));
+            if object.kind == Kind::Map && texts {
+                Value::Text(String::new())
+            } else {
+                Value::Missing
+            }
         })),
         Value::NilMap => Ok(Value::Text(String::new())),
-        Value::NilList => Err(format!("reflect: slice index out of range: {}", whole(key)?)),
+        Value::NilList => Err(format!(
+            "reflect: slice index out of range: {}",
+            whole(key)?
+        )),
         Value::Nil | Value::Missing => Err("index of untyped nil".to_owned()),
         other => Err(format!("can't index item of type {}", kind(other))),
     })
 }
 
 fn slice(arguments: &[Value]) -> Result<Value, String> {
-    let (item, bounds) = arguments.split_first().ok_or("wrong number of args for slice: want at least 1 got 0")?;
+    let (item, bounds) = arguments
+        .split_first()
+        .ok_or("wrong number of args for slice: want at least 1 got 0")?;
     let bounds: Vec<usize> = bounds.iter().map(whole).collect::<Result<_, _>>()?;
     let size = match item {
         Value::Text(text) => text.len(),
         Value::List(list) => list.len(),
         other => return Err(format!("can't slice item of type {}", kind(other))),
     };
-    let (from, to) = (bounds.first().copied().unwrap_or(0), bounds.get(1).copied().unwrap_or(size));
+    let (from, to) = (
+        bounds.first().copied().unwrap_or(0),
+        bounds.get(1).copied().unwrap_or(size),
+    );
     if from > to || to > size {
-        return Err(format!("index out of range: {}", if to > size { to } else { from }));
+        return Err(format!(
+            "index out of range: {}",
+            if to > size { to } else { from }
+        ));
     }
     Ok(match item {
-        Value::Text(text) => Value::Text(String::from_utf8_lossy(&text.as_bytes()[from..to]).into_owned()),
+        Value::Text(text) => {
+            Value::Text(String::from_utf8_lossy(&text.as_bytes()[from..to]).into_owned())
+        }
         Value::List(list) => Value::List(list[from..to].to_vec()),
         _ => Value::Missing,
     })
 }
 
 fn compare(name: &str, arguments: &[Value]) -> Result<Value, String> {
-    let [first, rest @ ..] = arguments else { return Err("missing argument for comparison".to_owned()) };
+    let [first, rest @ ..] = arguments else {
+        return Err("missing argument for comparison".to_owned());
+    };
     if rest.is_empty() {
         return Err("missing argument for comparison".to_owned());
     }
@@ -168,7 +219,10 @@ fn compare(name: &str, arguments: &[Value]) -> Result<Value, String> {
         return Ok(Value::Bool(false));
     }
     if rest.len() > 1 {
-        return Err(format!("wrong number of args for {name}: want 2 got {}", arguments.len()));
+        return Err(format!(
+            "wrong number of args for {name}: want 2 got {}",
+            arguments.len()
+        ));
     }
     if name == "ne" {
         return Ok(Value::Bool(!equal(first, &rest[0])?));
@@ -200,7 +254,9 @@ fn order(first: &Value, second: &Value) -> Result<Ordering, String> {
         (Value::Int(a), Value::Int(b)) => Ok(a.cmp(b)),
         (Value::Float(a), Value::Float(b)) => Ok(a.partial_cmp(b).unwrap_or(Ordering::Equal)),
         (Value::Text(a), Value::Text(b)) => Ok(a.cmp(b)),
-        _ if std::mem::discriminant(first) == std::mem::discriminant(second) => Err("invalid type for comparison".to_owned()),
+        _ if std::mem::discriminant(first) == std::mem::discriminant(second) => {
+            Err("invalid type for comparison".to_owned())
+        }
         _ => Err("incompatible types for comparison".to_owned()),
     }
 }
@@ -219,9 +275,12 @@ fn docker(name: &str, arguments: &[Value]) -> Result<Value, String> {
             Ok(Value::List(parts.into_iter().map(Value::Text).collect()))
         }
         ("join", [Value::NilList, _]) => text(String::new()),
-        ("join", [Value::List(list), separator]) => {
-            text(list.iter().map(show).collect::<Vec<_>>().join(&string(separator)?))
-        }
+        ("join", [Value::List(list), separator]) => text(
+            list.iter()
+                .map(show)
+                .collect::<Vec<_>>()
+                .join(&string(separator)?),
+        ),
         ("title", [subject]) => text(title(&string(subject)?)),
         ("lower", [subject]) => text(string(subject)?.to_lowercase()),
         ("upper", [subject]) => text(string(subject)?.to_uppercase()),
@@ -230,7 +289,11 @@ fn docker(name: &str, arguments: &[Value]) -> Result<Value, String> {
             if subject.is_empty() {
                 return text(subject);
             }
-            text(format!("{}{subject}{}", " ".repeat(whole(before)?), " ".repeat(whole(after)?)))
+            text(format!(
+                "{}{subject}{}",
+                " ".repeat(whole(before)?),
+                " ".repeat(whole(after)?)
+            ))
         }
         ("truncate", [subject, limit]) => {
             let (subject, limit) = (string(subject)?, whole(limit)?);
@@ -239,7 +302,10 @@ fn docker(name: &str, arguments: &[Value]) -> Result<Value, String> {
             }
             text(String::from_utf8_lossy(&subject.as_bytes()[..limit]).into_owned())
         }
-        _ => Err(format!("wrong number of args for {name}: got {}", arguments.len())),
+        _ => Err(format!(
+            "wrong number of args for {name}: got {}",
+            arguments.len()
+        )),
     }
 }
 
@@ -250,7 +316,11 @@ fn title(text: &str) -> String {
         .map(|letter| {
             let starts = !(before.is_alphanumeric() || before == '_' || before == '\'');
             before = letter;
-            if starts { letter.to_uppercase().next().unwrap_or(letter) } else { letter }
+            if starts {
+                letter.to_uppercase().next().unwrap_or(letter)
+            } else {
+                letter
+            }
         })
         .collect()
 }
@@ -289,7 +359,9 @@ fn escape_query(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b' ' => escaped.push('+'),
-            byte if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) => escaped.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) => {
+                escaped.push(char::from(byte))
+            }
             byte => escaped.push_str(&format!("%{byte:02X}")),
         }
     }

@@ -62,22 +62,36 @@ const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 
 fn push_text(tokens: &mut Vec<Token>, at: usize, text: &str) {
     if !text.is_empty() {
-        tokens.push(Token { at, word: Word::Text(text.to_owned()) });
+        tokens.push(Token {
+            at,
+            word: Word::Text(text.to_owned()),
+        });
     }
 }
 
 /// Reads one action; returns where the text after it begins, and whether its blanks are trimmed.
-fn action(source: &str, open: usize, inside: usize, tokens: &mut Vec<Token>) -> Result<(usize, bool), String> {
+fn action(
+    source: &str,
+    open: usize,
+    inside: usize,
+    tokens: &mut Vec<Token>,
+) -> Result<(usize, bool), String> {
     let comment = source[inside..].trim_start_matches(BLANKS);
     if comment.starts_with("/*") {
         let start = source.len() - comment.len();
         let end = source[start..].find("*/").ok_or("unclosed comment")? + start + 2;
         let rest = source[end..].trim_start_matches(BLANKS);
         let trims = rest.starts_with("-}}");
-        let rest = rest.strip_prefix("-}}").or_else(|| rest.strip_prefix("}}")).ok_or("comment ends before closing delimiter")?;
+        let rest = rest
+            .strip_prefix("-}}")
+            .or_else(|| rest.strip_prefix("}}"))
+            .ok_or("comment ends before closing delimiter")?;
         return Ok((source.len() - rest.len(), trims));
     }
-    tokens.push(Token { at: open, word: Word::Open });
+    tokens.push(Token {
+        at: open,
+        word: Word::Open,
+    });
     let mut at = inside;
     let mut depth = 0_i32;
     loop {
@@ -88,7 +102,10 @@ fn action(source: &str, open: usize, inside: usize, tokens: &mut Vec<Token>) -> 
                 return Err("unclosed left paren".to_owned());
             }
             let end = at + rest.find("}}").unwrap_or(0) + 2;
-            tokens.push(Token { at, word: Word::Close });
+            tokens.push(Token {
+                at,
+                word: Word::Close,
+            });
             return Ok((end, trims));
         }
         let (word, length) = word(rest)?;
@@ -111,7 +128,10 @@ fn word(rest: &str) -> Result<(Word, usize), String> {
     let first = rest.chars().next().ok_or("unclosed action")?;
     let single = |word| Ok((word, 1));
     match first {
-        ' ' | '\t' | '\r' | '\n' => Ok((Word::Space, rest.len() - rest.trim_start_matches(BLANKS).len())),
+        ' ' | '\t' | '\r' | '\n' => Ok((
+            Word::Space,
+            rest.len() - rest.trim_start_matches(BLANKS).len(),
+        )),
         '|' => single(Word::Pipe),
         ',' => single(Word::Comma),
         '(' => single(Word::LeftParen),
@@ -121,14 +141,20 @@ fn word(rest: &str) -> Result<(Word, usize), String> {
         '=' => single(Word::Assign),
         '"' => quoted(rest),
         '`' => {
-            let end = rest[1..].find('`').ok_or("unterminated raw quoted string")?;
+            let end = rest[1..]
+                .find('`')
+                .ok_or("unterminated raw quoted string")?;
             Ok((Word::String(rest[1..=end].to_owned()), end + 2))
         }
         '\'' => character(rest),
         '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => number(rest),
         '.' => {
             let name = name_length(&rest[1..]);
-            if name == 0 { single(Word::Dot) } else { Ok((Word::Field(rest[1..=name].to_owned()), name + 1)) }
+            if name == 0 {
+                single(Word::Dot)
+            } else {
+                Ok((Word::Field(rest[1..=name].to_owned()), name + 1))
+            }
         }
         '$' => {
             let name = name_length(&rest[1..]);
@@ -139,12 +165,16 @@ fn word(rest: &str) -> Result<(Word, usize), String> {
             let length = name_length(rest);
             Ok((Word::Name(rest[..length].to_owned()), length))
         }
-        other => Err(format!("unexpected bad character U+{:04X} '{other}' in command", u32::from(other))),
+        other => Err(format!(
+            "unexpected bad character U+{:04X} '{other}' in command",
+            u32::from(other)
+        )),
     }
 }
 
 fn name_length(text: &str) -> usize {
-    text.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(text.len())
+    text.find(|c: char| c != '_' && !c.is_alphanumeric())
+        .unwrap_or(text.len())
 }
 
 fn number(rest: &str) -> Result<(Word, usize), String> {
@@ -155,7 +185,9 @@ fn number(rest: &str) -> Result<(Word, usize), String> {
     if let Some(value) = crate::values::integer(&text.replace('_', "")) {
         return Ok((Word::Int(value), end));
     }
-    let value = text.parse().map_err(|_| format!("bad number syntax: {text:?}"))?;
+    let value = text
+        .parse()
+        .map_err(|_| format!("bad number syntax: {text:?}"))?;
     Ok((Word::Float(value), end))
 }
 

@@ -33,7 +33,10 @@ impl Template {
     /// Parses; the error is as Go prints it, `template: :1: …`.
     pub(crate) fn parse(source: &str) -> Result<Self, String> {
         let tree = parse::parse(source).map_err(|error| format!("template: {error}"))?;
-        Ok(Self { source: source.to_owned(), tree })
+        Ok(Self {
+            source: source.to_owned(),
+            tree,
+        })
     }
 
     /// Fills in a value; the error is as Go prints it, `template: :1:2: executing "" at <.X>: …`.

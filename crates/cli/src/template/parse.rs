@@ -10,10 +10,25 @@ use super::value::Value;
 pub(crate) enum Node {
     Text(String),
     Action(Pipeline),
-    If { condition: Pipeline, then: Vec<Node>, otherwise: Vec<Node> },
-    With { subject: Pipeline, then: Vec<Node>, otherwise: Vec<Node> },
-    Range { over: Pipeline, body: Vec<Node>, otherwise: Vec<Node> },
-    Template { name: String, argument: Option<Pipeline> },
+    If {
+        condition: Pipeline,
+        then: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
+    With {
+        subject: Pipeline,
+        then: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
+    Range {
+        over: Pipeline,
+        body: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
+    Template {
+        name: String,
+        argument: Option<Pipeline>,
+    },
     Break,
     Continue,
 }
@@ -61,12 +76,20 @@ pub(crate) struct Tree {
 
 /// Parses a template; errors come with their line, in Go's words.
 pub(crate) fn parse(source: &str) -> Result<Tree, String> {
-    let mut parser = Parser { source, tokens: tokens(source).map_err(|error| format!(":1: {error}"))?, next: 0, defined: BTreeMap::new() };
+    let mut parser = Parser {
+        source,
+        tokens: tokens(source).map_err(|error| format!(":1: {error}"))?,
+        next: 0,
+        defined: BTreeMap::new(),
+    };
     let (nodes, end) = parser.block().map_err(|error| parser.located(&error))?;
     if let Some(end) = end {
         return Err(parser.located(&format!("unexpected {{{{{end}}}}}")));
     }
-    Ok(Tree { nodes, defined: parser.defined })
+    Ok(Tree {
+        nodes,
+        defined: parser.defined,
+    })
 }
 
 struct Parser<'a> {
@@ -80,12 +103,19 @@ type Parsed<T> = Result<T, String>;
 
 impl Parser<'_> {
     fn located(&self, error: &str) -> String {
-        let at = self.tokens.get(self.next.saturating_sub(1)).map_or(0, |token| token.at);
+        let at = self
+            .tokens
+            .get(self.next.saturating_sub(1))
+            .map_or(0, |token| token.at);
         format!(":{}: {error}", self.source[..at].matches('\n').count() + 1)
     }
 
     fn take(&mut self) -> Parsed<Token> {
-        let token = self.tokens.get(self.next).cloned().ok_or("unexpected EOF")?;
+        let token = self
+            .tokens
+            .get(self.next)
+            .cloned()
+            .ok_or("unexpected EOF")?;
         self.next += 1;
         Ok(token)
     }
@@ -147,7 +177,11 @@ impl Parser<'_> {
     }
 
     fn action(&mut self, keyword: &str) -> Parsed<Option<Node>> {
-        if ["if", "with", "range", "define", "block", "template", "break", "continue"].contains(&keyword) {
+        if [
+            "if", "with", "range", "define", "block", "template", "break", "continue",
+        ]
+        .contains(&keyword)
+        {
             self.next += 1;
         }
         Ok(Some(match keyword {
@@ -213,9 +247,21 @@ impl Parser<'_> {
             None => return Err("unexpected EOF".to_owned()),
         };
         Ok(match keyword {
-            "if" => Node::If { condition: subject, then, otherwise },
-            "with" => Node::With { subject, then, otherwise },
-            _ => Node::Range { over: subject, body: then, otherwise },
+            "if" => Node::If {
+                condition: subject,
+                then,
+                otherwise,
+            },
+            "with" => Node::With {
+                subject,
+                then,
+                otherwise,
+            },
+            _ => Node::Range {
+                over: subject,
+                body: then,
+                otherwise,
+            },
         })
     }
 

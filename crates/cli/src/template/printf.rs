@@ -33,14 +33,19 @@ pub(super) fn format(format: &str, arguments: &[Value]) -> String {
             },
         }
     }
-    let extra: Vec<String> = arguments.map(|value| format!("{}={}", go_type(value), value.show())).collect();
+    let extra: Vec<String> = arguments
+        .map(|value| format!("{}={}", go_type(value), value.show()))
+        .collect();
     if !extra.is_empty() {
         output.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
     }
     output
 }
 
-fn layout(letters: &mut std::iter::Peekable<std::str::Chars<'_>>, arguments: &mut std::slice::Iter<'_, Value>) -> Layout {
+fn layout(
+    letters: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    arguments: &mut std::slice::Iter<'_, Value>,
+) -> Layout {
     let mut layout = Layout::default();
     while let Some(flag) = letters.next_if(|letter| "-0+# ".contains(*letter)) {
         match flag {
@@ -58,7 +63,10 @@ fn layout(letters: &mut std::iter::Peekable<std::str::Chars<'_>>, arguments: &mu
     layout
 }
 
-fn number(letters: &mut std::iter::Peekable<std::str::Chars<'_>>, arguments: &mut std::slice::Iter<'_, Value>) -> Option<usize> {
+fn number(
+    letters: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    arguments: &mut std::slice::Iter<'_, Value>,
+) -> Option<usize> {
     if letters.next_if_eq(&'*').is_some() {
         return match arguments.next() {
             Some(Value::Int(number)) => usize::try_from(*number).ok(),
@@ -75,7 +83,11 @@ fn number(letters: &mut std::iter::Peekable<std::str::Chars<'_>>, arguments: &mu
 
 fn convert(verb: char, value: &Value, layout: &Layout) -> String {
     let precision = layout.precision;
-    let cut = |text: &str| text.chars().take(precision.unwrap_or(usize::MAX)).collect::<String>();
+    let cut = |text: &str| {
+        text.chars()
+            .take(precision.unwrap_or(usize::MAX))
+            .collect::<String>()
+    };
     match (verb, value) {
         ('v', Value::Text(text)) if layout.sharp => format!("{text:?}"),
         ('v', Value::Int(number)) | ('d', Value::Int(number)) => signed(*number, layout),
@@ -86,16 +98,29 @@ fn convert(verb: char, value: &Value, layout: &Layout) -> String {
         ('s', Value::Nil | Value::Missing) => "%!s(<nil>)".to_owned(),
         ('q', Value::Text(text)) => format!("{text:?}"),
         ('q', Value::List(list)) => {
-            format!("[{}]", list.iter().map(|item| convert('q', item, layout)).collect::<Vec<_>>().join(" "))
+            format!(
+                "[{}]",
+                list.iter()
+                    .map(|item| convert('q', item, layout))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            )
         }
         ('x', Value::Int(number)) => format!("{number:x}"),
         ('X', Value::Int(number)) => format!("{number:X}"),
         ('o', Value::Int(number)) => format!("{number:o}"),
         ('b', Value::Int(number)) => format!("{number:b}"),
-        ('c', Value::Int(number)) => u32::try_from(*number).ok().and_then(char::from_u32).unwrap_or('\u{fffd}').to_string(),
+        ('c', Value::Int(number)) => u32::try_from(*number)
+            .ok()
+            .and_then(char::from_u32)
+            .unwrap_or('\u{fffd}')
+            .to_string(),
         ('x', Value::Text(text)) => text.bytes().map(|byte| format!("{byte:02x}")).collect(),
         ('f' | 'F', Value::Float(number)) => format!("{number:.*}", precision.unwrap_or(6)),
-        ('g', Value::Float(number)) => precision.map_or_else(|| value.show(), |digits| stdx::size::general(*number, digits)),
+        ('g', Value::Float(number)) => precision.map_or_else(
+            || value.show(),
+            |digits| stdx::size::general(*number, digits),
+        ),
         ('e', Value::Float(number)) => exponent(*number, precision.unwrap_or(6)),
         ('T', other) => go_type(other).to_owned(),
         (verb, other) => format!("%!{verb}({}={})", go_type(other), other.show()),
@@ -103,13 +128,21 @@ fn convert(verb: char, value: &Value, layout: &Layout) -> String {
 }
 
 fn signed(number: i64, layout: &Layout) -> String {
-    if layout.plus && number >= 0 { format!("+{number}") } else { number.to_string() }
+    if layout.plus && number >= 0 {
+        format!("+{number}")
+    } else {
+        number.to_string()
+    }
 }
 
 fn exponent(number: f64, digits: usize) -> String {
     let text = format!("{number:.digits$e}");
-    let Some((mantissa, power)) = text.split_once('e') else { return text };
-    let (sign, power) = power.strip_prefix('-').map_or(('+', power), |power| ('-', power));
+    let Some((mantissa, power)) = text.split_once('e') else {
+        return text;
+    };
+    let (sign, power) = power
+        .strip_prefix('-')
+        .map_or(('+', power), |power| ('-', power));
     format!("{mantissa}e{sign}{power:0>2}")
 }
 

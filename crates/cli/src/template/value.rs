@@ -112,15 +112,34 @@ impl Value {
 
     /// A struct of a type of docker's command line.
     pub(crate) fn structure(type_name: &'static str, fields: Vec<(&str, String)>) -> Self {
-        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), Self::Text(value))).collect();
-        Self::Object(Object { kind: Kind::Struct(type_name), fields })
+        let fields = fields
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), Self::Text(value)))
+            .collect();
+        Self::Object(Object {
+            kind: Kind::Struct(type_name),
+            fields,
+        })
     }
 
     /// Adds a field that is a map of texts.
-    pub(crate) fn with_map(mut self, name: &str, entries: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub(crate) fn with_map(
+        mut self,
+        name: &str,
+        entries: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
         if let Self::Object(object) = &mut self {
-            let fields = entries.into_iter().map(|(key, value)| (key, Self::Text(value))).collect();
-            object.fields.push((name.to_owned(), Self::Object(Object { kind: Kind::Map, fields })));
+            let fields = entries
+                .into_iter()
+                .map(|(key, value)| (key, Self::Text(value)))
+                .collect();
+            object.fields.push((
+                name.to_owned(),
+                Self::Object(Object {
+                    kind: Kind::Map,
+                    fields,
+                }),
+            ));
         }
         self
     }
@@ -128,14 +147,27 @@ impl Value {
     /// A field of an object. Go's name of a field may differ from JSON's in case (`ID`, `Id`), and Go has the fields that
     /// JSON leaves out when they are empty.
     pub(crate) fn field(&self, name: &str) -> Option<&Self> {
-        let Self::Object(object) = self else { return None };
-        let named = |same: &dyn Fn(&str) -> bool| object.fields.iter().find(|(key, _)| same(key)).map(|(_, value)| value);
+        let Self::Object(object) = self else {
+            return None;
+        };
+        let named = |same: &dyn Fn(&str) -> bool| {
+            object
+                .fields
+                .iter()
+                .find(|(key, _)| same(key))
+                .map(|(_, value)| value)
+        };
         let exact = named(&|key| key == name);
         if exact.is_some() || object.kind != Kind::Record {
             return exact;
         }
         let folded = named(&|key| key.eq_ignore_ascii_case(name));
-        folded.or_else(|| OMITTED.iter().find(|(key, _)| *key == name).map(|(_, value)| value))
+        folded.or_else(|| {
+            OMITTED
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| value)
+        })
     }
 
     /// Go's truth: not the zero value of its type.
@@ -161,7 +193,10 @@ impl Value {
             Self::Int(value) => value.to_string(),
             Self::Float(value) => show_float(*value),
             Self::Text(text) => text.clone(),
-            Self::List(list) => format!("[{}]", list.iter().map(Self::show).collect::<Vec<_>>().join(" ")),
+            Self::List(list) => format!(
+                "[{}]",
+                list.iter().map(Self::show).collect::<Vec<_>>().join(" ")
+            ),
             Self::Object(object) => object.show(),
         }
     }
@@ -174,7 +209,10 @@ impl Value {
             Self::Int(value) => value.to_string(),
             Self::Float(value) => serde_json::Value::from(*value).to_string(),
             Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
-            Self::List(list) => format!("[{}]", list.iter().map(Self::json).collect::<Vec<_>>().join(",")),
+            Self::List(list) => format!(
+                "[{}]",
+                list.iter().map(Self::json).collect::<Vec<_>>().join(",")
+            ),
             Self::Object(object) => {
                 let mut fields: Vec<_> = object.fields.iter().collect();
                 // Docker's contexts are written as maps of their methods without arguments.
@@ -182,10 +220,15 @@ impl Value {
                     fields.retain(|(key, _)| key != "Label");
                     fields.sort_by(|a, b| a.0.cmp(&b.0));
                 }
-                let fields = fields.into_iter().map(|(key, value)| format!("{}:{}", serde_json::Value::from(key.as_str()), value.json()));
+                let fields = fields.into_iter().map(|(key, value)| {
+                    format!("{}:{}", serde_json::Value::from(key.as_str()), value.json())
+                });
                 let text = format!("{{{}}}", fields.collect::<Vec<_>>().join(","));
                 if matches!(object.kind, Kind::Struct(_)) {
-                    return text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+                    return text
+                        .replace('<', "\\u003c")
+                        .replace('>', "\\u003e")
+                        .replace('&', "\\u0026");
                 }
                 text
             }
@@ -198,10 +241,19 @@ impl Object {
         if self.kind == Kind::Map {
             let mut entries: Vec<_> = self.fields.iter().collect();
             entries.sort_by(|a, b| a.0.cmp(&b.0));
-            let entries = entries.iter().map(|(key, value)| format!("{key}:{}", value.show()));
+            let entries = entries
+                .iter()
+                .map(|(key, value)| format!("{key}:{}", value.show()));
             return format!("map[{}]", entries.collect::<Vec<_>>().join(" "));
         }
-        format!("{{{}}}", self.fields.iter().map(|(_, value)| value.show()).collect::<Vec<_>>().join(" "))
+        format!(
+            "{{{}}}",
+            self.fields
+                .iter()
+                .map(|(_, value)| value.show())
+                .collect::<Vec<_>>()
+                .join(" ")
+        )
     }
 }
 
@@ -209,8 +261,12 @@ impl Object {
 fn show_float(value: f64) -> String {
     if value != 0.0 && !(1e-4..1e21).contains(&value.abs()) {
         let text = format!("{value:e}");
-        let Some((mantissa, exponent)) = text.split_once('e') else { return text };
-        let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
+        let Some((mantissa, exponent)) = text.split_once('e') else {
+            return text;
+        };
+        let (sign, digits) = exponent
+            .strip_prefix('-')
+            .map_or(('+', exponent), |digits| ('-', digits));
         return format!("{mantissa}e{sign}{digits:0>2}");
     }
     format!("{value}")
@@ -302,6 +358,9 @@ impl<'de> Visitor<'de> for Build {
         while let Some(entry) = map.next_entry()? {
             fields.push(entry);
         }
-        Ok(Value::Object(Object { kind: Kind::Record, fields }))
+        Ok(Value::Object(Object {
+            kind: Kind::Record,
+            fields,
+        }))
     }
 }
