@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
         "lifecycle::working_directory_is_made",
         working_directory_is_made,
     ),
+    ("lifecycle::detached_overlay_and_inherited_network", detached_overlay),
     ("lifecycle::terminal", terminal),
     ("lifecycle::init_reaps_and_forwards", init_forwards),
     (
@@ -148,6 +149,37 @@ fn working_directory_is_made() {
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o755);
+}
+
+fn detached_overlay() {
+    use std::io::Read as _;
+    let mut bundle = Bundle::new("echo written > /made; cat /made; ls /sys/class/net; ls /proc/self/fd");
+    bundle.extras.rootfs_fd = true;
+    bundle.extras.netns_fd = true;
+    bundle.extras.die_with_parent = true;
+    let (upper, work) = (bundle.directory.path().join("upper"), bundle.directory.path().join("work"));
+    fs::create_dir(&upper).unwrap();
+    fs::create_dir(&work).unwrap();
+    let lower = bundle.root();
+    let rootfs = sys::overlay::mount(&[&lower], Some((&upper, &work)), true).unwrap();
+    let (mut reader, stdio) = crate::bundle::output();
+    let netns = sys::mount::open_readable(std::path::Path::new("/proc/self/ns/net")).unwrap();
+    let fds = runtime::Fds {
+        rootfs: Some(rootfs),
+        netns: Some(netns),
+        stdio,
+        init: None,
+        gate: runtime::Gate::Creator,
+    };
+    let proof = sys::process::SingleThreaded::prove().unwrap();
+    let started = runtime::create(&proof, &bundle.plan(), fds).unwrap().start().unwrap();
+    let mut output = String::new();
+    reader.read_to_string(&mut output).unwrap();
+    assert_eq!(started.pidfd.wait().unwrap().code(), 0, "{output}");
+    assert!(output.starts_with("written\n"), "{output}");
+    assert!(output.ends_with("0\n1\n2\n3\n"), "{output}");
+    assert_eq!(fs::read_to_string(upper.join("made")).unwrap(), "written\n");
+    assert!(!bundle.root().join("made").exists());
 }
 
 fn terminal() {
