@@ -3,9 +3,12 @@
 use std::pin::Pin;
 use std::task::Poll;
 
+/// A future and, once it has ended, its result.
+type Slot<F> = (Pin<Box<F>>, Option<<F as Future>::Output>);
+
 /// Runs all to their end and returns their results in order.
 pub(crate) async fn all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
-    let mut pending: Vec<(Pin<Box<F>>, Option<F::Output>)> = futures
+    let mut pending: Vec<Slot<F>> = futures
         .into_iter()
         .map(|future| (Box::pin(future), None))
         .collect();

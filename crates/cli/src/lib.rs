@@ -67,7 +67,7 @@ fn run(program: &str, words: &[String], env: Env) -> Outcome {
     };
     session.globals = given;
     if session.globals.is("version") {
-        return commands::version::short(&session);
+        return Ok(commands::version::short(&session));
     }
     let words = std::mem::take(&mut session.globals.args);
     match words.first().map(String::as_str) {

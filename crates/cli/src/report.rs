@@ -28,15 +28,6 @@ impl Failure {
         }
     }
 
-    /// Ends with a code and says nothing.
-    pub(crate) fn silent(code: i32) -> Self {
-        Self {
-            code,
-            text: String::new(),
-            kind: ErrorKind::Internal,
-        }
-    }
-
     /// Something that is part of docker's surface and is not built.
     pub(crate) fn unbuilt(program: &str, what: &str) -> Self {
         Self {

@@ -96,10 +96,14 @@ impl Session {
         match client.connect().await {
             Ok(()) => Ok(client),
             Err(error) if choice.named || !self.env.is_root => Err(error.into()),
-            Err(error) => match autostart::start(&self.env, &client).await? {
-                true => Ok(client),
-                false => Err(error.into()),
-            },
+            Err(error) => {
+                let started = autostart::start(&self.env, &client).await?;
+                if started {
+                    Ok(client)
+                } else {
+                    Err(error.into())
+                }
+            }
         }
     }
 

@@ -164,7 +164,8 @@ fn the_host_is_chosen_in_order() {
 
 #[test]
 fn flags_parse_as_in_pflag() {
-    let check = |words: &[&str], expect: Result<(&[(&str, &str)], &[&str]), &str>| {
+    type Expected<'a> = Result<(&'a [(&'a str, &'a str)], &'a [&'a str]), &'a str>;
+    let check = |words: &[&str], expect: Expected<'_>| {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         match (flags::parse(&surface::find("run").unwrap(), &words), expect) {
             (Ok(given), Ok((flags, args))) => {

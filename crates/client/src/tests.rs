@@ -6,7 +6,7 @@ use tokio::net::UnixListener;
 use super::*;
 
 /// Serves one connection: each answer is sent after one request head has arrived.
-async fn serve(answers: Vec<&'static str>) -> (Client, tokio::task::JoinHandle<Vec<u8>>) {
+fn serve(answers: Vec<&'static str>) -> (Client, tokio::task::JoinHandle<Vec<u8>>) {
     static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let path = std::env::temp_dir().join(format!("client-{}-{number}.sock", std::process::id()));
@@ -37,8 +37,7 @@ async fn one_connection_serves_calls_in_sequence() {
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[1\r\n2\r\n,2\r\n1\r\n]\r\n0\r\n\r\n",
         "HTTP/1.1 404 Not Found\r\nContent-Length: 17\r\n\r\n{\"message\":\"no!\"}",
-    ])
-    .await;
+    ]);
     let empty: serde_json::Value = client.call(Request::new(Method::Get, "/a")).await.unwrap();
     assert_eq!(empty, serde_json::json!({}));
     let list: Vec<u8> = client
@@ -66,8 +65,7 @@ async fn one_connection_serves_calls_in_sequence() {
 async fn a_hijacked_stream_keeps_the_bytes_that_came_with_its_head() {
     let (client, _task) = serve(vec![
         "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/x\r\n\r\nearly",
-    ])
-    .await;
+    ]);
     let hijacked = client
         .hijack(Request::new(Method::Post, "/attach"))
         .await
@@ -85,8 +83,7 @@ async fn a_hijacked_stream_keeps_the_bytes_that_came_with_its_head() {
 async fn values_come_out_of_a_stream_however_it_is_cut() {
     let (client, _task) = serve(vec![
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n9\r\n1}\r\n{\"b\":\r\n2\r\n2}\r\n0\r\n\r\n",
-    ])
-    .await;
+    ]);
     let mut values = Vec::new();
     let mut response = client
         .send(Request::new(Method::Get, "/events"))

@@ -81,7 +81,11 @@ fn rows(image: &Summary, truncate: bool, digests: bool) -> Vec<Value> {
         (repository.to_owned(), rest.to_owned())
     };
     let digests_of = |repository: &str| -> Vec<String> {
-        let of = image.repo_digests.iter().map(|digest| split(digest, '@'));
+        let of = image
+            .repo_digests
+            .iter()
+            .flatten()
+            .map(|digest| split(digest, '@'));
         of.filter(|(name, _)| name == repository)
             .map(|(_, digest)| digest)
             .collect()
@@ -104,7 +108,11 @@ fn rows(image: &Summary, truncate: bool, digests: bool) -> Vec<Value> {
         }
     }
     if names.is_empty() {
-        let untagged = image.repo_digests.iter().map(|digest| split(digest, '@'));
+        let untagged = image
+            .repo_digests
+            .iter()
+            .flatten()
+            .map(|digest| split(digest, '@'));
         names.extend(untagged.map(|(repository, digest)| (repository, NONE.to_owned(), digest)));
     }
     if names.is_empty() {

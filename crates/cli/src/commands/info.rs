@@ -1,7 +1,5 @@
 //! `info`: the daemon's facts about itself and its host.
 
-use std::fmt::Write;
-
 use client::{Method, Request};
 
 use crate::flags::Given;
@@ -64,61 +62,94 @@ fn list(value: &Value, name: &str) -> Vec<String> {
     }
 }
 
-/// Docker's order of lines; facts that the daemon does not give are left out.
-fn server_text(info: &Value) -> String {
-    let mut text = String::new();
-    let mut line = |depth: usize, name: &str, value: &str| {
-        drop(writeln!(
-            text,
-            "{}",
-            format!("{}{name}: {value}", " ".repeat(depth)).trim_end()
-        ));
-    };
-    let show = |name: &str| {
-        info.field(name)
-            .map(Value::show)
-            .filter(|shown| !shown.is_empty() && shown != "<nil>")
-    };
-    let mut plain = |line: &mut dyn FnMut(usize, &str, &str), depth, label: &str, name: &str| {
-        if let Some(value) = show(name) {
-            line(depth, label, &value);
+/// Lines of `name: value`.
+#[derive(Debug)]
+struct Lines<'a> {
+    info: &'a Value,
+    text: String,
+}
+
+impl Lines<'_> {
+    fn push(&mut self, depth: usize, name: &str, value: &str) {
+        let line = format!("{}{name}: {value}", " ".repeat(depth));
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+
+    /// Facts under their labels; those that the daemon does not give are left out.
+    fn fields(&mut self, depth: usize, fields: &[(&str, &str)]) {
+        for (label, name) in fields {
+            let shown = self.info.field(name).map(Value::show);
+            if let Some(value) = shown.filter(|shown| !shown.is_empty() && shown != "<nil>") {
+                self.push(depth, label, &value);
+            }
         }
-    };
-    plain(&mut line, 1, "Containers", "Containers");
-    for (label, name) in [
-        ("Running", "ContainersRunning"),
-        ("Paused", "ContainersPaused"),
-        ("Stopped", "ContainersStopped"),
-    ] {
-        plain(&mut line, 2, label, name);
     }
-    for (label, name) in [
-        ("Images", "Images"),
-        ("Server Version", "ServerVersion"),
-        ("Storage Driver", "Driver"),
-    ] {
-        plain(&mut line, 1, label, name);
-    }
-    if let Some(Value::List(pairs)) = info.field("DriverStatus") {
+
+    fn driver_status(&mut self) {
+        let Some(Value::List(pairs)) = self.info.field("DriverStatus") else {
+            return;
+        };
         for pair in pairs {
             if let Value::List(pair) = pair
                 && let [name, value] = pair.as_slice()
             {
-                line(2, &name.show(), &value.show());
+                self.push(2, &name.show(), &value.show());
             }
         }
     }
-    for (label, name) in [
-        ("Logging Driver", "LoggingDriver"),
-        ("Cgroup Driver", "CgroupDriver"),
-        ("Cgroup Version", "CgroupVersion"),
-    ] {
-        plain(&mut line, 1, label, name);
+
+    fn security_options(&mut self) {
+        self.push(1, "Security Options", "");
+        for option in list(self.info, "SecurityOptions") {
+            for part in option.split(',') {
+                match part.split_once('=') {
+                    Some(("name", name)) => self.text.push_str(&format!("  {name}\n")),
+                    Some(("profile", value)) => self.push(3, "Profile", value),
+                    Some((key, value)) => self.push(3, key, value),
+                    None => self.text.push_str(&format!("  {part}\n")),
+                }
+            }
+        }
     }
+}
+
+/// Docker's order of lines.
+fn server_text(info: &Value) -> String {
+    let mut lines = Lines {
+        info,
+        text: String::new(),
+    };
+    lines.fields(1, &[("Containers", "Containers")]);
+    lines.fields(
+        2,
+        &[
+            ("Running", "ContainersRunning"),
+            ("Paused", "ContainersPaused"),
+            ("Stopped", "ContainersStopped"),
+        ],
+    );
+    lines.fields(
+        1,
+        &[
+            ("Images", "Images"),
+            ("Server Version", "ServerVersion"),
+            ("Storage Driver", "Driver"),
+        ],
+    );
+    lines.driver_status();
+    lines.fields(
+        1,
+        &[
+            ("Logging Driver", "LoggingDriver"),
+            ("Cgroup Driver", "CgroupDriver"),
+            ("Cgroup Version", "CgroupVersion"),
+        ],
+    );
     if let Some(plugins) = info.field("Plugins") {
-        line(1, "Plugins", "");
-        for (label, name) in [("Volume", "Volume"), ("Network", "Network"), ("Log", "Log")] {
-            line(2, label, &list(plugins, name).join(" "));
+        lines.push(1, "Plugins", "");
+        for name in ["Volume", "Network", "Log"] {
+            lines.push(2, name, &list(plugins, name).join(" "));
         }
     }
     if let Some(Value::Object(runtimes)) = info.field("Runtimes") {
@@ -127,51 +158,43 @@ fn server_text(info: &Value) -> String {
             .iter()
             .map(|(name, _)| name.as_str())
             .collect();
-        line(1, "Runtimes", &names.join(" "));
+        lines.push(1, "Runtimes", &names.join(" "));
     }
-    for (label, name) in [
-        ("Default Runtime", "DefaultRuntime"),
-        ("Init Binary", "InitBinary"),
-    ] {
-        plain(&mut line, 1, label, name);
-    }
-    line(1, "Security Options", "");
-    for option in list(info, "SecurityOptions") {
-        for part in option.split(',') {
-            match part.split_once('=') {
-                Some(("name", name)) => line(2, name, ""),
-                Some((key, value)) => {
-                    line(3, if key == "profile" { "Profile" } else { key }, value)
-                }
-                None => line(2, part, ""),
-            }
-        }
-    }
-    for (label, name) in [
-        ("Kernel Version", "KernelVersion"),
-        ("Operating System", "OperatingSystem"),
-        ("OSType", "OSType"),
-        ("Architecture", "Architecture"),
-        ("CPUs", "NCPU"),
-    ] {
-        plain(&mut line, 1, label, name);
-    }
+    lines.fields(
+        1,
+        &[
+            ("Default Runtime", "DefaultRuntime"),
+            ("Init Binary", "InitBinary"),
+        ],
+    );
+    lines.security_options();
+    lines.fields(
+        1,
+        &[
+            ("Kernel Version", "KernelVersion"),
+            ("Operating System", "OperatingSystem"),
+            ("OSType", "OSType"),
+            ("Architecture", "Architecture"),
+            ("CPUs", "NCPU"),
+        ],
+    );
     if let Some(Value::Int(bytes)) = info.field("MemTotal") {
         #[expect(clippy::cast_precision_loss, reason = "four digits are printed")]
-        line(1, "Total Memory", &stdx::size::bytes_size(*bytes as f64));
+        lines.push(1, "Total Memory", &stdx::size::bytes_size(*bytes as f64));
     }
-    for (label, name) in [
-        ("Name", "Name"),
-        ("ID", "ID"),
-        ("Docker Root Dir", "DockerRootDir"),
-        ("Debug Mode", "Debug"),
-        ("HTTP Proxy", "HttpProxy"),
-        ("HTTPS Proxy", "HttpsProxy"),
-        ("No Proxy", "NoProxy"),
-        ("Experimental", "ExperimentalBuild"),
-        ("Live Restore Enabled", "LiveRestoreEnabled"),
-    ] {
-        plain(&mut line, 1, label, name);
-    }
-    text
+    lines.fields(
+        1,
+        &[
+            ("Name", "Name"),
+            ("ID", "ID"),
+            ("Docker Root Dir", "DockerRootDir"),
+            ("Debug Mode", "Debug"),
+            ("HTTP Proxy", "HttpProxy"),
+            ("HTTPS Proxy", "HttpsProxy"),
+            ("No Proxy", "NoProxy"),
+            ("Experimental", "ExperimentalBuild"),
+            ("Live Restore Enabled", "LiveRestoreEnabled"),
+        ],
+    );
+    lines.text
 }

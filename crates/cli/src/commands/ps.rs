@@ -225,7 +225,7 @@ fn go_quote(text: &str) -> String {
             '\t' => quoted.push_str("\\t"),
             '\r' => quoted.push_str("\\r"),
             control if control < ' ' || control == '\u{7f}' => {
-                quoted.push_str(&format!("\\x{:02x}", u32::from(control)))
+                quoted.push_str(&format!("\\x{:02x}", u32::from(control)));
             }
             other => quoted.push(other),
         }

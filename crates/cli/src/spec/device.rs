@@ -88,7 +88,7 @@ pub(crate) fn gpus(text: &str) -> Result<DeviceRequest, String> {
                 .get_or_insert_default()
                 .push(device.to_owned()),
             Some(("capabilities", names)) => {
-                capabilities.extend(names.split(',').map(str::to_owned))
+                capabilities.extend(names.split(',').map(str::to_owned));
             }
             Some((key, _)) => return Err(format!("unexpected key '{key}' in '{field}'")),
         }

@@ -2,6 +2,11 @@
 //!
 //! Every flag has its place in the request, built or not: the daemon refuses what it cannot do, naming it.
 
+#![allow(
+    clippy::zero_sized_map_values,
+    reason = "the wire has sets written as maps"
+)]
+
 pub(crate) mod device;
 pub(crate) mod file;
 pub(crate) mod host;
@@ -16,7 +21,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use api::config::{Config, Empty, HealthConfig};
+use api::config::{Config, Empty, HealthConfig, Set};
 use api::container::CreateRequest;
 
 use crate::env::Env;
@@ -142,6 +147,6 @@ fn health(given: &Given) -> Result<Option<HealthConfig>, Failure> {
 }
 
 /// Go's `struct{}` as a map's value.
-pub(crate) fn set(names: impl IntoIterator<Item = String>) -> BTreeMap<String, Empty> {
+pub(crate) fn set(names: impl IntoIterator<Item = String>) -> Set {
     names.into_iter().map(|name| (name, Empty {})).collect()
 }

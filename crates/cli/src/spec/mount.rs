@@ -1,8 +1,6 @@
 //! `--volume` and `--mount`.
 
-use std::collections::BTreeMap;
-
-use api::config::Empty;
+use api::config::Set;
 use api::host_config::{
     BindOptions, ImageOptions, Mount, TmpfsOptions, VolumeDriver, VolumeOptions,
 };
@@ -13,7 +11,7 @@ use crate::report::Failure;
 use crate::values;
 
 /// All `--volume` flags: binds, and paths that get an anonymous volume.
-pub(crate) fn volumes(env: &Env, given: &Given) -> (Vec<String>, BTreeMap<String, Empty>) {
+pub(crate) fn volumes(env: &Env, given: &Given) -> (Vec<String>, Set) {
     let mut binds = Vec::new();
     let mut anonymous = Vec::new();
     for volume in given.list("volume") {

@@ -1,17 +1,15 @@
 //! `--publish` and `--expose`.
 
-use std::collections::BTreeMap;
-
-use api::config::Empty;
+use api::config::{Empty, Set};
 use api::network::{PortBinding, PortMap};
 
 use crate::flags::Given;
 use crate::report::Failure;
 
 /// The bindings, and all ports that are exposed by them or by themselves.
-pub(crate) fn parse_all(given: &Given) -> Result<(PortMap, BTreeMap<String, Empty>), Failure> {
+pub(crate) fn parse_all(given: &Given) -> Result<(PortMap, Set), Failure> {
     let mut bindings = PortMap::new();
-    let mut exposed = BTreeMap::new();
+    let mut exposed = Set::new();
     for text in given.list("publish") {
         publish(&text, &mut bindings).map_err(Failure::new)?;
     }

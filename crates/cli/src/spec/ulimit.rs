@@ -39,7 +39,7 @@ pub(crate) fn parse(text: &str) -> Result<Ulimit, String> {
     };
     let soft = number(parts[0])?;
     let hard = parts.get(1).map_or(Ok(soft), |text| number(text))?;
-    if (hard != -1 && soft > hard) || (soft == -1 && hard != -1) {
+    if hard != -1 && (soft > hard || soft == -1) {
         return Err(format!(
             "ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
         ));

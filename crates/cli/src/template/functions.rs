@@ -360,7 +360,7 @@ fn escape_query(text: &str) -> String {
         match byte {
             b' ' => escaped.push('+'),
             byte if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) => {
-                escaped.push(char::from(byte))
+                escaped.push(char::from(byte));
             }
             byte => escaped.push_str(&format!("%{byte:02X}")),
         }

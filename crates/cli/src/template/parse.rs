@@ -296,11 +296,8 @@ impl Parser<'_> {
     fn declaration(&mut self, pipeline: &mut Pipeline) {
         let begin = self.next;
         let mut names = Vec::new();
-        loop {
-            match self.take_word().map(|token| token.word) {
-                Ok(Word::Variable(name)) => names.push(name),
-                _ => break,
-            }
+        while let Ok(Word::Variable(name)) = self.take_word().map(|token| token.word) {
+            names.push(name);
             match self.take_word().map(|token| token.word) {
                 Ok(Word::Comma) => {}
                 Ok(word @ (Word::Declare | Word::Assign)) => {

@@ -90,7 +90,7 @@ fn convert(verb: char, value: &Value, layout: &Layout) -> String {
     };
     match (verb, value) {
         ('v', Value::Text(text)) if layout.sharp => format!("{text:?}"),
-        ('v', Value::Int(number)) | ('d', Value::Int(number)) => signed(*number, layout),
+        ('v' | 'd', Value::Int(number)) => signed(*number, layout),
         ('v' | 't', Value::Bool(flag)) => flag.to_string(),
         ('v', other) => other.show(),
         ('s', Value::Text(text)) => cut(text),
@@ -115,7 +115,11 @@ fn convert(verb: char, value: &Value, layout: &Layout) -> String {
             .and_then(char::from_u32)
             .unwrap_or('\u{fffd}')
             .to_string(),
-        ('x', Value::Text(text)) => text.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        ('x', Value::Text(text)) => text
+            .bytes()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+            .collect(),
         ('f' | 'F', Value::Float(number)) => format!("{number:.*}", precision.unwrap_or(6)),
         ('g', Value::Float(number)) => precision.map_or_else(
             || value.show(),
