@@ -17,7 +17,10 @@ const NAME: &str = "corten/hello";
 pub(crate) fn resolve(engine: &Arc<Engine>, name: &str) -> Result<Arc<Image>> {
     match engine.images.resolve(name) {
         Ok(image) => Ok(image),
-        Err(error) if error.kind() == ErrorKind::NotFound => match name.parse::<oci::Reference>() {
+        Err(error) if error.kind() == ErrorKind::NotFound => match name
+            .parse::<oci::Reference>()
+            .map(oci::Reference::with_default_tag)
+        {
             Ok(reference) if reference.familiar() == format!("{NAME}:latest") => {
                 make(engine, &reference)
             }
