@@ -5,6 +5,8 @@
 //! caller's size. The price: until its exec the child runs in the caller's memory, so it may do nothing but system
 //! calls on values prepared beforehand, with every signal blocked so that no handler of the caller runs in it.
 
+mod clone3;
+
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
@@ -75,10 +77,7 @@ pub fn spawn(
     {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let cgroups = cgroups
-        .iter()
-        .map(|path| open_procs(path))
-        .collect::<io::Result<Vec<_>>>()?;
+    let (cgroups, born_in) = open_groups(cgroups)?;
     let mut child = Child {
         exe: exe.as_raw_fd(),
         argv: &argv,
@@ -88,7 +87,18 @@ pub fn spawn(
         new_session,
         errno: 0,
     };
-    clone(&mut child)
+    let Some(directory) = born_in else {
+        return clone(&mut child, None);
+    };
+    child.cgroups = &cgroups[1..];
+    match clone(&mut child, Some(directory.as_raw_fd())) {
+        // No child came to be: a kernel before 5.7, or a filter that does not know clone3. Enter by writing.
+        Err(error) if child.errno == 0 && error.raw_os_error() != Some(libc::EAGAIN) => {
+            child.cgroups = &cgroups;
+            clone(&mut child, None)
+        }
+        other => other,
+    }
 }
 
 /// Takes the descriptor that this program was started with at `number` (below 64); `None`: there is none. Each is given
@@ -126,25 +136,42 @@ fn open_procs(path: &std::path::Path) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn clone(child: &mut Child<'_>) -> io::Result<Spawned> {
+/// The groups' files, and the directory of the first if that is a cgroup2 group, in which the child can be born.
+fn open_groups(paths: &[PathBuf]) -> io::Result<(Vec<OwnedFd>, Option<OwnedFd>)> {
+    let (mut files, mut born_in) = (Vec::with_capacity(paths.len()), None);
+    for path in paths {
+        let file = open_procs(path)?;
+        match path.parent() {
+            Some(directory) if born_in.is_none() && is_cgroup2(&file)? => {
+                born_in = Some(std::fs::File::open(directory)?.into());
+                files.insert(0, file);
+            }
+            _ => files.push(file),
+        }
+    }
+    Ok((files, born_in))
+}
+
+fn is_cgroup2(fd: &OwnedFd) -> io::Result<bool> {
+    const CGROUP2_SUPER_MAGIC: u32 = 0x6367_7270;
+    let kind = rustix::fs::fstatfs(fd)?.f_type;
+    Ok(u32::try_from(kind).is_ok_and(|kind| kind == CGROUP2_SUPER_MAGIC))
+}
+
+/// Starts the child, in that cgroup2 group if one is given.
+fn clone(child: &mut Child<'_>, group: Option<RawFd>) -> io::Result<Spawned> {
     let mut stack = vec![MaybeUninit::<u128>::uninit(); STACK / size_of::<u128>()];
-    // SAFETY: the one-past-the-end pointer of the allocation; stacks grow down from it, 16-aligned as u128 is.
-    let top = unsafe { stack.as_mut_ptr().add(stack.len()) };
     let mut pidfd: c_int = -1;
+    let data = ptr::from_mut(child).cast::<c_void>();
     let old = block_all_signals()?;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
-    // SAFETY: `run` gets the `Child` it expects; stack, child and pidfd outlive it, since CLONE_VFORK holds this thread
-    // until the child has executed its program or ended.
-    let pid = unsafe {
-        libc::clone(
-            run,
-            top.cast::<c_void>(),
-            flags,
-            ptr::from_mut(child).cast::<c_void>(),
-            &raw mut pidfd,
-        )
+    let (pid, error) = match group {
+        Some(group) => {
+            // SAFETY: `run` gets the `Child` it expects, makes system calls only and never returns; all is alive here.
+            let pid = unsafe { clone3::clone3(run, data, &mut stack, &mut pidfd, group) };
+            (pid, io::Error::from_raw_os_error(-pid))
+        }
+        None => plain_clone(data, &mut stack, &mut pidfd),
     };
-    let error = io::Error::last_os_error();
     restore_signals(&old);
     if pid < 0 {
         return Err(error);
@@ -158,6 +185,20 @@ fn clone(child: &mut Child<'_>) -> io::Result<Spawned> {
         return Err(io::Error::from_raw_os_error(errno));
     }
     Ok(Spawned { pid, pidfd })
+}
+
+fn plain_clone(
+    data: *mut c_void,
+    stack: &mut [MaybeUninit<u128>],
+    pidfd: &mut c_int,
+) -> (c_int, io::Error) {
+    // SAFETY: the one-past-the-end pointer of the allocation; stacks grow down from it, 16-aligned as u128 is.
+    let top = unsafe { stack.as_mut_ptr().add(stack.len()) };
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    // SAFETY: `run` gets the `Child` it expects; stack, child and pidfd outlive it, since CLONE_VFORK holds this thread
+    // until the child has executed its program or ended.
+    let pid = unsafe { libc::clone(run, top.cast::<c_void>(), flags, data, ptr::from_mut(pidfd)) };
+    (pid, io::Error::last_os_error())
 }
 
 fn reap(pid: i32) {

@@ -76,3 +76,34 @@ fn many_threads_spawn_at_once() {
         }
     });
 }
+
+#[test]
+fn a_child_is_born_in_its_cgroup2_group() {
+    let Ok(layout) = crate::cgroup::Layout::detect() else {
+        return;
+    };
+    let Some(group) = layout
+        .v2
+        .map(|mount| mount.join(format!("spawn-test-{}", std::process::id())))
+    else {
+        return;
+    };
+    if std::fs::create_dir(&group).is_err() {
+        return;
+    }
+    let (mut reader, writer) = io::pipe().expect("a pipe");
+    let exe = OwnedFd::from(File::open("/bin/sh").expect("a shell"));
+    let args = [
+        c"sh".to_owned(),
+        c"-c".to_owned(),
+        c"cat /proc/self/cgroup >&5".to_owned(),
+    ];
+    let groups = [group.join("cgroup.procs")];
+    let child = spawn(&exe, &args, &[], &[(writer.as_fd(), 5)], true, &groups).expect("spawns");
+    drop(writer);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).expect("reads");
+    assert_eq!(wait(&child), 0);
+    std::fs::remove_dir(&group).expect("nothing is left in it");
+    assert!(text.contains("/spawn-test-"), "{text}");
+}
