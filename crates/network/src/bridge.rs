@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ipnet::Ipv4Net;
-use sys::netlink::{Protocol, Socket};
+use sys::netlink::{Protocol, Refused, Socket};
 
 use crate::ipam::Ipam;
 use crate::link::{self, Link};
@@ -61,6 +61,8 @@ pub struct BridgeInfo {
 #[derive(Debug)]
 pub struct Bridge {
     name: String,
+    /// The firewall's socket; none without nftables.
+    filter: Option<Socket>,
     index: u32,
     mtu: u32,
     /// The bridge's own address, with the subnet's prefix length.
@@ -93,13 +95,19 @@ impl Bridge {
                 warnings.push(format!("set {setting} to {value}: {error}"));
             }
         }
-        match firewall::install(&config.bridge, address.trunc()) {
-            Ok(()) => warnings.extend(foreign_drops(&config.bridge)),
-            Err(refused) => warnings.push(format!(
-                "install nftables rules for {}: {refused}; containers reach the host and each other, but nothing beyond",
-                config.bridge
-            )),
-        }
+        let filter = match filter(&config.bridge, address.trunc()) {
+            Ok((socket, more)) => {
+                warnings.extend(more);
+                Some(socket)
+            }
+            Err(refused) => {
+                warnings.push(format!(
+                    "install nftables rules for {}: {refused}; containers reach the host and each other, but nothing beyond",
+                    config.bridge
+                ));
+                None
+            }
+        };
         let mut ipam = Ipam::new(address, address.addr());
         let mut expected = HashSet::new();
         for address in used {
@@ -110,6 +118,7 @@ impl Bridge {
         }
         let bridge = Self {
             name: config.bridge,
+            filter,
             index,
             mtu,
             address,
@@ -193,8 +202,12 @@ impl Bridge {
             }
             _ => {}
         }
-        // A kernel without nftables has no table to remove.
-        _ = firewall::remove(&self.name);
+        if let Some(filter) = &self.filter {
+            firewall::remove(filter, &self.name).map_err(Error::refused(format!(
+                "delete nftables table {}",
+                self.name
+            )))?;
+        }
         Ok(())
     }
 
@@ -224,14 +237,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn foreign_drops(bridge: &str) -> Vec<String> {
-    let chains = firewall::dropping_chains().unwrap_or_default();
+/// Installs the rules, and names the chains of others that work against them.
+fn filter(bridge: &str, subnet: Ipv4Net) -> std::result::Result<(Socket, Vec<String>), Refused> {
+    let socket = firewall::open()?;
+    firewall::install(&socket, bridge, subnet)?;
     let warning = |chain| {
         format!(
             "nftables chain {chain} drops what is forwarded: unless it accepts {bridge}, containers reach nothing beyond the host"
         )
     };
-    chains.into_iter().map(warning).collect()
+    let chains = firewall::dropping_chains(&socket).unwrap_or_default();
+    Ok((socket, chains.into_iter().map(warning).collect()))
 }
 
 fn check_name(name: &str) -> Result<()> {

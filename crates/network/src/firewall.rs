@@ -49,8 +49,14 @@ const OFFSET_DESTINATION: u32 = 16;
 const STATE_ESTABLISHED_RELATED: u32 = 2 | 4;
 const STATUS_DNAT: u32 = 1 << 5;
 
+/// Opens the socket that all the rest is given. It is to be kept: closing one after a table was replaced waits for the
+/// kernel to free the old one, ten milliseconds and more (`nft_rcv_nl_event`).
+pub(crate) fn open() -> io::Result<Socket> {
+    Socket::open(Protocol::Netfilter)
+}
+
 /// Replaces the bridge's table.
-pub(crate) fn install(bridge: &str, subnet: Ipv4Net) -> Result<(), Refused> {
+pub(crate) fn install(socket: &Socket, bridge: &str, subnet: Ipv4Net) -> Result<(), Refused> {
     let mut batch = vec![
         batch_mark(BATCH_BEGIN),
         new_table(bridge),
@@ -82,29 +88,24 @@ pub(crate) fn install(bridge: &str, subnet: Ipv4Net) -> Result<(), Refused> {
         postrouting(bridge, subnet),
     ));
     batch.push(batch_mark(BATCH_END));
-    Socket::open(Protocol::Netfilter)?.transact(&batch)
+    socket.transact(&batch)
 }
 
 /// Removes the bridge's table; one that does not exist is removed already.
-pub(crate) fn remove(bridge: &str) -> Result<(), Refused> {
-    let batch = [
+pub(crate) fn remove(socket: &Socket, bridge: &str) -> Result<(), Refused> {
+    socket.transact(&[
         batch_mark(BATCH_BEGIN),
         new_table(bridge),
         delete_table(bridge),
         batch_mark(BATCH_END),
-    ];
-    match Socket::open(Protocol::Netfilter) {
-        Ok(socket) => socket.transact(&batch),
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    ])
 }
 
 /// Chains of others that drop what is forwarded unless their rules say otherwise (Docker's, most firewalls').
 /// A packet must pass every table: ours cannot overrule them.
-pub(crate) fn dropping_chains() -> Result<Vec<String>, Refused> {
+pub(crate) fn dropping_chains(socket: &Socket) -> Result<Vec<String>, Refused> {
     let request = Message::new(GETCHAIN, DUMP).raw(&header(FAMILY_IPV4, 0));
-    let found = Socket::open(Protocol::Netfilter)?.query(&request)?;
+    let found = socket.query(&request)?;
     Ok(found
         .iter()
         .filter_map(|payload| dropping_chain(payload))
