@@ -12,6 +12,7 @@ const HOST: &[&str] = &[
     "cpio",
     "iptables",
     "iproute2",
+    "kmod",
     "mmdebstrap",
     "nftables",
     "procps",

@@ -214,7 +214,7 @@ fn skips(text: &str) -> Vec<(&str, &str)> {
 }
 
 /// The part of libtest's output that tells of failures.
-fn failures(text: &str) -> &str {
+pub(crate) fn failures(text: &str) -> &str {
     text.find("\nfailures:\n")
         .map_or(text, |start| &text[start..])
 }

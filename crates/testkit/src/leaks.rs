@@ -131,25 +131,40 @@ fn interfaces(names: &Names) -> Vec<String> {
         .collect()
 }
 
-/// Control groups below the context's own, in every hierarchy.
+/// Control groups below the context's own, in every hierarchy. The monitors' group is the daemon's, and stays; empty.
 fn cgroups(names: &Names) -> Vec<String> {
     let mut left = Vec::new();
-    let root = Path::new("/sys/fs/cgroup");
-    for hierarchy in entries(root).chain([root.to_path_buf()]) {
-        let parent = hierarchy.join(&names.cgroup);
+    for parent in parents(names) {
+        let own = parent.join(MONITORS);
+        let busy = fs::read_to_string(own.join("cgroup.procs"))
+            .is_ok_and(|processes| !processes.is_empty());
         left.extend(
             entries(&parent)
-                .filter(|path| path.is_dir())
+                .filter(|path| path.is_dir() && (*path != own || busy))
                 .map(|path| format!("cgroup {}", path.display())),
         );
     }
     left
 }
 
+/// The group of the monitors, beside those of the containers.
+const MONITORS: &str = "monitors";
+
+/// The context's own group in every hierarchy.
+fn parents(names: &Names) -> impl Iterator<Item = PathBuf> {
+    let root = Path::new("/sys/fs/cgroup");
+    let group = names.cgroup.clone();
+    entries(root)
+        .chain([root.to_path_buf()])
+        .map(move |hierarchy| hierarchy.join(&group))
+}
+
 /// Removes the context's own, empty control groups.
 pub fn remove_cgroups(names: &Names) {
-    let root = Path::new("/sys/fs/cgroup");
-    for hierarchy in entries(root).chain([root.to_path_buf()]) {
-        _ = fs::remove_dir(hierarchy.join(&names.cgroup));
+    for parent in parents(names) {
+        for path in entries(&parent).filter(|path| path.is_dir()) {
+            _ = fs::remove_dir(path);
+        }
+        _ = fs::remove_dir(parent);
     }
 }
