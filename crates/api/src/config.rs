@@ -3,6 +3,10 @@
     missing_docs,
     reason = "the fields are the Engine API's, documented in its own reference"
 )]
+#![allow(
+    clippy::zero_sized_map_values,
+    reason = "Go writes a set as an object of empty objects"
+)]
 
 use std::collections::BTreeMap;
 

@@ -22,7 +22,7 @@ pub struct Summary {
     pub parent_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub descriptor: Option<Descriptor>,
-    pub repo_digests: Vec<String>,
+    pub repo_digests: Option<Vec<String>>,
     pub repo_tags: Vec<String>,
     pub shared_size: i64,
     pub size: i64,
@@ -42,10 +42,7 @@ pub struct Inspect {
     pub comment: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
-    /// Until 1.44.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub container: Option<String>,
-    /// Until 1.44.
+    /// Until 1.44, and empty then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container_config: Option<crate::config::Config>,
     pub docker_version: String,

@@ -67,8 +67,9 @@ pub struct Info {
     /// Until 1.41.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel_memory: Option<bool>,
-    #[serde(rename = "KernelMemoryTCP", skip_serializing_if = "is_zero")]
-    pub kernel_memory_tcp: bool,
+    /// With version 1 of control groups alone.
+    #[serde(rename = "KernelMemoryTCP", skip_serializing_if = "Option::is_none")]
+    pub kernel_memory_tcp: Option<bool>,
     pub cpu_cfs_period: bool,
     pub cpu_cfs_quota: bool,
     #[serde(rename = "CPUShares")]

@@ -61,7 +61,7 @@ mod tests {
         let presence = Presence::default();
         let present = presence.enter();
         let second = Duration::from_secs(1);
-        let idle = presence.idle_for(Duration::from_secs(60), || true);
+        let idle = presence.idle_for(Duration::from_mins(1), || true);
         tokio::pin!(idle);
         assert!(tokio::time::timeout(second * 90, &mut idle).await.is_err());
         drop(present);

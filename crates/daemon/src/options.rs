@@ -44,7 +44,7 @@ pub enum Command {
     /// Check the configuration and end.
     Validate,
     /// Run.
-    Run(Options),
+    Run(Box<Options>),
 }
 
 /// Everything decided.
@@ -91,7 +91,7 @@ pub fn parse(program: &str, args: &[String]) -> Result<Command, String> {
     Ok(if validate {
         Command::Validate
     } else {
-        Command::Run(options)
+        Command::Run(Box::new(options))
     })
 }
 

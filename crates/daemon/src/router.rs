@@ -73,7 +73,7 @@ async fn dispatch(daemon: Arc<Daemon>, request: http::Request<Incoming>) -> Resu
         ["containers", id, "pause"] if post => containers::pause(d, id).await,
         ["containers", id, "unpause"] if post => containers::unpause(d, id).await,
         ["containers", id, "wait"] if post => containers::wait(d, &r, id),
-        ["containers", id, "attach"] if post => containers::attach(d, &r, id).await,
+        ["containers", id, "attach"] if post => containers::attach(d, &r, id),
         ["containers", id, "logs"] if get => logs::logs(d, &r, id).await,
         ["containers", id, "resize"] if post => containers::resize(d, &r, id).await,
         ["containers", id, "rename"] if post => containers::rename(d, &r, id).await,
@@ -83,10 +83,13 @@ async fn dispatch(daemon: Arc<Daemon>, request: http::Request<Incoming>) -> Resu
         ["exec", id, "json"] if get => exec::inspect(d, id),
         ["exec", id, "resize"] if post => exec::resize(d, &r, id).await,
         ["images", "json"] if get => images::list(d, &r),
-        ["images", "load"] if post => images::load(d, r).await,
-        ["images", "create"] if post => images::create(d, r).await,
+        ["images", "load"] if post => images::load(d, r),
+        ["images", "create"] if post => images::create(d, r),
         ["images", name @ .., "json"] if get && !name.is_empty() => {
             images::inspect(d, &r, &name.join("/")).await
+        }
+        ["images", name @ .., "history"] if get && !name.is_empty() => {
+            images::history(d, &name.join("/")).await
         }
         ["images", name @ .., "tag"] if post && !name.is_empty() => {
             images::tag(d, &r, &name.join("/")).await

@@ -83,7 +83,7 @@ impl Connection {
                 ready.clear_ready();
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Another descriptor of the same connection.

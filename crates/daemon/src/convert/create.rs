@@ -72,7 +72,7 @@ fn adapt(wire: &mut CreateRequest, version: ApiVersion) {
         host.memory_swappiness = None;
     }
     if !version.at_least(40) {
-        host.cgroupns_mode = "host".to_owned();
+        "host".clone_into(&mut host.cgroupns_mode);
     }
     host.pids_limit = host.pids_limit.filter(|limit| *limit > 0);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::image::{DeleteItem, Inspect, Metadata, RootFs, Summary};
+use api::image::{DeleteItem, HistoryItem, Inspect, Metadata, RootFs, Summary};
 use api::progress::Message;
 use api::version::ApiVersion;
 use engine::ops::image::{ImageView, Import};
@@ -48,6 +48,8 @@ pub fn summary(view: &ImageView, version: ApiVersion) -> Summary {
         repo_tags = vec!["<none>:<none>".to_owned()];
         repo_digests = vec!["<none>@<none>".to_owned()];
     }
+    // The oldest clients get null for a list that is empty.
+    let repo_digests = (!repo_digests.is_empty() || version.at_least(43)).then_some(repo_digests);
     Summary {
         containers: -1,
         created: stdx::time::parse_rfc3339(&image.config.created).map_or(0, time::unix),
@@ -66,15 +68,13 @@ pub fn summary(view: &ImageView, version: ApiVersion) -> Summary {
 pub fn inspect(image: &Image, version: ApiVersion) -> Inspect {
     let config = &image.config;
     let size = image.size.cast_signed();
-    let old = !version.at_least(45);
     Inspect {
         id: image.id.to_string(),
         repo_tags: image.repo_tags.clone(),
         repo_digests: image.repo_digests.clone(),
         comment: config.comment.clone(),
         created: (!config.created.is_empty()).then(|| config.created.clone()),
-        container: old.then(String::new),
-        container_config: old.then(api::config::Config::default),
+        container_config: (!version.at_least(45)).then(api::config::Config::default),
         docker_version: config.docker_version.clone(),
         author: config.author.clone(),
         config: container_config(image, version),
@@ -124,6 +124,30 @@ fn container_config(image: &Image, version: ApiVersion) -> BTreeMap<String, Valu
         }
     }
     fields
+}
+
+/// How an image was made, newest step first; steps that made no layer have no size.
+pub fn history(image: &Image) -> Vec<HistoryItem> {
+    let mut sizes = image.layer_sizes.iter();
+    let item = |step: &oci::image::History| HistoryItem {
+        comment: step.comment.clone(),
+        created: stdx::time::parse_rfc3339(&step.created).map_or(0, time::unix),
+        created_by: step.created_by.clone(),
+        id: "<missing>".to_owned(),
+        size: if step.empty_layer {
+            0
+        } else {
+            sizes.next().map_or(0, |size| size.cast_signed())
+        },
+        tags: None,
+    };
+    let mut items: Vec<HistoryItem> = image.config.history.iter().map(item).collect();
+    items.reverse();
+    if let Some(newest) = items.first_mut() {
+        newest.id = image.id.to_string();
+        newest.tags = (!image.repo_tags.is_empty()).then(|| image.repo_tags.clone());
+    }
+    items
 }
 
 /// What a removal did.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::config::{Config, Empty};
+use api::config::{Config, Empty, Set};
 use api::container::{Inspect, MountPoint, State as WireState};
 use api::host_config::HostConfig;
 use api::image::GraphDriver;
@@ -109,16 +109,14 @@ fn config(record: &Record) -> Result<Config> {
     config.entrypoint.clone_from(&effective.entrypoint);
     config.working_dir.clone_from(&effective.working_dir);
     config.labels = Some(effective.labels.clone());
-    config.stop_signal = effective
-        .stop_signal
-        .map(|signal| signal.to_string())
-        .unwrap_or_default();
-    let set = |names: &[String]| {
-        names
-            .iter()
-            .map(|name| (name.clone(), Empty {}))
-            .collect::<BTreeMap<_, _>>()
-    };
+    if config.stop_signal.is_empty() {
+        config.stop_signal = effective
+            .stop_signal
+            .map(|signal| signal.to_string())
+            .unwrap_or_default();
+    }
+    let set =
+        |names: &[String]| -> Set { names.iter().map(|name| (name.clone(), Empty {})).collect() };
     config.exposed_ports.extend(set(&effective.exposed_ports));
     if !effective.volumes.is_empty() {
         config
@@ -152,15 +150,12 @@ fn host_config(engine: &Engine, record: &Record, version: ApiVersion) -> Result<
         &mut host.cgroupns_mode,
         if unified { "private" } else { "host" },
     );
-    if unified {
-        // Version 2 has no such switch, and dockerd forgets that it was asked for.
-        host.oom_kill_disable = None;
-    }
+    // Version 2 has no such switch: dockerd forgets that it was asked for.
+    host.oom_kill_disable = (!unified).then(|| host.oom_kill_disable.unwrap_or(false));
     host.shm_size = spec.shm_size.unwrap_or(defaults::SHM_SIZE).cast_signed();
     if host.memory > 0 && host.memory_swap == 0 {
         host.memory_swap = host.memory.saturating_mul(2);
     }
-    host.port_bindings.get_or_insert_default();
     let unmasked = spec.privileged || spec.security.unmasked_paths;
     let lists = [
         (&mut host.masked_paths, defaults::MASKED_PATHS.as_slice()),

@@ -9,12 +9,12 @@ use crate::error::{Error, Result};
 /// `CapAdd` and `CapDrop`, normalised.
 pub fn capabilities(host: &HostConfig) -> Result<Capabilities> {
     Ok(Capabilities {
-        add: names("CapAdd", &host.cap_add)?,
-        drop: names("CapDrop", &host.cap_drop)?,
+        add: names("CapAdd", host.cap_add.as_deref())?,
+        drop: names("CapDrop", host.cap_drop.as_deref())?,
     })
 }
 
-fn names(field: &str, list: &Option<Vec<String>>) -> Result<Vec<String>> {
+fn names(field: &str, list: Option<&[String]>) -> Result<Vec<String>> {
     let name = |text: &String| {
         let upper = text.trim().to_ascii_uppercase();
         let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
@@ -30,7 +30,7 @@ fn names(field: &str, list: &Option<Vec<String>>) -> Result<Vec<String>> {
             "invalid {field}: unknown capability: \"{full}\""
         )))
     };
-    list.iter().flatten().map(name).collect()
+    list.unwrap_or_default().iter().map(name).collect()
 }
 
 /// `SecurityOpt`.

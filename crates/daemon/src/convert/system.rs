@@ -23,7 +23,7 @@ pub fn version(version: &domain::Version) -> Version {
         ("Experimental".to_owned(), "false".to_owned()),
         ("GitCommit".to_owned(), String::new()),
         ("GoVersion".to_owned(), String::new()),
-        ("BuildTime".to_owned(), String::new()),
+        ("BuildTime".to_owned(), built()),
     ]);
     Version {
         platform: PlatformName {
@@ -40,14 +40,22 @@ pub fn version(version: &domain::Version) -> Version {
         os: version.os.to_owned(),
         arch: version.architecture.to_owned(),
         kernel_version: version.kernel.clone(),
+        build_time: built(),
         ..Version::default()
     }
+}
+
+/// When the program was built, as far as its file tells.
+fn built() -> String {
+    let modified = std::fs::metadata("/proc/self/exe").and_then(|metadata| metadata.modified());
+    modified.map(stdx::time::rfc3339_nano).unwrap_or_default()
 }
 
 /// `GET /info`.
 pub fn info(info: &domain::Info, debug: bool, warnings: &[String], version: ApiVersion) -> Info {
     let (cgroup, containers) = (&info.cgroup, &info.containers);
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    let warnings: Vec<String> = info.warnings.iter().chain(warnings).cloned().collect();
     let (old, with_expected) = (!version.at_least(50), !version.at_least(49));
     Info {
         id: info.id.clone(),
@@ -62,6 +70,7 @@ pub fn info(info: &domain::Info, debug: bool, warnings: &[String], version: ApiV
         memory_limit: cgroup.memory,
         swap_limit: cgroup.swap,
         kernel_memory: (!version.at_least(42)).then_some(false),
+        kernel_memory_tcp: (cgroup.version == 1).then_some(false),
         cpu_cfs_period: cgroup.cpu_quota,
         cpu_cfs_quota: cgroup.cpu_quota,
         cpu_shares: cgroup.cpu_shares,
@@ -106,13 +115,13 @@ pub fn info(info: &domain::Info, debug: bool, warnings: &[String], version: ApiV
         init_binary: "corten".to_owned(),
         containerd_commit: commit("", with_expected),
         runc_commit: commit(&info.version, with_expected),
-        init_commit: commit(&info.version, with_expected),
+        init_commit: commit(&info.version, false),
         security_options: security_options(cgroup.version),
         firewall_backend: version.at_least(49).then(|| FirewallBackend {
             driver: "nftables".to_owned(),
             info: Vec::new(),
         }),
-        warnings: Some(info.warnings.iter().chain(warnings).cloned().collect()),
+        warnings: (!warnings.is_empty()).then_some(warnings),
         ..Info::default()
     }
 }
@@ -154,10 +163,11 @@ fn registry_config(old: bool) -> RegistryConfig {
     }
 }
 
-fn commit(id: &str, old: bool) -> Commit {
+/// A version of a part, if there is one to tell.
+fn commit(id: &str, with_expected: bool) -> Commit {
     Commit {
         id: id.to_owned(),
-        expected: old.then(|| id.to_owned()),
+        expected: (with_expected && !id.is_empty()).then(|| id.to_owned()),
     }
 }
 

@@ -50,7 +50,7 @@ fn flags_are_read_in_all_their_spellings() {
     );
     assert_eq!(
         (options.idle_exit, options.mtu),
-        (Some(Duration::from_secs(60)), None)
+        (Some(Duration::from_mins(1)), None)
     );
 }
 
@@ -99,7 +99,7 @@ fn a_file_gives_what_flags_do_not_and_conflicts_are_told() {
         path.display()
     );
     let check = |text: &str, args: &[&str], why: &str| {
-        assert_eq!(with(text, args).unwrap_err(), format!("{prefix}{why}"))
+        assert_eq!(with(text, args).unwrap_err(), format!("{prefix}{why}"));
     };
     check(
         r#"{"debug":true}"#,

@@ -160,7 +160,7 @@ pub fn wait(daemon: &Arc<Daemon>, request: &Request, id: &str) -> Result<Answer>
 }
 
 /// `POST /containers/{id}/attach`.
-pub async fn attach(daemon: &Arc<Daemon>, request: &Request, id: &str) -> Result<Answer> {
+pub fn attach(daemon: &Arc<Daemon>, request: &Request, id: &str) -> Result<Answer> {
     let query = &request.query;
     let prepared = ops::attach::prepare(&daemon.engine, id, convert::attach(query)?)?;
     let (tty, live) = (prepared.tty, query.flag("stream"));

@@ -32,6 +32,13 @@ pub async fn inspect(daemon: &Arc<Daemon>, request: &Request, name: &str) -> Res
     json(&convert::images::inspect(&image, request.version))
 }
 
+/// `GET /images/{name}/history`.
+pub async fn history(daemon: &Arc<Daemon>, name: &str) -> Result<Answer> {
+    json(&convert::images::history(
+        &*ops::inspect(&daemon.engine, name).await?,
+    ))
+}
+
 /// `POST /images/{name}/tag`.
 pub async fn tag(daemon: &Arc<Daemon>, request: &Request, name: &str) -> Result<Answer> {
     let target = convert::images::reference(request.query.text("repo"), request.query.text("tag"))?;
@@ -55,7 +62,7 @@ pub async fn remove(daemon: &Arc<Daemon>, request: &Request, name: &str) -> Resu
 }
 
 /// `POST /images/load`: what fails after the head is told inside the stream.
-pub async fn load(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
+pub fn load(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
     let engine = daemon.engine.clone();
     let (sender, body) = Body::stream();
     let (tell, mut told) = mpsc::unbounded_channel();
@@ -82,7 +89,7 @@ pub async fn load(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
 }
 
 /// `POST /images/create`: import of the body alone, as there is no registry client.
-pub async fn create(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
+pub fn create(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
     let name = request.query.text("fromImage");
     if !name.is_empty() {
         let reference = convert::images::pull_reference(name, request.query.text("tag"))?;

@@ -20,7 +20,7 @@ fn host(field: &str, value: Value) -> Result<Spec, String> {
 fn a_plain_request_is_converted_and_kept_as_it_came() {
     let body = json!({ "image": "busybox", "Cmd": ["sh"], "Tty": true, "Env": ["A=b", "C"],
         "HostConfig": { "NetworkMode": "none", "AutoRemove": true, "ConsoleSize": [24, 80], "CgroupnsMode": "host",
-            "PidMode": "host", "Init": true, "PidsLimit": -1, "ShmSize": 1048576 } });
+            "PidMode": "host", "Init": true, "PidsLimit": -1, "ShmSize": 1_048_576 } });
     let converted = request("web", body.to_string().as_bytes(), MAXIMUM, None)
         .unwrap()
         .request;
@@ -43,7 +43,7 @@ fn a_plain_request_is_converted_and_kept_as_it_came() {
 #[test]
 fn wrong_values_are_told_in_dockers_words() {
     let check = |field: &str, value: Value, text: &str| {
-        assert_eq!(host(field, value).unwrap_err(), text, "{field}")
+        assert_eq!(host(field, value).unwrap_err(), text, "{field}");
     };
     check(
         "OomScoreAdj",
