@@ -11,7 +11,7 @@ fn run(args: &[&str]) -> Result<Options, String> {
         words.insert(0, "--config-file=/dev/null".to_owned());
     }
     match parse("dockerd", &words)? {
-        Command::Run(options) => Ok(options),
+        Command::Run(options) => Ok(*options),
         other => panic!("{other:?}"),
     }
 }
