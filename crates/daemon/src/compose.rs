@@ -278,13 +278,16 @@ async fn open_engine(options: &Options, env: &Env) -> anyhow::Result<Arc<Engine>
     config.mtu = options.mtu;
     config.fail_at = env.variables.get("CORTEN_FAIL_AT").cloned();
     let deadline = tokio::time::Instant::now() + SUCCESSION;
+    let mut told = false;
     loop {
         match Engine::open(config.clone()).await {
             Err(error)
                 if error.kind() == stdx::ErrorKind::Conflict
                     && tokio::time::Instant::now() < deadline =>
             {
-                tracing::warn!("{error}; trying again");
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!("{error}; trying again");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             opened => return Ok(opened?),

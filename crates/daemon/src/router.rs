@@ -11,7 +11,9 @@ use crate::body::Body;
 use crate::error::{self, Error, Result};
 use crate::query::{Query, decode};
 use crate::request::Request;
-use crate::routes::{Daemon, containers, events, exec, images, logs, networks, system};
+use crate::routes::{
+    Daemon, containers, events, exec, images, logs, networks, plugins, system, volumes,
+};
 
 /// Every operation of the Engine API: method, path, name.
 const SURFACE: &str = include_str!("surface.tsv");
@@ -99,6 +101,12 @@ async fn dispatch(daemon: Arc<Daemon>, request: http::Request<Incoming>) -> Resu
         }
         ["networks"] | ["networks", ""] if get => networks::list(d, &r),
         ["networks", name] if get => networks::inspect(d, name),
+        ["volumes"] if get => volumes::list(),
+        ["volumes", name] if get && !name.is_empty() => volumes::inspect(name),
+        ["plugins"] if get => plugins::list(),
+        ["plugins", name @ .., "json"] if get && !name.is_empty() => {
+            plugins::inspect(&name.join("/"))
+        }
         ["auth"] if post => Err(Error::NotImplemented(
             "SystemAuth (there is no registry client in this build)".to_owned(),
         )),

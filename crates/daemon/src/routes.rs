@@ -11,7 +11,9 @@ pub mod exec;
 pub mod images;
 pub mod logs;
 pub mod networks;
+pub mod plugins;
 pub mod system;
+pub mod volumes;
 
 /// What handlers share.
 #[derive(Debug)]

@@ -98,7 +98,10 @@ fn kept<T: serde::de::DeserializeOwned>(value: Option<&serde_json::Value>) -> Re
         .map_err(|error| Error::Internal(format!("read kept request: {error}")))
 }
 
-#[expect(clippy::zero_sized_map_values, reason = "Go writes a set as an object of empty objects")]
+#[expect(
+    clippy::zero_sized_map_values,
+    reason = "Go writes a set as an object of empty objects"
+)]
 fn config(record: &Record) -> Result<Config> {
     let effective = &record.effective;
     let mut config: Config = kept(Some(&record.request))?;

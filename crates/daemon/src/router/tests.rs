@@ -52,8 +52,8 @@ fn what_docker_has_is_refused_by_name_and_the_rest_is_not_there() {
     );
     check(
         Method::GET,
-        "/volumes",
-        "VolumeList (GET /volumes) is not implemented",
+        "/swarm",
+        "SwarmInspect (GET /swarm) is not implemented",
     );
     for path in [
         "/containers/x/y/top",
