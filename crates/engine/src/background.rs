@@ -63,7 +63,7 @@ async fn refill_forever(engine: Weak<Engine>) {
         if let (Ok(()), Ok(bridge)) = (notified, &strong.bridge) {
             let bridge = bridge.clone();
             blocking("refill network sandboxes", Class::Kernel, move || {
-                bridge.refill()
+                bridge.refill();
             })
             .await;
         }

@@ -111,7 +111,7 @@ pub enum Error {
 fn also(failures: &[String]) -> String {
     failures
         .iter()
-        .map(|failure| format!("\nalso: {failure}"))
+        .flat_map(|failure| ["\nalso: ", failure])
         .collect()
 }
 

@@ -55,7 +55,13 @@ impl Engine {
             seed.rotate_left(turn * 13 + 1)
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ u64::from(turn))
         };
-        (0..4).map(|turn| format!("{:016x}", word(turn))).collect()
+        format!(
+            "{:016x}{:016x}{:016x}{:016x}",
+            word(0),
+            word(1),
+            word(2),
+            word(3)
+        )
     }
 
     /// Something happened to an image.

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{Error, Result};
 
 /// How long a monitor may take to answer. It answers within milliseconds; this is for a host that has come to a halt.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The engine's end of a monitor.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ impl Task {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(container = %self.id, %error, "a packet of the monitor makes no sense")
+                    tracing::warn!(container = %self.id, %error, "a packet of the monitor makes no sense");
                 }
             }
         }

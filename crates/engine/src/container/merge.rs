@@ -99,6 +99,7 @@ fn key(entry: &str) -> &str {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "what a request holds")]
     fn words(text: &str) -> Words {
         Some(text.split_ascii_whitespace().map(str::to_owned).collect())
     }
@@ -147,7 +148,10 @@ mod tests {
         let merged = merge(&spec, &image(), "host".into()).unwrap();
         assert_eq!(merged.env, ["A=own", "C=own", "B", "PATH=/bin"]);
         assert_eq!(
-            (merged.user.as_str(), merged.stop_signal.map(|s| s.number())),
+            (
+                merged.user.as_str(),
+                merged.stop_signal.map(super::super::signal::Signal::number)
+            ),
             ("www", Some(2))
         );
         let env = environment(&merged, true, &["A=exec".into(), "TERM".into()]);

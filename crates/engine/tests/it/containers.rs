@@ -20,20 +20,20 @@ use crate::context::{Context, shell};
 pub(crate) const TESTS: &[Test] = &[
     ("runs_to_its_exit_code_and_leaves_its_log", || block(runs)),
     ("gets_names_users_and_files_of_its_image", || {
-        block(identity)
+        block(identity);
     }),
     ("is_confined_as_dockers_are", || block(confined)),
     ("programs_that_cannot_start_have_dockers_codes", || {
-        block(failures)
+        block(failures);
     }),
     ("stops_dies_and_is_removed", || block(stops)),
     ("auto_remove_leaves_nothing", || block(auto_remove)),
     ("an_attached_client_sees_everything_from_the_start", || {
-        block(attached)
+        block(attached);
     }),
     ("exec_runs_beside", || block(exec)),
     ("the_bridge_connects_and_addresses_come_back", || {
-        block(bridged)
+        block(bridged);
     }),
     ("names_conflict_and_are_renamed", || block(names)),
     ("binds_tmpfs_and_limits", || block(binds)),

@@ -20,7 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
         restart,
     ),
     ("a_killed_monitor_ends_its_container_and_no_other", || {
-        block(killed_monitor)
+        block(killed_monitor);
     }),
     ("a_crash_at_any_step_leaves_all_or_nothing", crashes),
 ];

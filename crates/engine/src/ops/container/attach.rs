@@ -150,7 +150,7 @@ pub(crate) async fn deliver(container: &Container) {
             Ok(Reply::Done) => {}
             // It has ended in the meantime: the client sees the end of its stream.
             other => {
-                tracing::debug!(container = %container.id, ?other, "a client was not attached")
+                tracing::debug!(container = %container.id, ?other, "a client was not attached");
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::users::Accounts;
 use crate::{Engine, Error, Result};
 
 /// How long an exec that has ended can still be asked about.
-const KEPT: Duration = Duration::from_secs(300);
+const KEPT: Duration = Duration::from_mins(5);
 
 /// What to run.
 #[derive(Clone, Debug, Default)]
@@ -187,6 +187,10 @@ impl Engine {
 }
 
 /// Creates an exec in a running container and returns its id.
+#[expect(
+    clippy::unused_async,
+    reason = "an operation that changes something is async, as all its siblings"
+)]
 pub async fn create(engine: &Arc<Engine>, reference: &str, request: Create) -> Result<String> {
     let container = engine.containers.find(reference)?;
     check_running(&container)?;

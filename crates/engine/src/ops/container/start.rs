@@ -33,7 +33,7 @@ pub(crate) use failure::{exec_failed, start_failed};
 pub(crate) use launch::exec_process;
 
 /// How long a host that has come to a halt may take to create a container.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Starts a container; `NotModified` if it runs.
 pub async fn start(engine: &Arc<Engine>, reference: &str) -> Result<()> {

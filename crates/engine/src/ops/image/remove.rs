@@ -40,7 +40,7 @@ pub async fn remove(engine: &Arc<Engine>, name: &str, how: Remove) -> Result<Vec
             match what {
                 Removed::Untagged(_) => engine.image_event("untag", &id, &id),
                 Removed::Deleted(deleted) if *deleted == id => {
-                    engine.image_event("delete", &id, &id)
+                    engine.image_event("delete", &id, &id);
                 }
                 Removed::Deleted(_) => {}
             }

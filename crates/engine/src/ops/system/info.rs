@@ -92,7 +92,7 @@ pub fn info(engine: &Arc<Engine>) -> Info {
     let ipv4_forwarding = std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward")
         .is_ok_and(|value| value.trim() == "1");
     let mut warnings = engine.warnings.clone();
-    warnings.extend(lacking(&cgroup, ipv4_forwarding));
+    warnings.extend(lacking(cgroup, ipv4_forwarding));
     Info {
         id: engine.id.clone(),
         containers: count(engine),
@@ -152,7 +152,7 @@ fn control_groups(host: &Host) -> CgroupFacts {
 }
 
 /// What this host cannot do, in dockerd's words.
-fn lacking(cgroup: &CgroupFacts, ipv4_forwarding: bool) -> Vec<String> {
+fn lacking(cgroup: CgroupFacts, ipv4_forwarding: bool) -> Vec<String> {
     let facts = [
         (cgroup.memory, "No memory limit support"),
         (cgroup.swap, "No swap limit support"),
