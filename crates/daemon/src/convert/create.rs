@@ -224,7 +224,13 @@ fn network_mode(text: &str) -> Result<NetworkMode> {
         "" | "default" | "bridge" => Ok(NetworkMode::Bridge),
         "host" => Ok(NetworkMode::Host),
         "none" => Ok(NetworkMode::None),
-        other => refused(format!("HostConfig.NetworkMode {other}")),
+        shared if shared.starts_with("container:") => {
+            refused(format!("HostConfig.NetworkMode {shared}"))
+        }
+        // Only three networks exist. Not a 404: clients would take it for the image's and pull that.
+        other => invalid(format!(
+            "failed to set up container networking: network {other} not found"
+        )),
     }
 }
 

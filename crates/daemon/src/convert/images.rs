@@ -51,7 +51,7 @@ pub fn summary(view: &ImageView, version: ApiVersion) -> Summary {
     // The oldest clients get null for a list that is empty.
     let repo_digests = (!repo_digests.is_empty() || version.at_least(43)).then_some(repo_digests);
     Summary {
-        containers: -1,
+        containers: i64::try_from(view.containers).unwrap_or(-1),
         created: stdx::time::parse_rfc3339(&image.config.created).map_or(0, time::unix),
         id: image.id.to_string(),
         labels: (!labels.is_empty()).then(|| labels.clone()),

@@ -55,7 +55,7 @@ fn bind(text: &str) -> Result<Mount> {
         return invalid(specification);
     };
     if !valid_mode(mode) {
-        return invalid(format!("{specification}: invalid mode: {mode}"));
+        return invalid(format!("invalid mode: {mode}"));
     }
     let wrong = |why: String| Error::Invalid(format!("{specification}: {why}"));
     let target = destination(target)
@@ -68,7 +68,7 @@ fn bind(text: &str) -> Result<Mount> {
     }
     let words: Vec<&str> = mode.split(',').collect();
     if words.contains(&"nocopy") {
-        return invalid(format!("{specification}: invalid mode: {mode}"));
+        return invalid(format!("invalid mode: {mode}"));
     }
     let propagation = words
         .iter()

@@ -95,13 +95,13 @@ pub async fn restart(daemon: &Arc<Daemon>, request: &Request, id: &str) -> Resul
 
 /// `POST /containers/{id}/kill`.
 pub async fn kill(daemon: &Arc<Daemon>, request: &Request, id: &str) -> Result<Answer> {
-    ops::kill(
-        &daemon.engine,
-        id,
-        convert::signal(request.query.text("signal"))?,
-    )
-    .await?;
-    Ok(no_content())
+    let about = |why: &dyn std::fmt::Display| format!("cannot kill container: {id}: {why}");
+    let signal = convert::signal(request.query.text("signal"))
+        .map_err(|error| Error::Invalid(about(&error)))?;
+    match ops::kill(&daemon.engine, id, signal).await {
+        Err(error @ engine::Error::NoSuchContainer(_)) => Err(Error::NotFound(about(&error))),
+        done => Ok(done.map(|()| no_content())?),
+    }
 }
 
 /// `POST /containers/{id}/pause`.
@@ -125,8 +125,16 @@ pub async fn resize(daemon: &Arc<Daemon>, request: &Request, id: &str) -> Result
 
 /// `POST /containers/{id}/rename`.
 pub async fn rename(daemon: &Arc<Daemon>, request: &Request, id: &str) -> Result<Answer> {
-    ops::rename(&daemon.engine, id, request.query.text("name")).await?;
-    Ok(no_content())
+    let name = request.query.text("name");
+    match ops::rename(&daemon.engine, id, name).await {
+        Err(engine::Error::InvalidName(name)) => {
+            let error = engine::Error::InvalidName(format!("/{}", name.trim_start_matches('/')));
+            Err(Error::Invalid(format!(
+                "Error when allocating new name: {error}"
+            )))
+        }
+        done => Ok(done.map(|()| no_content())?),
+    }
 }
 
 /// `DELETE /containers/{id}`.

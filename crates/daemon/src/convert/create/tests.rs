@@ -91,8 +91,8 @@ fn wrong_values_are_told_in_dockers_words() {
     );
     check(
         "NetworkMode",
-        json!("mynet"),
-        "501 HostConfig.NetworkMode mynet is not implemented",
+        json!("container:x"),
+        "501 HostConfig.NetworkMode container:x is not implemented",
     );
     check(
         "PidMode",
@@ -103,6 +103,15 @@ fn wrong_values_are_told_in_dockers_words() {
         "IpcMode",
         json!("none"),
         "501 HostConfig.IpcMode none is not implemented",
+    );
+}
+
+#[test]
+fn a_network_that_does_not_exist_is_not_mistaken_for_an_image() {
+    let text = host("NetworkMode", json!("mynet")).unwrap_err();
+    assert_eq!(
+        text,
+        "400 failed to set up container networking: network mynet not found"
     );
 }
 

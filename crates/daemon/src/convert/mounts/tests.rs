@@ -39,14 +39,8 @@ fn binds_are_taken_apart() {
 #[test]
 fn wrong_binds_are_told_in_dockers_words() {
     let check = |text: &str, why: &str| assert_eq!(bind(text).unwrap_err(), why, "{text}");
-    check(
-        "/a:/b:x",
-        "400 invalid volume specification: '/a:/b:x': invalid mode: x",
-    );
-    check(
-        "/a:/b:ro,rw",
-        "400 invalid volume specification: '/a:/b:ro,rw': invalid mode: ro,rw",
-    );
+    check("/a:/b:x", "400 invalid mode: x");
+    check("/a:/b:ro,rw", "400 invalid mode: ro,rw");
     check(
         "/a:/b:ro:x",
         "400 invalid volume specification: '/a:/b:ro:x'",
