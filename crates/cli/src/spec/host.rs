@@ -93,9 +93,7 @@ fn resources(config: &mut HostConfig, given: &Given) -> Result<(), Failure> {
     config.memory_reservation = bytes("memory-reservation");
     config.memory_swap = bytes("memory-swap");
     config.memory_swappiness = given.number("memory-swappiness");
-    config.oom_kill_disable = given
-        .has("oom-kill-disable")
-        .then(|| given.is("oom-kill-disable"));
+    config.oom_kill_disable = Some(given.is("oom-kill-disable"));
     config.pids_limit = given.number("pids-limit");
     config.cpu_count = number("cpu-count");
     config.cpu_percent = number("cpu-percent");
