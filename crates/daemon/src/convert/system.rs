@@ -99,13 +99,7 @@ pub fn info(info: &domain::Info, debug: bool, warnings: &[String], version: ApiV
         docker_root_dir: info.root.display().to_string(),
         name: info.hostname.clone(),
         server_version: info.version.clone(),
-        runtimes: BTreeMap::from([(
-            RUNTIME.to_owned(),
-            Runtime {
-                path: RUNTIME.to_owned(),
-                status: None,
-            },
-        )]),
+        runtimes: runtimes(version),
         default_runtime: RUNTIME.to_owned(),
         swarm: Swarm {
             local_node_state: "inactive".to_owned(),
@@ -124,6 +118,20 @@ pub fn info(info: &domain::Info, debug: bool, warnings: &[String], version: ApiV
         warnings: (!warnings.is_empty()).then_some(warnings),
         ..Info::default()
     }
+}
+
+/// The built-in runtime alone; what it can do is told since 1.44.
+fn runtimes(version: ApiVersion) -> BTreeMap<String, Runtime> {
+    let features = r#"{"ociVersionMin":"1.0.0","ociVersionMax":"1.2.0"}"#;
+    let status = || {
+        let key = "org.opencontainers.runtime-spec.features".to_owned();
+        BTreeMap::from([(key, features.to_owned())])
+    };
+    let runtime = Runtime {
+        path: RUNTIME.to_owned(),
+        status: version.at_least(44).then(status),
+    };
+    BTreeMap::from([(RUNTIME.to_owned(), runtime)])
 }
 
 fn driver_status() -> Vec<[String; 2]> {
