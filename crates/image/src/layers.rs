@@ -82,13 +82,16 @@ impl Layers {
         if self.snapshots.has(&pins.chains[position]) {
             return Ok(());
         }
-        self.extract(parent, open()?, |found| match found == *expected {
-            true => Ok(pins.chains[position].clone()),
-            false => Err(Error::DiffId {
-                position,
-                expected: expected.clone(),
-                found,
-            }),
+        self.extract(parent, open()?, |found| {
+            if found == *expected {
+                Ok(pins.chains[position].clone())
+            } else {
+                Err(Error::DiffId {
+                    position,
+                    expected: expected.clone(),
+                    found,
+                })
+            }
         })
         .map(drop)
     }

@@ -131,15 +131,13 @@ impl Removal<'_> {
                     "image is being used by running container {}",
                     short(&user.container)
                 );
-                return conflict(true, text);
+                conflict(true, text)
             }
-            _ if self.force => return None,
-            _ if several => {
-                return conflict(
-                    false,
-                    "image is referenced in multiple repositories".to_owned(),
-                );
-            }
+            _ if self.force => None,
+            _ if several => conflict(
+                false,
+                "image is referenced in multiple repositories".to_owned(),
+            ),
             Some(user) => conflict(
                 false,
                 format!(

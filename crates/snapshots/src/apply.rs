@@ -141,8 +141,7 @@ impl Unpack<'_> {
         self.make(&parent, &name, entry, content)
             .map_err(at("create", &path))?;
         self.remember(&path);
-        self.attributes(&parent, &name, entry)
-            .map_err(at("set attributes of", &path))?;
+        Self::attributes(&parent, &name, entry).map_err(at("set attributes of", &path))?;
         if entry.kind == Kind::Node(FileKind::Directory) {
             self.directories.push((path.clone(), entry.modified));
         }
@@ -243,7 +242,7 @@ impl Unpack<'_> {
     }
 
     /// Owner first, as changing it clears set-id bits and capabilities; the time last.
-    fn attributes(&self, parent: &Dir, name: &OsStr, entry: &Entry) -> io::Result<()> {
+    fn attributes(parent: &Dir, name: &OsStr, entry: &Entry) -> io::Result<()> {
         if matches!(entry.kind, Kind::HardLink(_)) {
             return Ok(());
         }
@@ -362,10 +361,8 @@ pub(crate) fn clean(path: &Path) -> Option<PathBuf> {
     for component in path.components() {
         match component {
             Component::Normal(name) => cleaned.push(name),
-            Component::ParentDir => {
-                if !cleaned.pop() {
-                    return None;
-                }
+            Component::ParentDir if !cleaned.pop() => {
+                return None;
             }
             _ => {}
         }

@@ -106,7 +106,7 @@ impl<R: Read> Reader<R> {
                 EntryType::GNULongName => prefix.path = Some(self.name(size)?),
                 EntryType::GNULongLink => prefix.link = Some(self.name(size)?),
                 EntryType::XHeader => {
-                    prefix.pax = pax::Records::parse(&self.extension(size, MAX_PAX)?)?
+                    prefix.pax = pax::Records::parse(&self.extension(size, MAX_PAX)?)?;
                 }
                 // Remarks about the whole archive (git writes its commit there); no builder puts more into it.
                 EntryType::XGlobalHeader => drop(self.extension(size, MAX_PAX)?),

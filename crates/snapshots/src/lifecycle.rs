@@ -78,7 +78,7 @@ impl Snapshots {
                 Ok(Some((key, entry))) => drop(index.entries.insert(key, entry)),
                 Ok(None) => store::remove_tree(&entry.path())?,
                 Err(reason) => {
-                    quarantined.push((store::quarantine(&entry.path(), &quarantine)?, reason))
+                    quarantined.push((store::quarantine(&entry.path(), &quarantine)?, reason));
                 }
             }
         }
@@ -116,11 +116,10 @@ impl Snapshots {
                 },
             );
         }
-        make_active(&dir, below.as_deref()).map_err(|error| {
+        make_active(&dir, below.as_deref()).inspect_err(|_error| {
             self.lock().entries.remove(key);
             // The failure to make it is what counts; a rest is removed at the next start.
             drop(store::remove_tree(&dir));
-            error
         })
     }
 
@@ -316,9 +315,9 @@ impl Snapshots {
         let active = index.get(key)?.size.is_none();
         let mut dirs = Vec::new();
         let mut next = Some(key.to_owned());
-        while let Some(key) = next {
+        while let Some(key) = next.take() {
             dirs.push(self.dir(&key)?);
-            next = index.get(&key)?.parent.clone();
+            next.clone_from(&index.get(&key)?.parent);
             if dirs.len() > overlay::MAX_LAYERS + 1 {
                 break;
             }

@@ -12,7 +12,11 @@ type Step<'a> = Box<dyn FnOnce() -> Result<(), String> + Send + 'a>;
 
 impl<'a> Undo<'a> {
     /// Registers how to take back what was just done; `what` names it in the report.
-    pub fn push(&mut self, what: &'static str, step: impl FnOnce() -> Result<(), String> + Send + 'a) {
+    pub fn push(
+        &mut self,
+        what: &'static str,
+        step: impl FnOnce() -> Result<(), String> + Send + 'a,
+    ) {
         self.steps.push((what, Box::new(step)));
     }
 
@@ -35,6 +39,8 @@ impl<'a> Undo<'a> {
 
 impl std::fmt::Debug for Undo<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.steps.iter().map(|(what, _)| what)).finish()
+        f.debug_list()
+            .entries(self.steps.iter().map(|(what, _)| what))
+            .finish()
     }
 }

@@ -34,5 +34,11 @@ pub fn trim_stack() {
     // SAFETY: memory below the stack pointer (and below what this call and a signal handler on top of it use) holds
     // nothing that is alive. Where the range reaches beyond the stack's mapping nothing is mapped: the kernel keeps a gap
     // of 1 MiB free below a stack that grows.
-    unsafe { libc::madvise(std::ptr::without_provenance_mut(end - GIVEN), GIVEN, libc::MADV_DONTNEED) };
+    unsafe {
+        libc::madvise(
+            std::ptr::without_provenance_mut(end - GIVEN),
+            GIVEN,
+            libc::MADV_DONTNEED,
+        )
+    };
 }

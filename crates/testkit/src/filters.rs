@@ -110,19 +110,23 @@ fn durations(line: &str) -> String {
         line = line.replace(words, "<time>");
     }
     let parts: Vec<&str> = line.split(' ').collect();
-    let mut out: Vec<&str> = Vec::new();
+    let mut out: Vec<String> = Vec::new();
     let mut index = 0;
     while index < parts.len() {
-        let number = !parts[index].is_empty() && parts[index].bytes().all(|b| b.is_ascii_digit());
-        if number
-            && parts
-                .get(index + 1)
-                .is_some_and(|unit| UNITS.contains(unit))
-        {
-            out.push("<time>");
+        let before = parts[index].trim_end_matches(|c: char| c.is_ascii_digit());
+        let number = before.len() < parts[index].len()
+            && !before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '.');
+        let unit = parts.get(index + 1).map_or(("", ""), |next| {
+            next.split_at(
+                next.find(|c: char| !c.is_ascii_lowercase())
+                    .unwrap_or(next.len()),
+            )
+        });
+        if number && UNITS.contains(&unit.0) {
+            out.push(format!("{before}<time>{}", unit.1));
             index += 2;
         } else {
-            out.push(parts[index]);
+            out.push(parts[index].to_owned());
             index += 1;
         }
     }
@@ -143,6 +147,10 @@ mod tests {
                 "CONTAINER ID  IMAGE\n<id>  busybox\n",
             ),
             ("Up 2 seconds", "Up <time>"),
+            (
+                "\"RunningFor\":\"1 second ago\"",
+                "\"RunningFor\":\"<time> ago\"",
+            ),
             ("Exited (0) Less than a second ago", "Exited (0) <time> ago"),
             ("at 2026-01-02T03:04:05.123456789Z.", "at <TIME>."),
             ("2026-01-02 03:04:05 +0000 UTC", "<date> <clock> +0000 UTC"),

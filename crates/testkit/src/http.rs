@@ -37,7 +37,7 @@ pub fn request(socket: &Path, method: &str, path: &str, body: Option<&Value>) ->
 pub fn send(socket: &Path, method: &str, path: &str, kind: &str, body: &[u8]) -> Result<Answer> {
     let mut stream =
         UnixStream::connect(socket).with_context(|| format!("connect to {}", socket.display()))?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
         body.len()

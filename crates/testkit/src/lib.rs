@@ -5,7 +5,8 @@
 //! crates: it talks as clients do, by command line ([`Context::corten`], [`Context::docker`]) and by HTTP ([`http`]).
 #![allow(
     clippy::disallowed_methods,
-    reason = "tests run programs, write files and read the environment"
+    clippy::print_stdout,
+    reason = "tests run programs, write files, read the environment and print why they failed"
 )]
 
 pub mod command;

@@ -121,7 +121,7 @@ fn an_id_takes_all_names_of_one_repository_along() {
     scene.images.tag(&image, &digest.parse().unwrap()).unwrap();
     assert_eq!(
         scene.images.resolve(&digest).unwrap().repo_digests,
-        [digest.clone()]
+        std::slice::from_ref(&digest)
     );
     let removed = scene
         .images

@@ -35,7 +35,7 @@ impl Scene {
         let mut reader = archive;
         self.images
             .load(&mut reader as &mut dyn Read, &mut |loaded: Loaded| {
-                said.push(loaded.to_string())
+                said.push(loaded.to_string());
             })?;
         Ok(said)
     }
@@ -105,8 +105,11 @@ pub(super) fn config(layers: &[Vec<u8>], extra: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// Tags, configuration and layers of one image.
+type Saved<'a> = (&'a [&'a str], &'a [u8], &'a [Vec<u8>]);
+
 /// What `docker save` wrote for years; the manifest comes last.
-pub(super) fn saved(images: &[(&[&str], &[u8], &[Vec<u8>])]) -> Vec<u8> {
+pub(super) fn saved(images: &[Saved<'_>]) -> Vec<u8> {
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
     let mut manifest = Vec::new();
     for (tags, config, layers) in images {

@@ -185,7 +185,7 @@ fn tail_crosses_blocks() {
     for count in [0, 1, 400, 401, 2999, 3000, 3001] {
         assert_eq!(
             lines(&path, tail(count)),
-            texts[3000_usize.saturating_sub(count as usize)..]
+            texts[3000_usize.saturating_sub(usize::try_from(count).unwrap())..]
         );
     }
 }

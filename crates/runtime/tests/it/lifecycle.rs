@@ -18,7 +18,10 @@ pub(crate) const TESTS: &[Test] = &[
         "lifecycle::working_directory_is_made",
         working_directory_is_made,
     ),
-    ("lifecycle::detached_overlay_and_inherited_network", detached_overlay),
+    (
+        "lifecycle::detached_overlay_and_inherited_network",
+        detached_overlay,
+    ),
     ("lifecycle::terminal", terminal),
     ("lifecycle::init_reaps_and_forwards", init_forwards),
     (
@@ -153,11 +156,15 @@ fn working_directory_is_made() {
 
 fn detached_overlay() {
     use std::io::Read as _;
-    let mut bundle = Bundle::new("echo written > /made; cat /made; ls /sys/class/net; ls /proc/self/fd");
+    let mut bundle =
+        Bundle::new("echo written > /made; cat /made; ls /sys/class/net; ls /proc/self/fd");
     bundle.extras.rootfs_fd = true;
     bundle.extras.netns_fd = true;
     bundle.extras.die_with_parent = true;
-    let (upper, work) = (bundle.directory.path().join("upper"), bundle.directory.path().join("work"));
+    let (upper, work) = (
+        bundle.directory.path().join("upper"),
+        bundle.directory.path().join("work"),
+    );
     fs::create_dir(&upper).unwrap();
     fs::create_dir(&work).unwrap();
     let lower = bundle.root();
@@ -172,7 +179,10 @@ fn detached_overlay() {
         gate: runtime::Gate::Creator,
     };
     let proof = sys::process::SingleThreaded::prove().unwrap();
-    let started = runtime::create(&proof, &bundle.plan(), fds).unwrap().start().unwrap();
+    let started = runtime::create(&proof, &bundle.plan(), fds)
+        .unwrap()
+        .start()
+        .unwrap();
     let mut output = String::new();
     reader.read_to_string(&mut output).unwrap();
     assert_eq!(started.pidfd.wait().unwrap().code(), 0, "{output}");

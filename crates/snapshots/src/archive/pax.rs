@@ -56,7 +56,7 @@ impl Records {
             b"gid" => self.gid = number()?,
             b"mtime" => {
                 self.modified =
-                    Some(time(value).ok_or_else(|| invalid("a PAX record has a damaged time"))?)
+                    Some(time(value).ok_or_else(|| invalid("a PAX record has a damaged time"))?);
             }
             _ if key.starts_with(b"GNU.sparse.") => {
                 return Err(invalid("sparse files are not supported"));

@@ -185,9 +185,9 @@ fn marks_of_overlayfs_are_not_made() {
         let sum: u32 = bad[..512].iter().map(|byte| u32::from(*byte)).sum();
         bad[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         if layered {
-            base.push(bad)
+            base.push(bad);
         } else {
-            base = vec![bad]
+            base = vec![bad];
         }
         base
     };

@@ -168,7 +168,7 @@ impl Layer {
         header.set_gid(8);
         header.set_mtime(1_600_000_000);
         header
-            .set_device_major(if kind == EntryType::Char { 1 } else { 0 })
+            .set_device_major(u32::from(kind == EntryType::Char))
             .unwrap();
         header
             .set_device_minor(if kind == EntryType::Char { 3 } else { 0 })
