@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     let code = match role {
         Role::Monitor => monitor::main(&args[1..]),
         Role::Init => runtime::init::main(args.split_off(1)),
-        Role::Runtime => runtime::command::main(args),
+        Role::Runtime => runtime::command::main(args.split_off(1)),
         Role::Daemon => daemon::main(
             args,
             daemon::Env {
@@ -78,7 +78,9 @@ fn surroundings() -> cli::Env {
         directory: std::env::current_dir().unwrap_or_default(),
         stdin_is_terminal: stdin.is_terminal(),
         stdout_is_terminal: std::io::stdout().is_terminal(),
-        columns: sys::tty::size(std::os::fd::AsFd::as_fd(&stdin)).ok().map(|size| size.columns),
+        columns: sys::tty::size(std::os::fd::AsFd::as_fd(&stdin))
+            .ok()
+            .map(|size| size.columns),
         is_root: std::fs::metadata("/proc/self")
             .is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0),
     }
