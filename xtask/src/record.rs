@@ -225,11 +225,9 @@ fn shapes(dockerd: &Dockerd, version: &str) -> Result<Value> {
             "GET /containers/json size",
             "/containers/json?all=1&size=1".into(),
         ),
-        ("GET /containers/ID/top", format!("/containers/{id}/top")),
         ("GET /exec/ID/json", format!("/exec/{exec_id}/json")),
         ("GET /images/json", "/images/json".into()),
         ("GET /images/NAME/json", "/images/busybox/json".into()),
-        ("GET /images/NAME/history", "/images/busybox/history".into()),
         ("GET /info", "/info".into()),
         ("GET /version", "/version".into()),
         (

@@ -19,8 +19,11 @@ use anyhow::{Context, Result, bail};
 use crate::testing::{self, Binary, Count};
 use crate::{fixtures, packages, shell};
 
+/// Packages with the beginnings of their tests' names (none: all).
+type Selection = &'static [(&'static str, &'static [&'static str])];
+
 /// What runs on every change: package, and the tests whose names start with these words (none: all).
-const SUBSET: &[(&str, &[&str])] = &[
+const SUBSET: Selection = &[
     ("runtime", &[]),
     ("engine", &[]),
     ("monitor", &[]),
@@ -40,7 +43,7 @@ const SUBSET: &[(&str, &[&str])] = &[
 ];
 
 /// What `--all` adds.
-const REST: &[(&str, &[&str])] = &[
+const REST: Selection = &[
     ("sys", &[]),
     ("network", &[]),
     ("snapshots", &[]),
@@ -102,7 +105,7 @@ pub(crate) fn subset(binaries: &[Binary]) -> Result<Count> {
     boot(binaries, &[SUBSET], SECONDS)
 }
 
-fn boot(binaries: &[Binary], selections: &[&[(&str, &[&str])]], seconds: &str) -> Result<Count> {
+fn boot(binaries: &[Binary], selections: &[Selection], seconds: &str) -> Result<Count> {
     let kernel = kernel()?;
     let scratch = std::env::temp_dir().join(format!("corten-vm-{}", std::process::id()));
     let result = boot_in(&scratch, &kernel, binaries, selections, seconds);
@@ -114,7 +117,7 @@ fn boot_in(
     scratch: &Path,
     kernel: &Path,
     binaries: &[Binary],
-    selections: &[&[(&str, &[&str])]],
+    selections: &[Selection],
     seconds: &str,
 ) -> Result<Count> {
     let payload = scratch.join("payload");
@@ -176,10 +179,7 @@ struct Job<'binary> {
     filters: Vec<&'static str>,
 }
 
-fn jobs<'binary>(
-    binaries: &'binary [Binary],
-    selections: &[&[(&'static str, &'static [&'static str])]],
-) -> Vec<Job<'binary>> {
+fn jobs<'binary>(binaries: &'binary [Binary], selections: &[Selection]) -> Vec<Job<'binary>> {
     let mut jobs = Vec::new();
     for (package, filters) in selections.iter().flat_map(|selection| selection.iter()) {
         for binary in binaries.iter().filter(|binary| binary.package == *package) {

@@ -86,7 +86,6 @@ fn shapes(context: &Context, prefix: &str) -> Value {
         ("GET /exec/ID/json", format!("/exec/{exec_id}/json")),
         ("GET /images/json", "/images/json".into()),
         ("GET /images/NAME/json", "/images/busybox/json".into()),
-        ("GET /images/NAME/history", "/images/busybox/history".into()),
         ("GET /info", "/info".into()),
         ("GET /version", "/version".into()),
         (

@@ -39,7 +39,7 @@ fn containers_run_on_without_the_daemon() {
             "run",
             "-d",
             "--name",
-            "c",
+            "box",
             "busybox",
             "sh",
             "-c",
@@ -58,7 +58,7 @@ fn containers_run_on_without_the_daemon() {
             "sleep 1; exit 6",
         ])
         .ok();
-    let pid = context.inspect("c", "{{.State.Pid}}");
+    let pid = context.inspect("box", "{{.State.Pid}}");
     context.kill_daemon();
     std::thread::sleep(Duration::from_millis(1500));
     assert!(
@@ -73,14 +73,14 @@ fn containers_run_on_without_the_daemon() {
         start.elapsed()
     );
     assert_eq!(
-        context.inspect("c", "{{.State.Status}} {{.State.Pid}}"),
+        context.inspect("box", "{{.State.Status}} {{.State.Pid}}"),
         format!("running {pid}")
     );
     assert_eq!(
         context.inspect("ends", "{{.State.Status}} {{.State.ExitCode}}"),
         "exited 6"
     );
-    let output = context.corten(&["logs", "c"]);
+    let output = context.corten(&["logs", "box"]);
     let lines: Vec<u32> = output
         .ok()
         .lines()
@@ -95,10 +95,10 @@ fn containers_run_on_without_the_daemon() {
         "a line was lost: {lines:?}"
     );
     assert_eq!(
-        context.corten(&["exec", "c", "echo", "still"]).ok(),
+        context.corten(&["exec", "box", "echo", "still"]).ok(),
         "still"
     );
-    context.corten(&["stop", "-t", "0", "c"]).ok();
+    context.corten(&["stop", "-t", "0", "box"]).ok();
 }
 
 #[test]
@@ -144,10 +144,10 @@ fn a_killed_monitor_ends_its_container_only() {
         "0",
         "an unknown end is no success"
     );
-    assert!(
-        !std::path::Path::new(&format!("/proc/{pid}")).exists(),
-        "its container ends"
-    );
+    let gone = eventually(Duration::from_secs(2), || {
+        !std::path::Path::new(&format!("/proc/{pid}")).exists()
+    });
+    assert!(gone, "its container ends");
     assert_eq!(
         context.corten(&["exec", "other", "echo", "fine"]).ok(),
         "fine"

@@ -9,7 +9,7 @@ fn running() -> Context {
             "run",
             "-d",
             "--name",
-            "c",
+            "box",
             "-e",
             "A=container",
             "busybox",
@@ -23,25 +23,25 @@ fn running() -> Context {
 #[test]
 fn output_and_exit_codes() {
     let context = running();
-    let output = context.corten(&["exec", "c", "sh", "-c", "echo out; echo err >&2; exit 5"]);
+    let output = context.corten(&["exec", "box", "sh", "-c", "echo out; echo err >&2; exit 5"]);
     assert_eq!(
         (output.stdout.as_str(), output.stderr.as_str(), output.code),
         ("out\n", "err\n", 5)
     );
-    assert_eq!(context.corten(&["exec", "c", "nosuchcommand"]).code, 127);
+    assert_eq!(context.corten(&["exec", "box", "nosuchcommand"]).code, 127);
     assert_eq!(
-        context.corten(&["exec", "c", "/etc/not-executable"]).code,
+        context.corten(&["exec", "box", "/etc/not-executable"]).code,
         126
     );
     assert_eq!(
         context
-            .corten(&["exec", "c", "sh", "-c", "kill -9 $$"])
+            .corten(&["exec", "box", "sh", "-c", "kill -9 $$"])
             .code,
         137
     );
     assert_eq!(
         context
-            .corten_with(&["exec", "-i", "c", "cat"], b"in\n")
+            .corten_with(&["exec", "-i", "box", "cat"], b"in\n")
             .ok(),
         "in"
     );
@@ -51,15 +51,15 @@ fn output_and_exit_codes() {
 fn surroundings() {
     let context = running();
     for (arguments, expected) in [
-        (&["c", "sh", "-c", "echo $A $HOME"][..], "container /root"),
-        (&["-e", "A=exec", "c", "sh", "-c", "echo $A"], "exec"),
-        (&["-w", "/tmp", "c", "pwd"], "/tmp"),
-        (&["-u", "www-data", "c", "id", "-u"], "33"),
+        (&["box", "sh", "-c", "echo $A $HOME"][..], "container /root"),
+        (&["-e", "A=exec", "box", "sh", "-c", "echo $A"], "exec"),
+        (&["-w", "/tmp", "box", "pwd"], "/tmp"),
+        (&["-u", "www-data", "box", "id", "-u"], "33"),
         (
-            &["c", "hostname"],
-            &context.inspect("c", "{{.Config.Hostname}}"),
+            &["box", "hostname"],
+            &context.inspect("box", "{{.Config.Hostname}}"),
         ),
-        (&["c", "readlink", "/proc/1/exe"], "/bin/busybox"),
+        (&["box", "readlink", "/proc/1/exe"], "/bin/busybox"),
     ] {
         let mut all = vec!["exec"];
         all.extend(arguments);
@@ -70,7 +70,7 @@ fn surroundings() {
 #[test]
 fn it_is_confined_like_the_container() {
     let context = running();
-    let status = context.corten(&["exec", "c", "cat", "/proc/self/status"]);
+    let status = context.corten(&["exec", "box", "cat", "/proc/self/status"]);
     for line in [
         "CapEff:\t00000000a80425fb",
         "CapBnd:\t00000000a80425fb",
@@ -78,15 +78,17 @@ fn it_is_confined_like_the_container() {
     ] {
         assert!(status.ok().contains(line), "{line} in {}", status.stdout);
     }
-    let privileged = context.corten(&["exec", "--privileged", "c", "cat", "/proc/self/status"]);
+    let privileged = context.corten(&["exec", "--privileged", "box", "cat", "/proc/self/status"]);
     assert!(!privileged.ok().contains("CapEff:\t00000000a80425fb"));
     let cgroup = context
-        .corten(&["exec", "c", "cat", "/proc/self/cgroup"])
+        .corten(&["exec", "box", "cat", "/proc/self/cgroup"])
         .ok()
         .to_owned();
     assert_eq!(
         cgroup,
-        context.corten(&["exec", "c", "cat", "/proc/1/cgroup"]).ok()
+        context
+            .corten(&["exec", "box", "cat", "/proc/1/cgroup"])
+            .ok()
     );
 }
 
@@ -94,15 +96,15 @@ fn it_is_confined_like_the_container() {
 fn detached_and_in_a_stopped_container() {
     let context = running();
     context
-        .corten(&["exec", "-d", "c", "sh", "-c", "echo done > /tmp/done"])
+        .corten(&["exec", "-d", "box", "sh", "-c", "echo done > /tmp/done"])
         .ok();
     let seen = testkit::command::eventually(std::time::Duration::from_secs(5), || {
-        context.corten(&["exec", "c", "cat", "/tmp/done"]).stdout == "done\n"
+        context.corten(&["exec", "box", "cat", "/tmp/done"]).stdout == "done\n"
     });
     assert!(seen, "the detached process did its work");
-    context.corten(&["stop", "-t", "0", "c"]).ok();
-    let output = context.corten(&["exec", "c", "true"]);
-    let id = context.inspect("c", "{{.Id}}");
+    context.corten(&["stop", "-t", "0", "box"]).ok();
+    let output = context.corten(&["exec", "box", "true"]);
+    let id = context.inspect("box", "{{.Id}}");
     assert_eq!(
         output.fails(1),
         format!("Error response from daemon: container {id} is not running\n")
@@ -114,7 +116,7 @@ fn its_end_is_known_by_the_api() {
     let context = running();
     let create = serde_json::json!({"Cmd": ["sh", "-c", "exit 6"], "AttachStdout": true});
     let exec = context
-        .request("POST", "/containers/c/exec", Some(&create))
+        .request("POST", "/containers/box/exec", Some(&create))
         .expect("an answer")
         .json();
     let id = exec["Id"].as_str().expect("an id");

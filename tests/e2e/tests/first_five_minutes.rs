@@ -19,18 +19,21 @@ fn the_real_docker_command_line_works() {
         "hello"
     );
     context
-        .docker(&["run", "-d", "--name", "c", "busybox", "sleep", "1000"])
+        .docker(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"])
         .ok();
-    assert_eq!(context.docker(&["exec", "c", "echo", "in"]).ok(), "in");
-    assert_eq!(context.docker(&["ps", "--format", "{{.Names}}"]).ok(), "c");
-    context.docker(&["stop", "-t", "0", "c"]).ok();
+    assert_eq!(context.docker(&["exec", "box", "echo", "in"]).ok(), "in");
+    assert_eq!(
+        context.docker(&["ps", "--format", "{{.Names}}"]).ok(),
+        "box"
+    );
+    context.docker(&["stop", "-t", "0", "box"]).ok();
     assert_eq!(
         context
-            .docker(&["inspect", "--format", "{{.State.ExitCode}}", "c"])
+            .docker(&["inspect", "--format", "{{.State.ExitCode}}", "box"])
             .ok(),
         "137"
     );
-    context.docker(&["rm", "c"]).ok();
+    context.docker(&["rm", "box"]).ok();
     assert_eq!(
         context
             .docker(&["run", "--rm", "busybox", "sh", "-c", "exit 5"])

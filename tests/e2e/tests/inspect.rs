@@ -11,7 +11,7 @@ fn a_container_tells_what_was_asked_and_what_is() {
             "run",
             "-d",
             "--name",
-            "c",
+            "box",
             "-e",
             "A=b",
             "-l",
@@ -32,7 +32,7 @@ fn a_container_tells_what_was_asked_and_what_is() {
     for (template, expected) in [
         (
             "{{.Name}} {{.State.Status}} {{.State.Running}}",
-            "/c running true",
+            "/box running true",
         ),
         (
             "{{.Config.Cmd}} {{.Path}} {{.Args}}",
@@ -55,16 +55,16 @@ fn a_container_tells_what_was_asked_and_what_is() {
             "json-file 0",
         ),
     ] {
-        assert_eq!(context.inspect("c", template), expected, "{template}");
+        assert_eq!(context.inspect("box", template), expected, "{template}");
     }
-    let address = context.inspect("c", "{{.NetworkSettings.IPAddress}}");
-    let inside = context.corten(&["exec", "c", "ip", "-4", "-o", "addr", "show", "eth0"]);
+    let address = context.inspect("box", "{{.NetworkSettings.IPAddress}}");
+    let inside = context.corten(&["exec", "box", "ip", "-4", "-o", "addr", "show", "eth0"]);
     assert!(
         inside.ok().contains(&address),
         "{address} in {}",
         inside.stdout
     );
-    let all: Value = serde_json::from_str(context.corten(&["inspect", "c"]).ok()).expect("JSON");
+    let all: Value = serde_json::from_str(context.corten(&["inspect", "box"]).ok()).expect("JSON");
     assert_eq!(all[0]["Id"].as_str().map(str::len), Some(64));
 }
 
@@ -72,15 +72,18 @@ fn a_container_tells_what_was_asked_and_what_is() {
 fn the_pid_is_real_and_gone_after_the_end() {
     let context = Context::busybox();
     context
-        .corten(&["run", "-d", "--name", "c", "busybox", "sleep", "1000"])
+        .corten(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"])
         .ok();
-    let pid = context.inspect("c", "{{.State.Pid}}");
+    let pid = context.inspect("box", "{{.State.Pid}}");
     let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).expect("the process");
     assert_eq!(arguments, "sleep\u{0}1000\u{0}");
-    context.corten(&["kill", "c"]).ok();
-    assert_eq!(context.corten(&["wait", "c"]).ok(), "137");
+    context.corten(&["kill", "box"]).ok();
+    assert_eq!(context.corten(&["wait", "box"]).ok(), "137");
     assert_eq!(
-        context.inspect("c", "{{.State.Pid}} {{.State.ExitCode}} {{.State.Status}}"),
+        context.inspect(
+            "box",
+            "{{.State.Pid}} {{.State.ExitCode}} {{.State.Status}}"
+        ),
         "0 137 exited"
     );
 }

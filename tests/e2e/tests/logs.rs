@@ -15,7 +15,7 @@ fn both_streams_in_order_with_limits() {
             "busybox",
             "sh",
             "-c",
-            "echo one; echo two >&2; echo three",
+            "echo one; sleep 0.2; echo two >&2; sleep 0.2; echo three",
         ])
         .ok();
     let all = context.corten(&["logs", "talk"]);

@@ -291,10 +291,10 @@ fn a_memory_limit_is_in_the_containers_cgroup() {
     let context = Context::busybox();
     context
         .corten(&[
-            "run", "-d", "--name", "m", "-m", "64m", "busybox", "sleep", "1000",
+            "run", "-d", "--name", "mem", "-m", "64m", "busybox", "sleep", "1000",
         ])
         .ok();
-    let id = context.inspect("m", "{{.Id}}");
+    let id = context.inspect("mem", "{{.Id}}");
     let parent = &context.names().cgroup;
     let files = [
         format!("/sys/fs/cgroup/memory/{parent}/{id}/memory.limit_in_bytes"),
@@ -347,7 +347,7 @@ fn detached_and_named() {
     assert_eq!(fs::read_to_string(file).expect("the id's file"), id);
     assert_eq!(
         context.inspect(&id[..12], "{{.Name}} {{.State.Status}}"),
-        "/d running"
+        "/det running"
     );
     context.assert_no_containers_left();
 }

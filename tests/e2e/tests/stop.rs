@@ -41,18 +41,18 @@ fn kill_sends_the_signal_it_is_given() {
     let context = Context::busybox();
     let trap = "trap 'exit 9' USR1; echo ready; while :; do sleep 0.1; done";
     context
-        .corten(&["run", "-d", "--name", "c", "busybox", "sh", "-c", trap])
+        .corten(&["run", "-d", "--name", "box", "busybox", "sh", "-c", trap])
         .ok();
     testkit::command::eventually(Duration::from_secs(5), || {
-        context.corten(&["logs", "c"]).stdout == "ready\n"
+        context.corten(&["logs", "box"]).stdout == "ready\n"
     });
-    context.corten(&["kill", "-s", "USR1", "c"]).ok();
-    assert_eq!(context.corten(&["wait", "c"]).ok(), "9");
-    let id = context.inspect("c", "{{.Id}}");
+    context.corten(&["kill", "-s", "USR1", "box"]).ok();
+    assert_eq!(context.corten(&["wait", "box"]).ok(), "9");
+    let id = context.inspect("box", "{{.Id}}");
     assert_eq!(
-        context.corten(&["kill", "c"]).fails(1),
+        context.corten(&["kill", "box"]).fails(1),
         format!(
-            "Error response from daemon: cannot kill container: c: container {id} is not running\n"
+            "Error response from daemon: cannot kill container: box: container {id} is not running\n"
         )
     );
 }
@@ -64,28 +64,28 @@ fn start_again_keeps_the_files() {
         .corten(&[
             "run",
             "--name",
-            "c",
+            "box",
             "busybox",
             "sh",
             "-c",
             "echo run >> /count; cat /count",
         ])
         .ok();
-    assert_eq!(context.corten(&["start", "-a", "c"]).ok(), "run\nrun");
-    assert_eq!(context.corten(&["logs", "c"]).ok(), "run\nrun\nrun");
+    assert_eq!(context.corten(&["start", "-a", "box"]).ok(), "run\nrun");
+    assert_eq!(context.corten(&["logs", "box"]).ok(), "run\nrun\nrun");
 }
 
 #[test]
 fn remove_wants_force_for_what_runs() {
     let context = Context::busybox();
     context
-        .corten(&["run", "-d", "--name", "c", "busybox", "sleep", "1000"])
+        .corten(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"])
         .ok();
     assert_eq!(
-        context.corten(&["rm", "c"]).fails(1),
-        "Error response from daemon: cannot remove container \"c\": container is running: stop the container before removing or force remove\n"
+        context.corten(&["rm", "box"]).fails(1),
+        "Error response from daemon: cannot remove container \"box\": container is running: stop the container before removing or force remove\n"
     );
-    assert_eq!(context.corten(&["rm", "-f", "c"]).ok(), "c");
+    assert_eq!(context.corten(&["rm", "-f", "box"]).ok(), "box");
     assert_eq!(context.corten(&["ps", "-aq"]).ok(), "");
     context.assert_no_containers_left();
 }
@@ -120,7 +120,7 @@ fn wait_returns_the_code_to_all() {
             "run",
             "-d",
             "--name",
-            "c",
+            "box",
             "busybox",
             "sh",
             "-c",
@@ -128,7 +128,7 @@ fn wait_returns_the_code_to_all() {
         ])
         .ok();
     let waiting: Vec<_> = (0..4)
-        .map(|_| context.corten_start(&["wait", "c"]))
+        .map(|_| context.corten_start(&["wait", "box"]))
         .collect();
     for one in waiting {
         assert_eq!(

@@ -44,10 +44,13 @@ fn replay(group: &Group, recorded: &[Row], client: &str) -> Vec<String> {
     let context = Context::busybox();
     let found = table::replay(group, |arguments| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        command::run(&mut match client {
-            "docker" => context.docker_command(&arguments),
-            _ => context.corten_command(&arguments),
-        })
+        if client == "docker" {
+            return command::run(&mut context.docker_command(&arguments));
+        }
+        let mut output = command::run(&mut context.corten_command(&arguments));
+        // Each command line calls itself by its own name.
+        output.stderr = output.stderr.replace("corten", "docker");
+        output
     });
     let exceptions = exceptions();
     recorded
