@@ -74,7 +74,7 @@ impl Dockerd {
             .spawn()
             .context("run unshare")?;
         let mut dockerd = Self { scratch, child };
-        let up = command::eventually(Duration::from_secs(60), || {
+        let up = command::eventually(Duration::from_mins(1), || {
             matches!(dockerd.child.try_wait(), Ok(Some(_))) || dockerd.get("/_ping").is_ok()
         });
         if !up || dockerd.child.try_wait()?.is_some() {

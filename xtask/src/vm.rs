@@ -300,7 +300,7 @@ fn fill(payload: &Path, kernel: &Path, jobs: &[Job<'_>]) -> Result<()> {
     shell::run(Command::new("chmod").arg("+x").arg(payload.join("init")))
 }
 
-const INIT: &str = r#"#!/bin/busybox sh
+const INIT: &str = r"#!/bin/busybox sh
 if [ ! -e /moved ]; then
   /bin/busybox --install -s /bin
   export PATH=/bin
@@ -317,7 +317,7 @@ mount -t tmpfs tmpfs /tmp; mount -t cgroup2 cgroup2 /sys/fs/cgroup
 echo '+cpu +memory +pids +cpuset' > /sys/fs/cgroup/cgroup.subtree_control
 ip link set lo up; hostname vm; dmesg -n 1
 printf 'root:x:0:0:root:/root:/bin/sh\n' > /etc/passwd; printf 'root:x:0:\n' > /etc/group
-"#;
+";
 
 /// The modules, each after those that it needs.
 fn needed(kernel: &Path) -> Result<Vec<PathBuf>> {

@@ -63,7 +63,8 @@ impl Response {
     /// Turns an answer that reports a failure into an error.
     pub(crate) async fn checked(mut self) -> Result<Self> {
         let status = self.status();
-        if (200..400).contains(&status) && status != 304 {
+        // 304: what was asked for is so already, which is no failure to a client.
+        if (200..400).contains(&status) {
             return Ok(self);
         }
         let body = self.body.collect().await.unwrap_or_default();

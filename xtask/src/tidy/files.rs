@@ -64,7 +64,10 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>> {
                 .filter(|word| text.contains(*word))
                 .map(|word| format!("{name}: contains {word:?}")),
         );
-        if name.ends_with(".rs") {
+        if Path::new(&name)
+            .extension()
+            .is_some_and(|extension| extension == "rs")
+        {
             findings.extend(check_source(&name, &text, long.get(name.as_str()).copied()));
         }
     }

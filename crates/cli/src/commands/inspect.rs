@@ -21,10 +21,9 @@ pub(crate) async fn inspect(session: &Session, path: &str, given: &Given) -> Out
         .filter(|format| !format.is_empty() && *format != "json")
     {
         None => None,
-        Some(source) => Some(
-            Template::parse(source)
-                .map_err(|error| Failure::new(format!("template parsing error: {error}")))?,
-        ),
+        Some(source) => Some(Template::parse(source).map_err(|error| {
+            Failure::new(format!("template parsing error: {error}")).with_code(64)
+        })?),
     };
     let client = session.client().await?;
     let mut found = Vec::new();

@@ -79,7 +79,7 @@ impl Lease {
             _ => return Ok(()),
         };
         Err(Error::Conflict(format!(
-            "cannot remove container \"/{}\": {why}",
+            "cannot remove container \"{}\": {why}",
             self.container.now().name
         )))
     }

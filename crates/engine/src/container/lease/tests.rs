@@ -66,7 +66,7 @@ async fn a_running_container_is_neither_started_nor_removed() {
     let error = container.lease().await.begin_remove("web").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot remove container \"/web\": container is running: stop the container before removing or force remove"
+        "cannot remove container \"web\": container is running: stop the container before removing or force remove"
     );
 }
 

@@ -13,7 +13,7 @@ use super::start::{exec_failed, exec_process};
 use crate::blocking::{Class, blocking};
 use crate::container::{Container, State};
 use crate::detached::detached;
-use crate::users::Accounts;
+use crate::users::{Accounts, Identity};
 use crate::{Engine, Error, Result};
 
 /// How long an exec that has ended can still be asked about.
@@ -83,6 +83,7 @@ pub enum Progress {
 pub struct Prepared {
     /// It has a terminal: the stream is raw.
     pub tty: bool,
+    identity: Identity,
     engine: Arc<Engine>,
     container: Arc<Container>,
     exec: Arc<Exec>,
@@ -225,8 +226,8 @@ fn check_running(container: &Container) -> Result<()> {
     }
 }
 
-/// Checks that an exec can be started: before the connection is upgraded.
-pub fn prepare(engine: &Arc<Engine>, id: &str, how: Start) -> Result<Prepared> {
+/// Checks that an exec can be started, as a user that exists: before the connection is upgraded.
+pub async fn prepare(engine: &Arc<Engine>, id: &str, how: Start) -> Result<Prepared> {
     let exec = engine.execs.find(id)?;
     match exec.progress() {
         Progress::Created => {}
@@ -243,8 +244,17 @@ pub fn prepare(engine: &Arc<Engine>, id: &str, how: Start) -> Result<Prepared> {
     }
     let container = engine.containers.find(&exec.container)?;
     check_running(&container)?;
+    let identified = {
+        let (container, exec) = (container.clone(), exec.clone());
+        blocking("read an exec's user", Class::Kernel, move || {
+            identify(&container, &exec.create.user)
+        })
+        .await
+    };
+    let identity = identified.inspect_err(|_| engine.exec_ended(&container, id, 126))?;
     Ok(Prepared {
         tty: exec.create.tty,
+        identity,
         engine: engine.clone(),
         container,
         exec,
@@ -308,18 +318,9 @@ impl Prepared {
             self.container.clone(),
             self.exec.clone(),
         );
-        let how = self.how;
+        let (how, identity) = (self.how, self.identity.clone());
         blocking("prepare an exec", Class::Kernel, move || {
             let create = &exec.create;
-            let identity = root(&container).and_then(|root| {
-                let now = container.now();
-                let user = if create.user.is_empty() {
-                    &now.record.effective.user
-                } else {
-                    &create.user
-                };
-                Accounts::read(&root)?.identify(user, &now.record.spec.group_add)
-            })?;
             Ok(ExecLaunch {
                 id: exec.id.clone(),
                 process: exec_process(&engine, &container, create, &identity)?,
@@ -340,6 +341,17 @@ impl Prepared {
         })
         .await
     }
+}
+
+/// Who it runs as, by the container's own files.
+fn identify(container: &Container, user: &str) -> Result<Identity> {
+    let now = container.now();
+    let user = if user.is_empty() {
+        &now.record.effective.user
+    } else {
+        user
+    };
+    Accounts::read(&root(container)?)?.identify(user, &now.record.spec.group_add)
 }
 
 /// The root that the container's first process sees.

@@ -75,6 +75,10 @@ fn check(filters: &Filters, name: &str, allowed: &[&str]) -> Result<()> {
         .iter()
         .find(|value| !allowed.contains(&value.as_str()))
     {
+        Some(value) if name == "status" => Err(Error::Invalid(format!(
+            "invalid filter 'status={value}': invalid value for state ({value}): must be one of {}",
+            allowed.join(", ")
+        ))),
         Some(value) => Err(Error::Invalid(format!("invalid filter '{name}={value}'"))),
         None => Ok(()),
     }

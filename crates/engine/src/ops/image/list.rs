@@ -65,9 +65,20 @@ pub fn list(engine: &Arc<Engine>, filters: &Filters) -> Result<Vec<ImageView>> {
     images.sort_by_key(|image| std::cmp::Reverse(created(image)));
     let view = |image: Arc<Image>| ImageView {
         containers: users.get(&image.id.to_string()).copied().unwrap_or(0),
-        image,
+        image: with_matching_tags(image, filters),
     };
     Ok(images.into_iter().map(view).collect())
+}
+
+/// Of an image that was found by one of its names, only the names that were asked for are shown.
+fn with_matching_tags(image: Arc<Image>, filters: &Filters) -> Arc<Image> {
+    let asked = |tag: &String| filters.any("reference", |pattern| matches(tag, pattern));
+    if image.repo_tags.iter().all(asked) {
+        return image;
+    }
+    let mut image = Arc::unwrap_or_clone(image);
+    image.repo_tags.retain(asked);
+    Arc::new(image)
 }
 
 fn created(image: &Image) -> SystemTime {

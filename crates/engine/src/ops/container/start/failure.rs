@@ -19,7 +19,7 @@ pub(crate) fn start_failed(failure: &Failure) -> Error {
     };
     Error::Start {
         code,
-        message: format!("{START}{}: unknown", failure.message),
+        message: format!("{START}{}", failure.message),
         kind,
     }
 }
@@ -32,7 +32,7 @@ pub(crate) fn exec_failed(failure: &Failure) -> Error {
     };
     Error::Start {
         code,
-        message: format!("{EXEC}{}: unknown", failure.message),
+        message: format!("{EXEC}{}", failure.message),
         kind,
     }
 }
@@ -68,7 +68,7 @@ mod tests {
             message,
             "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create \
              failed: unable to start container process: error during container init: exec: \"nope\": executable file \
-             not found in $PATH: unknown"
+             not found in $PATH"
         );
     }
 }
