@@ -6,7 +6,7 @@ use crate::{flags, surface};
 fn env() -> Env {
     Env {
         variables: [("HOSTVAR".to_owned(), "host".to_owned())].into(),
-        directory: "/work/dir".into(),
+        directory: "/srv/dir".into(),
         ..Env::default()
     }
 }
@@ -88,7 +88,7 @@ fn flags_find_their_place() {
     check(
         "-v /a:/b:ro -v ./c:/d -v /e i",
         &[
-            ("/HostConfig/Binds", json!(["/a:/b:ro", "/work/dir/c:/d"])),
+            ("/HostConfig/Binds", json!(["/a:/b:ro", "/srv/dir/c:/d"])),
             ("/Volumes", json!({"/e": {}})),
         ],
     );
@@ -96,7 +96,7 @@ fn flags_find_their_place() {
         "--mount type=bind,src=./x,dst=/y,ro i",
         &[(
             "/HostConfig/Mounts",
-            json!([{"Type": "bind", "Source": "/work/dir/x", "Target": "/y", "ReadOnly": true}]),
+            json!([{"Type": "bind", "Source": "/srv/dir/x", "Target": "/y", "ReadOnly": true}]),
         )],
     );
     check(

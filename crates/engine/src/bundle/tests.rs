@@ -1,3 +1,5 @@
+//! Specifications as dockerd would write them.
+
 use std::path::Path;
 use std::time::SystemTime;
 

@@ -1,3 +1,5 @@
+//! Users and groups looked up in an image's own files.
+
 use super::*;
 
 fn accounts() -> Accounts {

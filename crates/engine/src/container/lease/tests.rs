@@ -1,3 +1,5 @@
+//! Which transitions are allowed, and what a dropped token leaves.
+
 use std::path::Path;
 use std::time::SystemTime;
 

@@ -1,3 +1,5 @@
+//! Plans compiled from specifications.
+
 use super::*;
 
 fn layout() -> Layout {
