@@ -273,6 +273,9 @@ fn look_up(args: &[String], env: &[String]) -> Result<CString, Failure> {
             );
             let detail = if what {
                 format!("stat {name}: {}", text(&error))
+            } else if error.kind() == io::ErrorKind::IsADirectory {
+                // Go's execve of a directory ends in EACCES, and Docker's words name both.
+                "is a directory: permission denied".to_owned()
             } else {
                 text(&error)
             };
