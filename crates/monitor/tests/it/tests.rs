@@ -192,6 +192,9 @@ fn execs() {
     };
     assert!(started);
     assert_eq!(execs, [("d".to_owned(), pid)]);
+    let mut ready = [0; 8 + "ready\n".len()];
+    client.read_exact(&mut ready).unwrap();
+    assert!(ready.ends_with(b"ready\n"));
     container.call(
         Request::Signal {
             signal: 9,
@@ -199,7 +202,7 @@ fn execs() {
         },
         None,
     );
-    assert_eq!(frames(&mut client).0, "ready\n");
+    assert_eq!(frames(&mut client).0, "");
     assert_eq!(container.exited().code, 137);
 }
 
