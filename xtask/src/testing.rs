@@ -38,6 +38,13 @@ pub(crate) struct Binary {
 
 /// Runs every test whose name contains a filter, or all.
 pub(crate) fn run(filters: &[&str]) -> Result<()> {
+    // The virtual machine's run does not end reliably yet: asked for by name until it does.
+    let with_vm = filters.contains(&"--vm");
+    let filters: Vec<&str> = filters
+        .iter()
+        .copied()
+        .filter(|word| *word != "--vm")
+        .collect();
     if !shell::is_root() {
         bail!("the tests make namespaces, mounts and cgroups: run them as root");
     }
@@ -58,12 +65,12 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
                 .iter()
                 .filter(|binary| (binary.package == "e2e") == wanted)
             {
-                total.add(run_binary(binary, filters)?);
+                total.add(run_binary(binary, &filters)?);
             }
             Ok(())
         })?;
     }
-    if filters.is_empty() {
+    if with_vm {
         total.add(shell::phase("vm", || vm::subset(&binaries))?);
     }
     println!(
