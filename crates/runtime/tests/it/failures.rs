@@ -41,7 +41,7 @@ fn not_executable() {
         failure(&["/etc"]),
         (
             Stage::NotExecutable,
-            "exec: \"/etc\": is a directory".to_owned()
+            "exec: \"/etc\": is a directory: permission denied".to_owned()
         )
     );
     let mut bundle = Bundle::new("");
