@@ -335,7 +335,7 @@ fn detached_and_named() {
         "run",
         "-d",
         "--name",
-        "d",
+        "det",
         "--cidfile",
         &file.to_string_lossy(),
         "busybox",
