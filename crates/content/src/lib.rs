@@ -6,18 +6,21 @@
 mod error;
 mod hash;
 mod ingest;
+mod partial;
 mod spool;
 
 use std::fs::{self, File};
 use std::io::{ErrorKind as IoErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use oci::Digest;
 
 pub use error::Error;
 pub use hash::{HashReader, Hasher, digest_of};
 pub use ingest::Ingest;
+pub use partial::Partial;
 pub use spool::Spool;
 
 /// The blobs below one directory.
@@ -25,20 +28,25 @@ pub use spool::Spool;
 pub struct Content {
     blobs: PathBuf,
     ingest: PathBuf,
+    partial: PathBuf,
     count: AtomicU64,
 }
 
 impl Content {
-    /// Opens `<root>/content`, made when it does not exist. What an interrupted ingest left is removed.
+    /// Opens `<root>/content`, made when it does not exist. What an interrupted ingest left is removed; what an
+    /// interrupted download left stays, see [`Content::sweep`].
     pub fn open(root: &Path) -> Result<Self, Error> {
         let root = root.join("content");
         let (blobs, ingest) = (root.join("blobs/sha256"), root.join("ingest"));
+        let partial = root.join("partial");
         store::create_dir_all(&blobs)?;
+        store::create_dir_all(&partial)?;
         store::remove_tree(&ingest)?;
         store::create_dir(&ingest)?;
         Ok(Self {
             blobs,
             ingest,
+            partial,
             count: AtomicU64::new(0),
         })
     }
@@ -104,6 +112,67 @@ impl Content {
             .map_err(Error::io("look for blob", digest.as_str()))
     }
 
+    /// Length of a blob.
+    pub fn size(&self, digest: &Digest) -> Result<u64, Error> {
+        self.open_blob(digest)?
+            .metadata()
+            .map(|metadata| metadata.len())
+            .map_err(Error::io("stat blob", digest.as_str()))
+    }
+
+    /// Makes a blob of a spooled file whose digest the caller found while it wrote it.
+    pub fn adopt(&self, spool: &Spool, number: usize, digest: &Digest) -> Result<(), Error> {
+        if self.has(digest)? {
+            return Ok(());
+        }
+        spool
+            .open(number)?
+            .sync_all()
+            .map_err(Error::io("sync blob", digest.as_str()))?;
+        // The spool still reads it; both names are of one file.
+        let scratch = self.scratch()?;
+        let linked = spool.link(number, &scratch.join("data")).and_then(|()| {
+            Ok(store::rename(
+                &scratch.join("data"),
+                &self.path(digest),
+                true,
+            )?)
+        });
+        let removed = store::remove_tree(&scratch);
+        linked?;
+        Ok(removed?)
+    }
+
+    /// Removes blobs that nobody wants, and beginnings of blobs, when they have lain for so long; returns how many bytes
+    /// that freed.
+    pub fn sweep(&self, wanted: impl Fn(&Digest) -> bool, age: Duration) -> Result<u64, Error> {
+        let mut freed = 0;
+        let now = SystemTime::now();
+        for dir in [&self.blobs, &self.partial] {
+            let list = || Error::io("list", dir.display().to_string());
+            for entry in fs::read_dir(dir).map_err(list())? {
+                let entry = entry.map_err(list())?;
+                let digest = entry
+                    .file_name()
+                    .to_str()
+                    .and_then(|hex| Digest::from_hex(hex).ok());
+                if digest.is_some_and(|digest| wanted(&digest)) {
+                    continue;
+                }
+                let metadata = match entry.metadata() {
+                    Err(error) if error.kind() == IoErrorKind::NotFound => continue,
+                    other => other.map_err(list())?,
+                };
+                let modified = metadata.modified().unwrap_or(now);
+                if now.duration_since(modified).unwrap_or_default() >= age {
+                    store::remove_tree(&entry.path())?;
+                    freed += metadata.len();
+                }
+            }
+        }
+        Ok(freed)
+    }
+
     /// Removes a blob; one that is not there is done.
     pub fn remove(&self, digest: &Digest) -> Result<(), Error> {
         Ok(store::remove_tree(&self.path(digest))?)
@@ -131,6 +200,15 @@ impl Content {
 
     fn path(&self, digest: &Digest) -> PathBuf {
         self.blobs.join(digest.hex())
+    }
+
+    pub(crate) fn partial_path(&self, digest: &Digest) -> PathBuf {
+        self.partial.join(digest.hex())
+    }
+
+    /// Removes the beginning of a blob.
+    pub fn remove_partial(&self, digest: &Digest) -> Result<(), Error> {
+        Ok(store::remove_tree(&self.partial_path(digest))?)
     }
 
     fn scratch(&self) -> Result<PathBuf, Error> {

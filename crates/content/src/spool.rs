@@ -1,7 +1,7 @@
 //! Files of an archive that must be read whole before they can be understood.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::Error;
 
@@ -31,6 +31,12 @@ impl Spool {
     pub fn open(&self, number: usize) -> Result<File, Error> {
         let path = self.path(number);
         File::open(&path).map_err(Error::io("open", path.display().to_string()))
+    }
+
+    /// Gives a file another name.
+    pub(crate) fn link(&self, number: usize, to: &Path) -> Result<(), Error> {
+        std::fs::hard_link(self.path(number), to)
+            .map_err(Error::io("link", to.display().to_string()))
     }
 
     fn path(&self, number: usize) -> PathBuf {

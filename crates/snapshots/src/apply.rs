@@ -16,6 +16,11 @@ use sys::root::{Dir, FileKind, RootDir, Timestamp};
 use crate::Error;
 use crate::archive::{Entry, Kind, Reader};
 
+mod alone;
+
+pub use alone::Alone;
+pub(crate) use alone::{layer as layer_alone, settle};
+
 const WHITEOUT: &[u8] = b".wh.";
 const META: &[u8] = b".wh..wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
@@ -55,43 +60,9 @@ pub(crate) fn layer(
     layered: bool,
     limits: &Limits,
 ) -> Result<Applied, Error> {
-    let mut archive = Reader::new(Bounded {
-        inner: reader,
-        left: limits.bytes,
-        max: limits.bytes,
-    });
-    let mut unpack = Unpack {
-        view,
-        parent: None,
-        made: layered.then(|| (HashSet::new(), RandomState::new())),
-        directories: Vec::new(),
-        applied: Applied {
-            entries: 0,
-            size: 0,
-        },
-        buffer: vec![0; BUFFER],
-    };
-    while let Some(entry) = archive.next_entry().map_err(damaged)? {
-        unpack.applied.entries += 1;
-        if unpack.applied.entries > limits.entries {
-            return Err(Error::Layer(format!(
-                "it has more than {} entries",
-                limits.entries
-            )));
-        }
-        unpack.entry(&entry, &mut archive)?;
-    }
-    // The digest is that of the whole stream, so all of it is read, within the same bounds.
-    let mut rest = archive.into_inner();
-    loop {
-        match rest.read(&mut unpack.buffer) {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(damaged(error)),
-        }
-    }
-    unpack.set_directory_times();
+    let mut unpack = Unpack::new(view);
+    unpack.made = layered.then(|| (HashSet::new(), RandomState::new()));
+    unpack.all(reader, limits)?;
     Ok(unpack.applied)
 }
 
@@ -107,11 +78,58 @@ struct Unpack<'a> {
     made: Option<(HashSet<u64>, RandomState)>,
     /// Directories change when entries are made in them, so their times are set last.
     directories: Vec<(PathBuf, Timestamp)>,
+    /// What is kept for later when the trees below are not there yet.
+    alone: Option<alone::Notes>,
     applied: Applied,
     buffer: Vec<u8>,
 }
 
-impl Unpack<'_> {
+impl<'a> Unpack<'a> {
+    fn new(view: &'a RootDir) -> Self {
+        Self {
+            view,
+            parent: None,
+            made: None,
+            directories: Vec::new(),
+            alone: None,
+            applied: Applied {
+                entries: 0,
+                size: 0,
+            },
+            buffer: vec![0; BUFFER],
+        }
+    }
+
+    fn all(&mut self, reader: &mut dyn Read, limits: &Limits) -> Result<(), Error> {
+        let mut archive = Reader::new(Bounded {
+            inner: reader,
+            left: limits.bytes,
+            max: limits.bytes,
+        });
+        while let Some(entry) = archive.next_entry().map_err(damaged)? {
+            self.applied.entries += 1;
+            if self.applied.entries > limits.entries {
+                return Err(Error::Layer(format!(
+                    "it has more than {} entries",
+                    limits.entries
+                )));
+            }
+            self.entry(&entry, &mut archive)?;
+        }
+        // The digest is that of the whole stream, so all of it is read, within the same bounds.
+        let mut rest = archive.into_inner();
+        loop {
+            match rest.read(&mut self.buffer) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(damaged(error)),
+            }
+        }
+        self.set_directory_times();
+        Ok(())
+    }
+
     fn entry(&mut self, entry: &Entry, content: &mut impl Read) -> Result<(), Error> {
         let path = clean(&entry.path).ok_or_else(|| {
             Error::Layer(format!(
@@ -156,6 +174,9 @@ impl Unpack<'_> {
                 "the root of the layer is not a directory".to_owned(),
             ));
         }
+        if let Some(notes) = &mut self.alone {
+            notes.root = true;
+        }
         let root = self.view.dir().map_err(at("open", Path::new("/")))?;
         let (uid, gid) = owner(entry).map_err(at("set owner of", Path::new("/")))?;
         root.set_self(uid, gid, entry.mode, None)
@@ -176,6 +197,7 @@ impl Unpack<'_> {
             _ => {}
         }
         match self.view.open_dir(path) {
+            Err(error) if self.alone.is_some() && absent(&error) => return Err(self.depends()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other.map_err(at("open directory", path)),
         }
@@ -224,12 +246,16 @@ impl Unpack<'_> {
             if existing == FileKind::Directory && entry.kind == Kind::Node(FileKind::Directory) {
                 return Ok(());
             }
+            if self.alone.is_some() && entry.kind == Kind::Node(FileKind::Directory) {
+                // What the trees below have there must not show through.
+                return Err(self.depends_io());
+            }
             parent.remove_all(name)?;
         }
         Ok(())
     }
 
-    fn link(&self, parent: &Dir, name: &OsStr, target: &Path) -> io::Result<()> {
+    fn link(&mut self, parent: &Dir, name: &OsStr, target: &Path) -> io::Result<()> {
         let target = clean(target).filter(|target| target.file_name().is_some());
         let target = target.ok_or_else(|| {
             io::Error::new(
@@ -237,6 +263,9 @@ impl Unpack<'_> {
                 "the link leads out of the layer",
             )
         })?;
+        if self.alone.is_some() && !self.is_own(&target) {
+            return Err(self.depends_io());
+        }
         let (from, from_name) = self.view.parent(&target)?;
         parent.create_hard_link(name, &from, &from_name)
     }
@@ -267,15 +296,24 @@ impl Unpack<'_> {
         }
         self.parent = None;
         let dir = match self.view.open_dir(path.parent().unwrap_or(Path::new(""))) {
+            Err(error) if absent(&error) && self.alone.is_some() => return Err(self.depends()),
             Err(error) if absent(&error) => return Ok(()),
             other => other.map_err(at("open directory of", path))?,
         };
-        dir.remove_all(hidden).map_err(at("apply whiteout", path))
+        dir.remove_all(hidden).map_err(at("apply whiteout", path))?;
+        if self.alone.is_none() {
+            return Ok(());
+        }
+        self.mark(&dir, path, hidden)
+            .map_err(at("apply whiteout", path))
     }
 
     /// Deletes what lower layers have in a directory.
     fn opaque(&mut self, path: &Path) -> Result<(), Error> {
         self.parent = None;
+        if self.alone.is_some() {
+            return self.mark_opaque(path);
+        }
         if self.made.is_none() {
             return Ok(());
         }

@@ -20,7 +20,7 @@ mod key;
 mod lifecycle;
 mod usage;
 
-pub use apply::{Applied, Limits};
+pub use apply::{Alone, Applied, Limits};
 pub use error::Error;
 pub use lifecycle::Snapshots;
 

@@ -14,7 +14,7 @@ use sys::overlay;
 use sys::root::{RootDir, sync_filesystem};
 
 use crate::key::{self, REMOVED};
-use crate::{Applied, Error, Limits, apply, usage};
+use crate::{Alone, Applied, Error, Limits, apply, usage};
 
 /// The trees below one directory. Internally synchronised.
 pub struct Snapshots {
@@ -175,6 +175,40 @@ impl Snapshots {
                 .map_err(Error::io("open snapshot", key))?,
         };
         apply::layer(&view, reader, parent.is_some(), limits)
+    }
+
+    /// Unpacks a layer's archive into an active tree that stands on nothing yet; `None` when that cannot be, as the result
+    /// depends on what will lie below. Then the tree holds a part; the caller removes it and uses [`Snapshots::apply`].
+    pub fn apply_alone(
+        &self,
+        key: &str,
+        reader: &mut dyn Read,
+        limits: &Limits,
+    ) -> Result<Option<Alone>, Error> {
+        self.lock().active("apply to", key)?;
+        let own = RootDir::open_path(&self.dir(key)?.join("fs"))
+            .map_err(Error::io("open snapshot", key))?;
+        apply::layer_alone(&own, reader, limits)
+    }
+
+    /// Puts an active tree that was unpacked alone upon a committed one; false when it must be unpacked over it after all.
+    pub fn settle(&self, key: &str, parent: &str, alone: &Alone) -> Result<bool, Error> {
+        let (dir, below) = (self.dir(key)?, self.dir(parent)?);
+        self.lock().committed("settle on", parent)?;
+        let own = RootDir::open_path(&dir.join("fs")).map_err(Error::io("open snapshot", key))?;
+        let view = RootDir::from_fd(self.mount(parent, true, false)?);
+        if !apply::settle(&own, &view, alone).map_err(Error::io("settle snapshot", key))? {
+            return Ok(false);
+        }
+        let name = below.file_name().unwrap_or_default();
+        symlink(Path::new("..").join(name), dir.join("parent"))
+            .map_err(Error::io("link parent of", dir.display().to_string()))?;
+        let mut index = self.lock();
+        index.committed("settle on", parent)?;
+        if let Some(entry) = index.entries.get_mut(key) {
+            entry.parent = Some(parent.to_owned());
+        }
+        Ok(true)
     }
 
     /// Turns an active tree into a committed one of another key. All of it is on the medium when this returns.

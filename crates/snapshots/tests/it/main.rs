@@ -10,6 +10,7 @@
     reason = "tests make files and start tar by hand"
 )]
 
+mod alone;
 mod evil;
 mod layers;
 mod scene;
