@@ -154,6 +154,18 @@ impl Archive {
         Ok(name)
     }
 
+    /// Digest and length of a file.
+    pub(crate) fn descriptor(&self, name: &str) -> Result<(Digest, u64), Error> {
+        let (_, size, digest) = self.find(name)?;
+        Ok((digest.clone(), size))
+    }
+
+    /// Keeps a file as a blob.
+    pub(crate) fn keep(&self, name: &str, content: &Content) -> Result<(), Error> {
+        let (number, _, digest) = self.find(name)?;
+        Ok(content.adopt(&self.spool, number, digest)?)
+    }
+
     fn find(&self, name: &str) -> Result<(usize, u64, &Digest), Error> {
         let mut path = clean(Path::new(""), Path::new(name))?;
         for _ in 0..MAX_LINKS {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use oci::image::Descriptor;
 use oci::{Digest, ImageConfig};
 
 /// An image as it is at one moment; tagging makes another value.
@@ -28,6 +29,28 @@ pub struct Image {
     pub created: String,
     /// When it was added or tagged here.
     pub last_tagged: SystemTime,
+    /// The manifest with which it came from a registry or went to one; a blob.
+    pub manifest: Option<Digest>,
+    /// The layers' archives as they came, lowest first; nothing where they were not kept.
+    pub layers: Vec<Descriptor>,
+}
+
+impl Image {
+    /// The blobs that it needs: configuration, manifest and layers.
+    pub(crate) fn blobs(&self) -> Vec<Digest> {
+        let layers = self.layers.iter().map(|layer| layer.digest.clone());
+        let own = [Some(self.id.clone()), self.manifest.clone()];
+        own.into_iter().flatten().chain(layers).collect()
+    }
+}
+
+/// Where an image comes from: what must be kept for it to go on from here as it came.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    /// The bytes of its manifest.
+    pub(crate) manifest: Option<Vec<u8>>,
+    /// The layers' archives, which are blobs, lowest first.
+    pub(crate) layers: Vec<Descriptor>,
 }
 
 /// What has been loaded; prints as Docker says it.

@@ -1,19 +1,23 @@
 //! All images, in memory: the index over the records, rebuilt when it is opened.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use content::Content;
-use oci::image::MAX_DOCUMENT;
+use oci::image::{Descriptor, MAX_DOCUMENT};
 use oci::{Digest, ImageConfig, Reference, digest};
 use snapshots::Snapshots;
 
+use crate::image::Origin;
 use crate::layers::{self, Layers};
-use crate::records::{Quarantined, Records};
+use crate::records::{ImageRecord, Quarantined, Records};
 use crate::{Error, Image, archive};
+
+/// How long blobs of a pull that was cut off are kept for the next one.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The images below one directory. Internally synchronised; reading waits for no load.
 pub struct Images {
@@ -60,17 +64,45 @@ impl Images {
         Ok(images)
     }
 
-    /// Removes what an interrupted change left: layers and configurations without an image.
+    /// Removes what an interrupted change left: layers without an image, and blobs that no pull has continued for a day.
     ///
     /// Not beside damaged records, which somebody may want to repair.
     fn remove_rests(&self) -> Result<(), Error> {
         self.collect()?;
-        for (digest, _) in self.content.list()? {
-            if !self.read().images.contains_key(&digest) {
-                self.content.remove(&digest)?;
+        self.sweep(KEPT).map(drop)
+    }
+
+    /// Removes blobs, and beginnings of blobs, that no image has and no pull needs; returns how many bytes that freed.
+    pub fn sweep(&self, age: Duration) -> Result<u64, Error> {
+        self.layers.while_pinned(|pinned| {
+            let used = self.read().blobs();
+            let wanted =
+                |digest: &Digest| used.contains(digest) || pinned.contains_key(digest.as_str());
+            Ok(self.content.sweep(wanted, age)?)
+        })
+    }
+
+    /// Removes those of some blobs that no image has and no pull needs.
+    pub(crate) fn release(&self, blobs: &[Digest]) -> Result<(), Error> {
+        self.layers.while_pinned(|pinned| {
+            let used = self.read().blobs();
+            for blob in blobs {
+                if !used.contains(blob) && !pinned.contains_key(blob.as_str()) {
+                    self.content.remove(blob)?;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
+    }
+
+    /// The archive of a layer that some image has.
+    pub(crate) fn archive_of(&self, diff_id: &Digest) -> Option<Descriptor> {
+        let state = self.read();
+        state.images.values().find_map(|image| {
+            let diff_ids = &image.config.rootfs.diff_ids;
+            let position = diff_ids.iter().position(|other| other == diff_id)?;
+            image.layers.get(position).cloned()
+        })
     }
 
     fn read_records(&mut self) -> Result<(), Error> {
@@ -79,8 +111,7 @@ impl Images {
         self.quarantined.extend(found.quarantined);
         for (path, record) in found.records {
             let read = if self.records.image_path(&record.id) == path {
-                self.describe(&record.id, record.tagged())
-                    .map_err(|error| error.to_string())
+                self.describe(&record).map_err(|error| error.to_string())
             } else {
                 Err("the file has the name of another image".to_owned())
             };
@@ -177,7 +208,15 @@ impl Images {
         }
         let now = SystemTime::now();
         self.records.save_reference(&reference, id)?;
-        self.records.save_image(id, now)?;
+        let record = self.read().images.get(id).map(|image| {
+            ImageRecord::of(&Image {
+                last_tagged: now,
+                ..Image::clone(image)
+            })
+        });
+        if let Some(record) = record {
+            self.records.save_image(&record)?;
+        }
         let mut state = self.write();
         let before = state
             .references
@@ -190,17 +229,41 @@ impl Images {
         Ok(before)
     }
 
-    /// Makes an image of a configuration whose layers are there.
-    pub(crate) fn add(&self, config: &[u8]) -> Result<Arc<Image>, Error> {
-        let id = self.content.add(config)?;
+    /// Makes an image of a configuration whose layers are there; one that exists gets the manifest with which it came.
+    pub(crate) fn add(&self, config: &[u8], origin: Origin) -> Result<Arc<Image>, Error> {
         let _change = self.change();
-        if let Some(image) = self.read().images.get(&id) {
+        let id = self.content.add(config)?;
+        let manifest = origin
+            .manifest
+            .as_deref()
+            .map(|bytes| self.content.add(bytes))
+            .transpose()?;
+        let known = self.read().images.get(&id).cloned();
+        let replaces = |image: &Image| {
+            (manifest.is_some() && manifest != image.manifest)
+                || (image.layers.is_empty() && !origin.layers.is_empty())
+        };
+        if let Some(image) = known.as_ref().filter(|image| !replaces(image)) {
             return Ok(Arc::clone(image));
         }
-        let now = SystemTime::now();
-        let image = Arc::new(self.describe(&id, now)?);
-        self.records.save_image(&id, now)?;
+        let image = match &known {
+            Some(image) => Image {
+                manifest,
+                layers: origin.layers,
+                ..Image::clone(image)
+            },
+            None => self.describe(&ImageRecord {
+                manifest,
+                layers: origin.layers,
+                ..ImageRecord::new(&id, SystemTime::now())
+            })?,
+        };
+        let image = Arc::new(image);
+        self.records.save_image(&ImageRecord::of(&image))?;
         self.write().images.insert(id, Arc::clone(&image));
+        if let Some(before) = known {
+            self.release(&before.blobs())?;
+        }
         Ok(image)
     }
 
@@ -218,7 +281,8 @@ impl Images {
         self.layers.collect(|| used(&self.read()))
     }
 
-    fn describe(&self, id: &Digest, last_tagged: SystemTime) -> Result<Image, Error> {
+    fn describe(&self, record: &ImageRecord) -> Result<Image, Error> {
+        let id = &record.id;
         let config = ImageConfig::parse(&self.content.read(id, MAX_DOCUMENT)?)?;
         let chains = layers::chain_ids(&config.rootfs.diff_ids);
         let mut layer_sizes = Vec::new();
@@ -234,7 +298,9 @@ impl Images {
             repo_tags: Vec::new(),
             repo_digests: Vec::new(),
             created: config.created.clone(),
-            last_tagged,
+            last_tagged: record.tagged(),
+            manifest: record.manifest.clone(),
+            layers: record.layers.clone(),
             config,
         })
     }
@@ -258,6 +324,14 @@ impl State {
             .references
             .get(&without_tag_beside_digest(reference.clone()))?;
         self.images.get(id).cloned()
+    }
+
+    /// Every blob that some image has.
+    pub(crate) fn blobs(&self) -> HashSet<Digest> {
+        self.images
+            .values()
+            .flat_map(|image| image.blobs())
+            .collect()
     }
 
     /// The names of an image.

@@ -1,14 +1,16 @@
 //! Make an image of one layer.
 
-use std::io::Read;
+use std::io::{self, Read, Write as _};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use content::Ingest;
 use oci::image::{ContainerConfig, History, RootFs};
 use oci::{ImageConfig, Reference};
 use snapshots::archive::Writer;
 
-use crate::load::architecture;
+use crate::image::Origin;
+use crate::load::{LAYER, architecture, descriptor};
 use crate::{Error, Image, ImageConfigChanges, Images, decompress};
 
 impl Images {
@@ -71,7 +73,16 @@ impl Images {
         message: &str,
     ) -> Result<Arc<Image>, Error> {
         let reader = decompress(reader).map_err(Error::io("read archive"))?;
-        let (digest, _pins) = self.layers.import(reader)?;
+        let mut kept = Kept {
+            reader,
+            ingest: self.content.ingest()?,
+        };
+        let (digest, _pins) = self.layers.import(&mut kept)?;
+        let (_, size) = kept.ingest.commit(Some(&digest), None)?;
+        let origin = Origin {
+            manifest: None,
+            layers: vec![descriptor(LAYER, digest.clone(), size)],
+        };
         let history = History {
             created: created.to_owned(),
             comment: message.to_owned(),
@@ -90,10 +101,24 @@ impl Images {
             history: vec![history],
             ..ImageConfig::default()
         };
-        let image = self.add(&config.encode())?;
+        let image = self.add(&config.encode(), origin)?;
         if let Some(reference) = reference {
             self.name(&image.id, reference)?;
         }
         self.resolve(image.id.as_str())
+    }
+}
+
+/// Writes down what is read.
+struct Kept<'a, R> {
+    reader: R,
+    ingest: Ingest<'a>,
+}
+
+impl<R: Read> Read for Kept<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.reader.read(buffer)?;
+        self.ingest.write_all(&buffer[..length])?;
+        Ok(length)
     }
 }

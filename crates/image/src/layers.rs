@@ -17,16 +17,16 @@ const EXTRACT: &str = "extract-";
 
 /// The layers of all images.
 pub(crate) struct Layers {
-    snapshots: Arc<Snapshots>,
+    pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) limits: Limits,
-    /// Chains that a load needs although no image has them yet, with how many loads do.
+    /// Chains and blobs that a load or a pull needs although no image has them yet, with how many do.
     pinned: Mutex<HashMap<String, usize>>,
     /// Held while a layer is unpacked, so that no two do the same one.
     unpacking: Mutex<()>,
     count: AtomicU64,
 }
 
-/// Keeps the layers of a load in progress; they are free when it is dropped.
+/// Keeps the layers and blobs of a load or a pull in progress; they are free when it is dropped.
 pub(crate) struct Pins<'a> {
     layers: &'a Layers,
     chains: Vec<String>,
@@ -63,14 +63,14 @@ impl Layers {
         }
     }
 
-    /// Unpacks a layer with a known digest, unless it is there. `open` is called only when it is needed.
+    /// Unpacks a layer with a known digest, unless it is there; whether it did. `open` is called only when it is needed.
     pub(crate) fn add<'r>(
         &self,
         position: usize,
         diff_ids: &[Digest],
         pins: &Pins<'_>,
         open: impl FnOnce() -> Result<Box<dyn Read + 'r>, Error>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let expected = &diff_ids[position];
         let parent = position
             .checked_sub(1)
@@ -80,7 +80,7 @@ impl Layers {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if self.snapshots.has(&pins.chains[position]) {
-            return Ok(());
+            return Ok(false);
         }
         self.extract(parent, open()?, |found| {
             if found == *expected {
@@ -93,17 +93,17 @@ impl Layers {
                 })
             }
         })
-        .map(drop)
+        .map(|_| true)
     }
 
     /// Unpacks a layer whose digest is yet to be found; returns it with its pin.
-    pub(crate) fn import(&self, reader: Box<dyn Read + '_>) -> Result<(Digest, Pins<'_>), Error> {
+    pub(crate) fn import(&self, reader: impl Read) -> Result<(Digest, Pins<'_>), Error> {
         let mut pins = self.pin(&[]);
         let _one = self
             .unpacking
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let digest = self.extract(None, reader, |found| {
+        let digest = self.extract(None, Box::new(reader), |found| {
             pins = self.pin(&[found.to_string()]);
             Ok(found.to_string())
         })?;
@@ -117,7 +117,7 @@ impl Layers {
         reader: Box<dyn Read + '_>,
         check: impl FnOnce(Digest) -> Result<String, Error>,
     ) -> Result<Digest, Error> {
-        let key = format!("{EXTRACT}{}", self.count.fetch_add(1, Ordering::Relaxed));
+        let key = self.extract_key();
         self.snapshots.prepare(&key, parent)?;
         let mut reader = HashReader::new(reader);
         let done = self
@@ -140,6 +140,16 @@ impl Layers {
         let digest = done?;
         removed?;
         Ok(digest)
+    }
+
+    /// Gives the keys and digests that somebody needs; no more are added meanwhile.
+    pub(crate) fn while_pinned<T>(&self, work: impl FnOnce(&HashMap<String, usize>) -> T) -> T {
+        work(&self.pinned.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A key for a tree into which a layer is to be unpacked.
+    pub(crate) fn extract_key(&self) -> String {
+        format!("{EXTRACT}{}", self.count.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Deletes chains that are neither used nor pinned, nor stood upon by another tree; returns them, topmost first.
@@ -168,6 +178,13 @@ impl Layers {
                 return Ok(removed);
             }
         }
+    }
+}
+
+impl Pins<'_> {
+    /// Whether this key is among them.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.chains.iter().any(|pinned| pinned == key)
     }
 }
 

@@ -1,13 +1,22 @@
 //! Load images from an archive: what `docker save` writes, or an OCI image layout.
 
-use std::io::Read;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 
+use content::{HashReader, digest_of};
 use oci::image::{ArchiveImage, Descriptor, Document, MAX_DOCUMENT, Manifest};
-use oci::{ImageConfig, Reference};
+use oci::{Digest, ImageConfig, Reference};
 
 use crate::archive::Archive;
-use crate::layers::chain_ids;
+use crate::image::Origin;
+use crate::layers::{Pins, chain_ids};
 use crate::{Error, Images, Loaded, decompress};
+
+/// Types of layers, as Docker calls them.
+pub(crate) const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+pub(crate) const LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+const LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 
 /// How deep indexes may be nested, and how many images an archive may have.
 const MAX_DEPTH: usize = 4;
@@ -67,13 +76,18 @@ impl Images {
             names.push(tag.parse::<Reference>()?);
         }
         let config = archive.document(&image.config, MAX_DOCUMENT)?;
-        self.load_image(archive, &config, &image.layers, &names, progress)
+        let parts = Parts {
+            config: &config,
+            layers: &image.layers,
+            manifest: None,
+        };
+        self.load_image(archive, &parts, &names, progress)
     }
 
     fn load_manifest(
         &self,
         archive: &Archive,
-        manifest: &Manifest,
+        (manifest, bytes): &(Manifest, Vec<u8>),
         name: Option<&str>,
         progress: &mut dyn FnMut(Loaded),
     ) -> Result<(), Error> {
@@ -86,39 +100,46 @@ impl Images {
             layers.push(archive.blob(&layer.digest, layer.size)?);
         }
         let names: Vec<Reference> = name.map(str::parse).transpose()?.into_iter().collect();
-        self.load_image(archive, &config, &layers, &names, progress)
+        let parts = Parts {
+            config: &config,
+            layers: &layers,
+            manifest: Some((manifest, bytes)),
+        };
+        self.load_image(archive, &parts, &names, progress)
     }
 
     fn load_image(
         &self,
         archive: &Archive,
-        config: &[u8],
-        layers: &[String],
+        parts: &Parts<'_>,
         names: &[Reference],
         progress: &mut dyn FnMut(Loaded),
     ) -> Result<(), Error> {
-        let parsed = ImageConfig::parse(config)?;
+        let parsed = ImageConfig::parse(parts.config)?;
         if !matches!(parsed.os.as_str(), "linux" | "") {
             return Err(Error::System(parsed.os));
         }
         let diff_ids = &parsed.rootfs.diff_ids;
-        if diff_ids.len() != layers.len() {
-            let (expected, got) = (layers.len(), diff_ids.len());
-            let text =
-                format!("invalid manifest, layers length mismatch: expected {expected}, got {got}");
-            return Err(Error::Archive(text));
-        }
-        let pins = self.layers.pin(&chain_ids(diff_ids));
-        let made = layers.iter().enumerate().try_for_each(|(position, layer)| {
-            self.layers.add(position, diff_ids, &pins, || {
-                decompress(archive.open(layer)?).map_err(Error::io(format!("read {layer:?}")))
-            })
-        });
-        let made = made.and_then(|()| self.add(config));
+        check_count(parts.layers.len(), diff_ids.len())?;
+        let origin = self.origin(archive, parts, diff_ids)?;
+        let mut blobs: Vec<Digest> = origin
+            .layers
+            .iter()
+            .map(|layer| layer.digest.clone())
+            .collect();
+        blobs.push(digest_of(parts.config));
+        blobs.extend(origin.manifest.as_deref().map(digest_of));
+        let mut keys = chain_ids(diff_ids);
+        keys.extend(blobs.iter().map(ToString::to_string));
+        let pins = self.layers.pin(&keys);
+        let made = self
+            .unpack(archive, parts, diff_ids, &pins)
+            .and_then(|()| self.add(parts.config, origin));
         drop(pins);
         if made.is_err() {
             // Layers below the one that failed were good, and are of no use now.
             self.collect()?;
+            self.release(&blobs)?;
             self.snapshots.reap()?;
         }
         let image = made?;
@@ -137,6 +158,120 @@ impl Images {
         }
         Ok(())
     }
+
+    /// What is to be kept of an image: its manifest's layers, or those of another image with the same content, or what
+    /// the archive has.
+    fn origin(
+        &self,
+        archive: &Archive,
+        parts: &Parts<'_>,
+        diff_ids: &[Digest],
+    ) -> Result<Origin, Error> {
+        if let Some((manifest, bytes)) = parts.manifest {
+            return Ok(Origin {
+                manifest: Some(bytes.to_vec()),
+                layers: manifest.layers.clone(),
+            });
+        }
+        let mut layers = Vec::new();
+        for (name, diff_id) in parts.layers.iter().zip(diff_ids) {
+            let found = match self.archive_of(diff_id) {
+                Some(known) => known,
+                None => {
+                    let (digest, size) = archive.descriptor(name)?;
+                    descriptor(layer_type(&archive.open(name)?), digest, size)
+                }
+            };
+            layers.push(found);
+        }
+        Ok(Origin {
+            manifest: None,
+            layers,
+        })
+    }
+
+    /// Unpacks what is not there, and keeps the archives once they were found to be what the configuration says.
+    fn unpack(
+        &self,
+        archive: &Archive,
+        parts: &Parts<'_>,
+        diff_ids: &[Digest],
+        pins: &Pins<'_>,
+    ) -> Result<(), Error> {
+        for (position, layer) in parts.layers.iter().enumerate() {
+            let open =
+                || decompress(archive.open(layer)?).map_err(Error::io(format!("read {layer:?}")));
+            let unpacked = self.layers.add(position, diff_ids, pins, open)?;
+            let (digest, _) = archive.descriptor(layer)?;
+            if self.content.has(&digest)? || !pins.has(digest.as_str()) {
+                continue;
+            }
+            if !unpacked && digest != diff_ids[position] {
+                check_diff_id(open()?, position, &diff_ids[position])?;
+            }
+            archive.keep(layer, &self.content)?;
+        }
+        Ok(())
+    }
+}
+
+/// The parts of an image in an archive.
+struct Parts<'a> {
+    config: &'a [u8],
+    /// Files of the layers, lowest first.
+    layers: &'a [String],
+    /// The manifest with its bytes, where there is one.
+    manifest: Option<(&'a Manifest, &'a [u8])>,
+}
+
+/// An image has as many layers as its configuration says.
+pub(crate) fn check_count(layers: usize, diff_ids: usize) -> Result<(), Error> {
+    if layers == diff_ids {
+        return Ok(());
+    }
+    Err(Error::Archive(format!(
+        "invalid manifest, layers length mismatch: expected {layers}, got {diff_ids}"
+    )))
+}
+
+/// Reads a layer to its end and compares its digest.
+pub(crate) fn check_diff_id(
+    reader: impl Read,
+    position: usize,
+    expected: &Digest,
+) -> Result<(), Error> {
+    let mut reader = HashReader::new(reader);
+    io::copy(&mut reader, &mut io::sink()).map_err(Error::io("read layer"))?;
+    let (found, _) = reader.finish();
+    if found == *expected {
+        return Ok(());
+    }
+    Err(Error::DiffId {
+        position,
+        expected: expected.clone(),
+        found,
+    })
+}
+
+/// The type of a layer, by its first bytes.
+fn layer_type(mut archive: &File) -> &'static str {
+    let mut magic = [0; 4];
+    match archive.read_exact(&mut magic) {
+        Ok(()) if magic[..2] == [0x1f, 0x8b] => LAYER_GZIP,
+        Ok(()) if magic == [0x28, 0xb5, 0x2f, 0xfd] => LAYER_ZSTD,
+        _ => LAYER,
+    }
+}
+
+/// A descriptor without remarks.
+pub(crate) fn descriptor(media_type: &str, digest: Digest, size: u64) -> Descriptor {
+    Descriptor {
+        media_type: media_type.to_owned(),
+        digest,
+        size,
+        annotations: BTreeMap::new(),
+        platform: None,
+    }
 }
 
 /// Finds the images of an index: all that it lists, and of an index within it the one for this machine.
@@ -145,7 +280,7 @@ fn find_images(
     bytes: &[u8],
     name: Option<&str>,
     depth: usize,
-    found: &mut Vec<(Manifest, Option<String>)>,
+    found: &mut Vec<((Manifest, Vec<u8>), Option<String>)>,
 ) -> Result<(), Error> {
     if depth > MAX_DEPTH || found.len() >= MAX_IMAGES {
         return Err(Error::Archive(
@@ -154,7 +289,7 @@ fn find_images(
     }
     let index = match Document::parse(bytes)? {
         Document::Manifest(manifest) => {
-            found.push((manifest, name.map(str::to_owned)));
+            found.push(((manifest, bytes.to_vec()), name.map(str::to_owned)));
             return Ok(());
         }
         Document::Index(index) => index,

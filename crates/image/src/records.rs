@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use content::digest_of;
+use oci::image::Descriptor;
 use oci::{Digest, Reference};
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, Image};
 
 /// Longest name of a reference's file before it is shortened; the kernel takes 255 bytes.
 const MAX_NAME: usize = 200;
@@ -18,6 +19,12 @@ pub(crate) struct ImageRecord {
     pub(crate) id: Digest,
     /// Nanoseconds since 1970.
     pub(crate) last_tagged: u64,
+    /// The manifest with which it came or went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) manifest: Option<Digest>,
+    /// The layers' archives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) layers: Vec<Descriptor>,
 }
 
 impl store::Record for ImageRecord {
@@ -70,19 +77,8 @@ impl Records {
         Ok(store::quarantine(path, &self.quarantine)?)
     }
 
-    pub(crate) fn save_image(&self, id: &Digest, last_tagged: SystemTime) -> Result<(), Error> {
-        let since = last_tagged
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let last_tagged = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        Ok(store::save(
-            &self.image_path(id),
-            &ImageRecord {
-                id: id.clone(),
-                last_tagged,
-            },
-            true,
-        )?)
+    pub(crate) fn save_image(&self, record: &ImageRecord) -> Result<(), Error> {
+        Ok(store::save(&self.image_path(&record.id), record, true)?)
     }
 
     pub(crate) fn remove_image(&self, id: &Digest) -> Result<(), Error> {
@@ -124,6 +120,28 @@ impl Records {
 }
 
 impl ImageRecord {
+    /// A new image, without a manifest and archives.
+    pub(crate) fn new(id: &Digest, last_tagged: SystemTime) -> Self {
+        let since = last_tagged
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            id: id.clone(),
+            last_tagged: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
+            manifest: None,
+            layers: Vec::new(),
+        }
+    }
+
+    /// What is kept of an image.
+    pub(crate) fn of(image: &Image) -> Self {
+        Self {
+            manifest: image.manifest.clone(),
+            layers: image.layers.clone(),
+            ..Self::new(&image.id, image.last_tagged)
+        }
+    }
+
     pub(crate) fn tagged(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_nanos(self.last_tagged)
     }

@@ -106,7 +106,7 @@ impl Removal<'_> {
         let id = &self.image.id;
         self.images.records.remove_image(id)?;
         self.images.write().images.remove(id);
-        self.images.content.remove(id)?;
+        self.images.release(&self.image.blobs())?;
         self.removed.push(Removed::Deleted(id.to_string()));
         let layers = self.images.collect()?;
         self.removed
