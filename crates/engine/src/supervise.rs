@@ -125,6 +125,7 @@ async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited)
     if exited.oom_killed {
         engine.container_event(&before, "oom", &[]);
     }
+    container.retire_task();
     container.publish(|now| {
         now.state = State::Exited(exited);
         now.endpoint = None;
@@ -155,7 +156,7 @@ async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited)
 
 /// Removes what a run leaves outside the container's own directory. Only under the lease, with the monitor gone.
 pub(crate) async fn clean_up(engine: &Arc<Engine>, container: &Arc<Container>) {
-    container.set_task(None);
+    container.forget_tasks();
     let (engine, container) = (engine.clone(), container.clone());
     blocking("clean up after a run", Class::Kernel, move || {
         if let Err(error) = cgroups::end(&engine.host, &engine.config.cgroup_parent, &container.id) {

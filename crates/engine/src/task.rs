@@ -85,7 +85,7 @@ impl Task {
         sent.await
             .map_err(|error| self.error(format!("send request: {error}")))?;
         drop(fds);
-        if *self.gone.borrow() {
+        if self.is_gone() {
             return Err(self.error("it is gone".to_owned()));
         }
         let reply = tokio::time::timeout(PATIENCE, receiver).await;
@@ -110,6 +110,11 @@ impl Task {
         let mut gone = self.gone.subscribe();
         // An error would mean that the task itself is gone.
         drop(gone.wait_for(|gone| *gone).await);
+    }
+
+    /// The monitor has closed its end.
+    pub fn is_gone(&self) -> bool {
+        *self.gone.borrow()
     }
 
     async fn read(self: Arc<Self>, events: mpsc::Sender<Event>) {

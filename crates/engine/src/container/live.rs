@@ -58,6 +58,7 @@ pub struct Container {
     pub(super) lease: Arc<tokio::sync::Mutex<()>>,
     name: Mutex<Option<Reservation>>,
     task: Mutex<Option<Arc<Task>>>,
+    former: Mutex<Option<Arc<Task>>>,
     pending: Mutex<Vec<Pending>>,
 }
 
@@ -71,6 +72,7 @@ impl Container {
             lease: Arc::default(),
             name: Mutex::new(Some(name)),
             task: Mutex::default(),
+            former: Mutex::default(),
             pending: Mutex::default(),
         })
     }
@@ -98,6 +100,24 @@ impl Container {
 
     pub(crate) fn set_task(&self, task: Option<Arc<Task>>) {
         *lock(&self.task) = task;
+    }
+
+    /// Its run has ended, and its monitor is on its way out: nobody asks it for anything any more, a client that attaches
+    /// from here on waits for the next start.
+    pub(crate) fn retire_task(&self) {
+        let task = lock(&self.task).take();
+        *lock(&self.former) = task;
+    }
+
+    /// The monitor of the former run, until it was cleaned up after.
+    pub(crate) fn former(&self) -> Option<Arc<Task>> {
+        lock(&self.former).clone()
+    }
+
+    /// There is no monitor, neither of this run nor of a former one.
+    pub(crate) fn forget_tasks(&self) {
+        self.set_task(None);
+        *lock(&self.former) = None;
     }
 
     /// Takes another name; the former is free again.

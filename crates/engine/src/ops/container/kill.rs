@@ -68,7 +68,12 @@ pub(super) async fn signal(
         signal: signal.number(),
         all: false,
     };
-    match task.call(request, Vec::new()).await? {
+    let reply = match task.call(request, Vec::new()).await {
+        // Its end is about to be told.
+        Err(_) if task.is_gone() => Reply::NotRunning,
+        reply => reply?,
+    };
+    match reply {
         Reply::Done => {}
         Reply::NotRunning => return Err(not_running(now.name.as_str(), container)),
         Reply::Failed(failure) => {

@@ -46,7 +46,7 @@ async fn start_leased(engine: &Arc<Engine>, lease: Lease, reference: &str) -> Re
     let starting = lease.begin_start(reference)?;
     let container = starting.container().clone();
     step("start.leased");
-    if let Some(former) = container.task() {
+    if let Some(former) = container.former() {
         // The monitor of the former run is on its way out; its clean-up must not meet this run's beginning.
         former.gone().await;
         supervise::clean_up(engine, &container).await;
