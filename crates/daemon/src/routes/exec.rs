@@ -25,7 +25,7 @@ pub async fn create(daemon: &Arc<Daemon>, request: Request, id: &str) -> Result<
 pub async fn start(daemon: &Arc<Daemon>, request: Request, id: &str) -> Result<Answer> {
     let (upgrade, framed) = (request.wants_upgrade(), request.version.at_least(42));
     let body: ExecStartRequest = request.json().await?;
-    let prepared = ops::prepare(&daemon.engine, id, convert::exec::start(&body)?).await?;
+    let prepared = ops::prepare(&daemon.engine, id, convert::exec::start(&body)?)?;
     if body.detach {
         prepared.start(None, Vec::new()).await?;
         return Ok(empty(StatusCode::OK));

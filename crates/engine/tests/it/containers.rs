@@ -321,9 +321,7 @@ async fn exec() {
             };
             let exec = ops::exec::create(&engine, &id, create).await.unwrap();
             let (mut ours, theirs) = UnixStream::pair().unwrap();
-            let prepared = ops::exec::prepare(&engine, &exec, ops::exec::Start::default())
-                .await
-                .unwrap();
+            let prepared = ops::exec::prepare(&engine, &exec, ops::exec::Start::default()).unwrap();
             prepared
                 .start(Some(theirs.into()), Vec::new())
                 .await
@@ -364,7 +362,6 @@ async fn exec() {
             console_size: None,
         },
     )
-    .await
     .unwrap();
     let error = prepared
         .start(None, Vec::new())

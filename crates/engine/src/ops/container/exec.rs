@@ -64,6 +64,7 @@ pub struct Exec {
     pub container: String,
     /// What to run.
     pub create: Create,
+    identity: Identity,
     progress: Mutex<(Progress, Option<Instant>)>,
 }
 
@@ -83,7 +84,6 @@ pub enum Progress {
 pub struct Prepared {
     /// It has a terminal: the stream is raw.
     pub tty: bool,
-    identity: Identity,
     engine: Arc<Engine>,
     container: Arc<Container>,
     exec: Arc<Exec>,
@@ -187,23 +187,25 @@ impl Engine {
     }
 }
 
-/// Creates an exec in a running container and returns its id.
-#[expect(
-    clippy::unused_async,
-    reason = "an operation that changes something is async, as all its siblings"
-)]
+/// Creates an exec in a running container, as a user that exists there, and returns its id.
 pub async fn create(engine: &Arc<Engine>, reference: &str, request: Create) -> Result<String> {
     let container = engine.containers.find(reference)?;
     check_running(&container)?;
     if request.command.is_empty() || request.command[0].is_empty() {
         return Err(Error::Invalid("No exec command specified".to_owned()));
     }
+    let (subject, user) = (container.clone(), request.user.clone());
+    let identity = blocking("read an exec's user", Class::Kernel, move || {
+        identify(&subject, &user)
+    })
+    .await?;
     let id = stdx::id::random_hex();
     let action = format!("exec_create: {}", request.command.join(" "));
     let exec = Exec {
         id: id.clone(),
         container: container.id.clone(),
         create: request,
+        identity,
         progress: Mutex::new((Progress::Created, None)),
     };
     engine.execs.add(Arc::new(exec));
@@ -226,8 +228,8 @@ fn check_running(container: &Container) -> Result<()> {
     }
 }
 
-/// Checks that an exec can be started, as a user that exists: before the connection is upgraded.
-pub async fn prepare(engine: &Arc<Engine>, id: &str, how: Start) -> Result<Prepared> {
+/// Checks that an exec can be started: before the connection is upgraded.
+pub fn prepare(engine: &Arc<Engine>, id: &str, how: Start) -> Result<Prepared> {
     let exec = engine.execs.find(id)?;
     match exec.progress() {
         Progress::Created => {}
@@ -244,17 +246,8 @@ pub async fn prepare(engine: &Arc<Engine>, id: &str, how: Start) -> Result<Prepa
     }
     let container = engine.containers.find(&exec.container)?;
     check_running(&container)?;
-    let identified = {
-        let (container, exec) = (container.clone(), exec.clone());
-        blocking("read an exec's user", Class::Kernel, move || {
-            identify(&container, &exec.create.user)
-        })
-        .await
-    };
-    let identity = identified.inspect_err(|_| engine.exec_ended(&container, id, 126))?;
     Ok(Prepared {
         tty: exec.create.tty,
-        identity,
         engine: engine.clone(),
         container,
         exec,
@@ -292,13 +285,13 @@ impl Prepared {
         let launch = self.compile(connection.is_some(), early_input).await?;
         let action = format!("exec_start: {}", exec.create.command.join(" "));
         engine.container_event(&container.now(), &action, &[("execID", &exec.id)]);
-        match task
-            .call(
-                Request::Exec(Box::new(launch)),
-                connection.into_iter().collect(),
-            )
-            .await?
-        {
+        let fds = connection.into_iter().collect();
+        let reply = match task.call(Request::Exec(Box::new(launch)), fds).await {
+            // The container's end is about to be told.
+            Err(_) if task.is_gone() => Reply::NotRunning,
+            reply => reply?,
+        };
+        match reply {
             Reply::Started { pid } => {
                 exec.advance(Progress::Running(pid));
                 Ok(())
@@ -318,12 +311,12 @@ impl Prepared {
             self.container.clone(),
             self.exec.clone(),
         );
-        let (how, identity) = (self.how, self.identity.clone());
+        let how = self.how;
         blocking("prepare an exec", Class::Kernel, move || {
             let create = &exec.create;
             Ok(ExecLaunch {
                 id: exec.id.clone(),
-                process: exec_process(&engine, &container, create, &identity)?,
+                process: exec_process(&engine, &container, create, &exec.identity)?,
                 stdio: Stdio {
                     tty: create.tty,
                     open_stdin: create.stdin && connected,

@@ -17,10 +17,10 @@ const KNOWN: [&str; 15] = [
 ];
 const STATUSES: [&str; 7] = [
     "created",
-    "restarting",
     "running",
-    "removing",
     "paused",
+    "restarting",
+    "removing",
     "exited",
     "dead",
 ];

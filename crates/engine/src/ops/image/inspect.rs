@@ -25,8 +25,9 @@ pub(super) fn find(engine: &Engine, name: &str) -> Result<Arc<Image>> {
 
 /// Names are told in full, with their tag.
 pub(super) fn missing(name: &str) -> Error {
-    let named = name
-        .parse::<oci::Reference>()
-        .map_or_else(|_| name.to_owned(), |reference| reference.familiar());
+    let named = name.parse::<oci::Reference>().map_or_else(
+        |_| name.to_owned(),
+        |reference| reference.with_default_tag().familiar(),
+    );
     Error::NoSuchImage(named)
 }
