@@ -58,6 +58,38 @@ pub enum Error {
     /// An image for another system.
     #[error("cannot load {0} image on linux")]
     System(String),
+    /// An image for another system, in a registry.
+    #[error("image operating system {0:?} cannot be used on this platform")]
+    ForeignSystem(String),
+    /// No image for a platform.
+    #[error("no matching manifest for {0} in the manifest list entries")]
+    NoManifest(String),
+    /// Not a platform.
+    #[error("{0:?}: unknown operating system or architecture: invalid argument")]
+    Platform(String),
+    /// Nothing to push under this name.
+    #[error("An image does not exist locally with the tag: {0}")]
+    NoSuchRepository(String),
+    /// Nothing to push under this tag.
+    #[error("tag does not exist: {0}")]
+    NoSuchTag(String),
+    /// A layer whose archive was not kept.
+    #[error("push {image}: its layer {layer} was not kept as an archive: load or pull the image again")]
+    NotKept {
+        /// Short id of the image.
+        image: String,
+        /// The layer.
+        layer: Digest,
+    },
+    /// Nobody waits for the work any more.
+    #[error("context canceled")]
+    Cancelled,
+    /// A registry refused, or could not be reached.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// What another pull of the same blob met.
+    #[error("{0}")]
+    Shared(std::sync::Arc<Error>),
     /// An instruction that an import does not know.
     #[error("{0}")]
     Change(String),
@@ -84,13 +116,23 @@ impl Error {
     /// The class of the failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound(_) | Self::Ambiguous(_) => ErrorKind::NotFound,
+            Self::NotFound(_)
+            | Self::Ambiguous(_)
+            | Self::NoManifest(_)
+            | Self::NoSuchRepository(_)
+            | Self::NoSuchTag(_)
+            | Self::NotKept { .. } => ErrorKind::NotFound,
             Self::ReferenceInUse { .. } | Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Invalid(_)
             | Self::Archive(_)
             | Self::DiffId { .. }
             | Self::System(_)
+            | Self::ForeignSystem(_)
+            | Self::Platform(_)
             | Self::Change(_) => ErrorKind::Invalid,
+            Self::Cancelled => ErrorKind::Cancelled,
+            Self::Registry(error) => error.kind(),
+            Self::Shared(error) => error.kind(),
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::Invalid,
                 _ => ErrorKind::Internal,

@@ -1,4 +1,4 @@
-//! Image records: load, import, tag, list, remove.
+//! Image records: load, import, pull, push, tag, list, remove.
 //!
 //! Knows names and what they point at; asks `content` for bytes and `snapshots` for trees. Must never know containers: it
 //! is told whether an image is in use. An image's id is the SHA-256 of its configuration's bytes.
@@ -13,6 +13,7 @@ mod import;
 mod layers;
 mod load;
 mod records;
+pub mod remote;
 mod remove;
 
 pub use changes::ImageConfigChanges;

@@ -1,0 +1,198 @@
+//! Which entry of an index is for which machine.
+
+use oci::image::{Descriptor, Platform};
+
+use crate::Error;
+use crate::load::architecture;
+
+/// This machine.
+pub(super) fn own() -> Platform {
+    Platform {
+        os: "linux".to_owned(),
+        architecture: architecture().to_owned(),
+        variant: String::new(),
+    }
+}
+
+/// `linux`, `amd64`, `linux/arm/v7`.
+pub fn parse(text: &str) -> Result<Platform, Error> {
+    let wrong = || Error::Platform(text.to_owned());
+    let words: Vec<&str> = text.split('/').collect();
+    let legal = |word: &&str| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+    };
+    if words.len() > 3 || !words.iter().all(legal) {
+        return Err(wrong());
+    }
+    let lower: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+    let mut platform = own();
+    match lower.as_slice() {
+        [os] if is_os(os) => platform.os.clone_from(os),
+        [architecture] => {
+            (platform.architecture, platform.variant) = normal(architecture, "");
+            if !is_architecture(&platform.architecture) {
+                return Err(wrong());
+            }
+        }
+        [os, architecture, rest @ ..] => {
+            platform.os.clone_from(os);
+            let variant = rest.first().map_or("", String::as_str);
+            (platform.architecture, platform.variant) = normal(architecture, variant);
+        }
+        [] => return Err(wrong()),
+    }
+    Ok(platform)
+}
+
+/// As Docker writes it.
+pub(super) fn format(platform: &Platform) -> String {
+    let mut text = format!("{}/{}", platform.os, platform.architecture);
+    if !platform.variant.is_empty() {
+        text = format!("{text}/{}", platform.variant);
+    }
+    text
+}
+
+/// The entry that fits best.
+pub(super) fn choose<'a>(
+    entries: impl Iterator<Item = &'a Descriptor>,
+    wanted: &Platform,
+) -> Option<&'a Descriptor> {
+    entries
+        .filter_map(|entry| {
+            let platform = entry.platform.as_ref()?;
+            let found = Platform {
+                os: platform.os.to_lowercase(),
+                ..Platform::default()
+            };
+            let (architecture, variant) = normal(&platform.architecture, &platform.variant);
+            if found.os != wanted.os || architecture != wanted.architecture {
+                return None;
+            }
+            Some((distance(&architecture, &variant, &wanted.variant)?, entry))
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, entry)| entry)
+}
+
+/// How far a variant is from the one that is wanted; older ones of 32-bit ARM run on newer machines.
+fn distance(architecture: &str, found: &str, wanted: &str) -> Option<u8> {
+    let number = |variant: &str| {
+        variant
+            .strip_prefix('v')
+            .and_then(|digits| digits.parse::<u8>().ok())
+    };
+    match (architecture, wanted) {
+        _ if found == wanted => Some(0),
+        ("arm", "") => number(found).map(|found| 7_u8.abs_diff(found) + 1),
+        ("arm", wanted) => number(wanted)?.checked_sub(number(found)?),
+        // What asks for no variant takes any, the plain one before others.
+        (_, "") => Some(1),
+        ("amd64", wanted) if number(found).is_none() => number(wanted),
+        ("amd64", wanted) => number(wanted)?.checked_sub(number(found)?),
+        _ => None,
+    }
+}
+
+fn is_os(word: &str) -> bool {
+    matches!(
+        word,
+        "linux" | "windows" | "darwin" | "freebsd" | "netbsd" | "openbsd" | "solaris" | "aix"
+    )
+}
+
+fn is_architecture(word: &str) -> bool {
+    matches!(
+        word,
+        "386"
+            | "amd64"
+            | "arm"
+            | "arm64"
+            | "loong64"
+            | "mips"
+            | "mipsle"
+            | "mips64"
+            | "mips64le"
+            | "ppc64"
+            | "ppc64le"
+            | "riscv64"
+            | "s390x"
+            | "wasm"
+    )
+}
+
+/// One name for each processor.
+fn normal(architecture: &str, variant: &str) -> (String, String) {
+    let (architecture, variant) = match (architecture, variant) {
+        ("x86_64" | "x86-64" | "amd64", "v1" | "") => ("amd64", ""),
+        ("x86_64" | "x86-64", variant) => ("amd64", variant),
+        ("i386" | "386", _) => ("386", ""),
+        ("aarch64" | "arm64", "8" | "v8" | "") => ("arm64", ""),
+        ("aarch64", variant) => ("arm64", variant),
+        ("armhf", _) | ("arm", "7") => ("arm", "v7"),
+        ("armel", _) | ("arm", "6") => ("arm", "v6"),
+        ("arm", "5") => ("arm", "v5"),
+        other => other,
+    };
+    (architecture.to_owned(), variant.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(os: &str, architecture: &str, variant: &str) -> Descriptor {
+        let mut entry = crate::load::descriptor("", content::digest_of(b""), 0);
+        entry.platform = Some(Platform {
+            os: os.to_owned(),
+            architecture: architecture.to_owned(),
+            variant: variant.to_owned(),
+        });
+        entry
+    }
+
+    #[test]
+    fn the_best_entry_is_chosen() {
+        let entries = [
+            entry("windows", "amd64", ""),
+            entry("linux", "amd64", "v3"),
+            entry("linux", "amd64", ""),
+            entry("linux", "arm", "v5"),
+            entry("linux", "arm", "v7"),
+            entry("linux", "arm64", "v8"),
+            entry("unknown", "unknown", ""),
+        ];
+        let chosen = |text: &str| {
+            let wanted = parse(text).unwrap();
+            let found = choose(entries.iter(), &wanted)?;
+            entries.iter().position(|entry| entry == found)
+        };
+        assert_eq!(chosen("linux/amd64"), Some(2));
+        assert_eq!(chosen("linux/x86_64/v4"), Some(1));
+        assert_eq!(chosen("linux/arm64"), Some(5));
+        assert_eq!(chosen("linux/arm64/v8"), Some(5));
+        assert_eq!(chosen("linux/arm/v6"), Some(3));
+        assert_eq!(chosen("linux/arm/v7"), Some(4));
+        assert_eq!(chosen("linux/arm"), Some(4));
+        assert_eq!(chosen("linux/s390x"), None);
+        assert_eq!(chosen("windows/amd64"), Some(0));
+    }
+
+    #[test]
+    fn platforms_are_read_as_docker_reads_them() {
+        let read = |text: &str| parse(text).map(|platform| format(&platform));
+        assert_eq!(read("linux/arm64/v8").unwrap(), "linux/arm64");
+        assert_eq!(read("linux/armhf").unwrap(), "linux/arm/v7");
+        assert_eq!(read("arm64").unwrap(), "linux/arm64");
+        assert_eq!(
+            read("linux").unwrap(),
+            format!("linux/{}", architecture())
+        );
+        for wrong in ["", "linux/", "a/b/c/d", "nonsense", "linux/a b"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

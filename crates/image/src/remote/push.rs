@@ -1,0 +1,233 @@
+//! Push: an image goes to a registry as it came.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use content::digest_of;
+use oci::image::{Descriptor, Document, MAX_DOCUMENT, Manifest};
+use oci::{Digest, Reference};
+use registry::client::{Repository, Scope};
+use tokio::task::JoinSet;
+
+use super::step::{Progress, Step};
+use super::upload::{Sources, Upload};
+use super::{AT_ONCE, Credentials, Remote, blocking};
+use crate::image::Origin;
+use crate::load::{LAYER, LAYER_GZIP, descriptor};
+use crate::{Error, Image, Images};
+
+const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+
+/// What to push.
+#[derive(Clone, Debug)]
+pub struct Push {
+    /// Its name; without a tag, every tag of the repository.
+    pub reference: Reference,
+    /// What the registry is shown.
+    pub credentials: Credentials,
+}
+
+impl Remote {
+    /// Pushes an image, or all of a repository. Goes on until its end or until the other end of `progress` is dropped.
+    pub async fn push(self: &Arc<Self>, what: Push, progress: &Progress) -> Result<(), Error> {
+        let reference = &what.reference;
+        progress.tell(Step::text(format!(
+            "The push refers to repository [{}]",
+            reference.name()
+        )));
+        let same = |other: &Reference| {
+            (&other.domain, &other.path) == (&reference.domain, &reference.path)
+        };
+        let tags: Vec<Reference> = {
+            let state = self.images.read();
+            let names = state.references.keys();
+            names
+                .filter(|name| name.tag.is_some() && same(name))
+                .cloned()
+                .collect()
+        };
+        if tags.is_empty() {
+            return Err(Error::NoSuchRepository(reference.familiar_name()));
+        }
+        let wanted = match &reference.tag {
+            None => tags,
+            Some(_) if tags.contains(reference) => vec![reference.clone()],
+            Some(_) => return Err(Error::NoSuchTag(reference.familiar())),
+        };
+        let repository = self.repository(reference, &what.credentials, Scope::Push);
+        for tagged in wanted {
+            tokio::select! {
+                pushed = self.push_one(&repository, &tagged, progress) => pushed?,
+                error = progress.cancelled() => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn push_one(
+        self: &Arc<Self>,
+        repository: &Repository,
+        reference: &Reference,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        let image = self.images.resolve(&reference.to_string())?;
+        for diff_id in image.config.rootfs.diff_ids.iter().rev() {
+            progress.line(diff_id.short()).say("Preparing");
+        }
+        let images = Arc::clone(&self.images);
+        let keys: Vec<String> = image.blobs().iter().map(ToString::to_string).collect();
+        // Kept even when the image is removed meanwhile.
+        let _pins = images.layers.pin(&keys);
+        let (image, bytes) = {
+            let images = Arc::clone(&self.images);
+            blocking(move || prepare(&images, &image)).await?
+        };
+        let Document::Manifest(manifest) = Document::parse(&bytes)? else {
+            return Err(Error::Archive("its manifest is an index".to_owned()));
+        };
+        let keys: Vec<String> = image.blobs().iter().map(ToString::to_string).collect();
+        let _prepared = images.layers.pin(&keys);
+        self.upload_layers(repository, reference, (&image, &manifest), progress)
+            .await?;
+        self.upload_config(repository, &manifest.config).await?;
+        let tag = reference
+            .tag
+            .clone()
+            .unwrap_or_else(|| oci::reference::DEFAULT_TAG.to_owned());
+        let media_type = if manifest.media_type.is_empty() {
+            "application/vnd.oci.image.manifest.v1+json"
+        } else {
+            &manifest.media_type
+        };
+        let digest = digest_of(&bytes);
+        let size = bytes.len() as u64;
+        repository
+            .put_manifest(&tag, media_type, Bytes::from(bytes))
+            .await?;
+        let by_digest = Reference {
+            tag: None,
+            digest: Some(digest.clone()),
+            ..reference.clone()
+        };
+        let (images, id) = (Arc::clone(&self.images), image.id.clone());
+        blocking(move || images.name(&id, &by_digest)).await?;
+        progress.tell(Step::text(format!("{tag}: digest: {digest} size: {size}")));
+        progress.tell(Step {
+            pushed: Some((tag, digest, size)),
+            ..Step::default()
+        });
+        Ok(())
+    }
+
+    /// Uploads what the registry does not have, topmost layer first.
+    async fn upload_layers(
+        self: &Arc<Self>,
+        repository: &Repository,
+        reference: &Reference,
+        (image, manifest): (&Image, &Manifest),
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        let slots = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
+        let mut tasks = JoinSet::new();
+        let diff_ids = &image.config.rootfs.diff_ids;
+        for (layer, diff_id) in manifest.layers.iter().zip(diff_ids).rev() {
+            let upload = Upload {
+                content: Arc::clone(&self.images.content),
+                repository: repository.clone(),
+                blob: layer.clone(),
+                sources: self.sources(reference, &layer.digest),
+            };
+            let line = progress.line(diff_id.short());
+            tasks.spawn(upload.run(line, Arc::clone(&slots)));
+        }
+        while let Some(joined) = tasks.join_next().await {
+            joined.map_err(|error| Error::io("push layer")(std::io::Error::other(error)))??;
+        }
+        Ok(())
+    }
+
+    async fn upload_config(
+        &self,
+        repository: &Repository,
+        config: &Descriptor,
+    ) -> Result<(), Error> {
+        if repository.has_blob(&config.digest).await? {
+            return Ok(());
+        }
+        let content = Arc::clone(&self.images.content);
+        let open = move || content.open_blob(&config.digest).map_err(std::io::Error::other);
+        Ok(repository
+            .upload_blob(&config.digest, config.size, open, |_| {})
+            .await?)
+    }
+
+    /// Other repositories of the same registry that have a layer.
+    fn sources(&self, reference: &Reference, blob: &Digest) -> Sources {
+        let state = self.images.read();
+        let mut found: Vec<String> = state
+            .references
+            .iter()
+            .filter(|(name, _)| name.digest.is_some() && name.domain == reference.domain)
+            .filter(|(name, _)| name.path != reference.path)
+            .filter(|(_, id)| {
+                state
+                    .images
+                    .get(*id)
+                    .is_some_and(|image| image.layers.iter().any(|layer| layer.digest == *blob))
+            })
+            .map(|(name, _)| name.path.clone())
+            .collect();
+        found.dedup();
+        Sources(found)
+    }
+}
+
+/// The image with its manifest: the one with which it came, or one that is made now and kept.
+fn prepare(images: &Images, image: &Arc<Image>) -> Result<(Arc<Image>, Vec<u8>), Error> {
+    if let Some(manifest) = &image.manifest {
+        return Ok((
+            Arc::clone(image),
+            images.content.read(manifest, MAX_DOCUMENT)?,
+        ));
+    }
+    let diff_ids = &image.config.rootfs.diff_ids;
+    let mut layers = Vec::new();
+    for (position, diff_id) in diff_ids.iter().enumerate() {
+        let layer = image.layers.get(position).ok_or_else(|| Error::NotKept {
+            image: image.id.short().to_owned(),
+            layer: diff_id.clone(),
+        })?;
+        layers.push(if layer.media_type == LAYER {
+            compress(images, layer)?
+        } else {
+            layer.clone()
+        });
+    }
+    let config = images.content.read(&image.id, MAX_DOCUMENT)?;
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: MANIFEST.to_owned(),
+        config: descriptor(CONFIG, image.id.clone(), config.len() as u64),
+        layers: layers.clone(),
+    };
+    let bytes = serde_json::to_vec(&manifest)
+        .expect("strings, numbers and maps with string keys are always JSON");
+    let origin = Origin {
+        manifest: Some(bytes.clone()),
+        layers,
+    };
+    Ok((images.add(&config, origin)?, bytes))
+}
+
+/// Compresses a layer: the same bytes every time.
+fn compress(images: &Images, layer: &Descriptor) -> Result<Descriptor, Error> {
+    let failed = || Error::io("compress layer");
+    let mut plain = images.content.open_blob(&layer.digest)?;
+    let ingest = images.content.ingest()?;
+    let mut packer = flate2::write::GzEncoder::new(ingest, flate2::Compression::default());
+    std::io::copy(&mut plain, &mut packer).map_err(failed())?;
+    let ingest = packer.finish().map_err(failed())?;
+    let (digest, size) = ingest.commit(None, None)?;
+    Ok(descriptor(LAYER_GZIP, digest, size))
+}
