@@ -3,7 +3,7 @@
 //! ```text
 //! edges      cli  client  daemon
 //! domain     engine
-//! stores     image  snapshots  content  network
+//! stores     image -> {registry, content, snapshots}    network
 //! process    monitor -> runtime
 //! ground     store -> sys -> stdx    oci -> stdx    seccomp, api -> nothing
 //! ```
@@ -23,6 +23,8 @@ pub(crate) struct Layer {
 const THREADS: &[&str] = &["hyper", "rayon", "rustls", "tokio"];
 /// The Engine API and HTTP: not the engine's business.
 const HTTP: &[&str] = &["api", "client", "daemon", "http", "hyper", "hyper-util"];
+/// The same for those above the registry's client, which speaks HTTP to others: [`WRAPPED`] says who may name its types.
+const ENGINE_API: &[&str] = &["api", "client", "daemon"];
 
 const fn layer(
     name: &'static str,
@@ -78,13 +80,26 @@ pub(crate) const LAYERS: &[Layer] = &[
             "store",
             "sys",
         ],
-        HTTP,
+        ENGINE_API,
     ),
     // Stores.
     layer(
         "image",
-        &["content", "oci", "snapshots", "stdx", "store", "sys"],
-        HTTP,
+        &[
+            "content",
+            "oci",
+            "registry",
+            "snapshots",
+            "stdx",
+            "store",
+            "sys",
+        ],
+        ENGINE_API,
+    ),
+    layer(
+        "registry",
+        &["oci", "stdx", "sys"],
+        &["api", "client", "content", "daemon", "image"],
     ),
     layer("snapshots", &["oci", "stdx", "store", "sys"], HTTP),
     layer("content", &["oci", "stdx", "store", "sys"], HTTP),
@@ -114,9 +129,11 @@ pub(crate) const WRAPPED: &[(&str, &[&str])] = &[
     ("libc", &["sys"]),
     ("nix", &[]),
     ("rustix", &["sys"]),
-    ("hyper", &["client", "daemon"]),
-    ("hyper-util", &["client", "daemon"]),
-    ("http", &["client", "daemon"]),
+    ("hyper", &["client", "daemon", "registry"]),
+    ("hyper-util", &["client", "daemon", "registry"]),
+    ("http", &["client", "daemon", "registry"]),
+    ("rustls", &["registry"]),
+    ("tokio-rustls", &["registry"]),
     ("netlink-packet-core", &["network"]),
     ("netlink-packet-route", &["network"]),
     (
@@ -127,9 +144,11 @@ pub(crate) const WRAPPED: &[(&str, &[&str])] = &[
     ),
     (
         "tokio",
-        &["cli", "client", "daemon", "engine", "testkit", "bench"],
+        &[
+            "bench", "cli", "client", "daemon", "engine", "image", "registry", "testkit",
+        ],
     ),
-    ("ring", &["content", "image", "oci", "xtask"]),
+    ("ring", &["content", "image", "oci", "registry", "xtask"]),
 ];
 
 /// Modules that a crate opens to others, where it opens only some: `crate::module`.
