@@ -130,3 +130,11 @@ pub struct HistoryItem {
     pub size: i64,
     pub tags: Option<Vec<String>>,
 }
+
+/// `GET /distribution/{name}/json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Distribution {
+    pub descriptor: Descriptor,
+    pub platforms: Vec<Platform>,
+}

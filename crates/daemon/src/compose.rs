@@ -260,6 +260,21 @@ fn inherited(env: &Env) -> anyhow::Result<Vec<Listener>> {
     (0..count).map(take).collect()
 }
 
+/// Where keys and certificates of registries are looked for.
+const CERTS: [&str; 2] = ["/etc/corten/certs.d", "/etc/docker/certs.d"];
+
+/// How registries are reached.
+fn registries(options: &Options, env: &Env) -> image::remote::Options {
+    image::remote::Options {
+        hub_mirrors: options.registry_mirrors.clone(),
+        insecure: options.insecure_registries.clone(),
+        certs: CERTS.map(Into::into).into(),
+        user_agent: format!("corten/{}", version()),
+        proxies: image::remote::Proxies::from_variables(|name| env.variables.get(name).cloned()),
+        ..image::remote::Options::default()
+    }
+}
+
 /// Opens the engine. One that just ends keeps the data root for a moment longer than its socket.
 async fn open_engine(options: &Options, env: &Env) -> anyhow::Result<Arc<Engine>> {
     let mut config = engine::Config::for_roots(&options.data_root, &options.exec_root, version());
@@ -276,6 +291,7 @@ async fn open_engine(options: &Options, env: &Env) -> anyhow::Result<Arc<Engine>
         config.cgroup_parent.clone_from(parent);
     }
     config.mtu = options.mtu;
+    config.registries = registries(options, env);
     config.fail_at = env.variables.get("CORTEN_FAIL_AT").cloned();
     let deadline = tokio::time::Instant::now() + SUCCESSION;
     let mut told = false;

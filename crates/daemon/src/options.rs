@@ -19,14 +19,20 @@ const BUILT: &[&str] = &[
     "exec-root",
     "group",
     "host",
+    "insecure-registry",
     "live-restore",
     "log-level",
     "mtu",
     "pidfile",
+    "registry-mirror",
     "validate",
 ];
 /// Keys of the configuration file that are called otherwise than the flag.
-const RENAMED: &[(&str, &str)] = &[("hosts", "host")];
+const RENAMED: &[(&str, &str)] = &[
+    ("hosts", "host"),
+    ("insecure-registries", "insecure-registry"),
+    ("registry-mirrors", "registry-mirror"),
+];
 
 /// How the daemon was called, before defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +78,10 @@ pub struct Options {
     pub log_level: String,
     /// Who may use the unix socket, if given.
     pub group: Option<String>,
+    /// Mirrors of Docker Hub.
+    pub registry_mirrors: Vec<String>,
+    /// Registries whose certificates are not checked.
+    pub insecure_registries: Vec<String>,
     /// End after so long without use.
     pub idle_exit: Option<Duration>,
 }
@@ -280,7 +290,7 @@ fn with_file(program: &str, mut given: Given) -> Result<Given, String> {
             .iter()
             .find(|(from, _)| from == key)
             .map_or(key.as_str(), |(_, to)| *to);
-        if kind_of(flag).is_none() || (key == "host") {
+        if kind_of(flag).is_none() || RENAMED.iter().any(|(_, to)| to == key) {
             return Err(wrong_file(
                 &path,
                 &format!("the following directives don't match any configuration option: {key}"),
@@ -364,12 +374,17 @@ fn decide(program: &str, given: &Given) -> Result<Options, String> {
         "dockerd" if given.last("exec-root").is_none() => PathBuf::from("/var/run/docker.sock"),
         _ => exec_root.join("corten.sock"),
     };
-    let hosts = given
-        .values
-        .get("host")
-        .cloned()
-        .unwrap_or_else(|| vec![format!("unix://{}", socket.display())]);
+    let list = |name: &str| given.values.get(name).cloned();
+    let hosts = list("host").unwrap_or_else(|| vec![format!("unix://{}", socket.display())]);
+    let registry_mirrors = list("registry-mirror").unwrap_or_default();
+    if let Some(wrong) = registry_mirrors.iter().find(|mirror| !is_mirror(mirror)) {
+        return Err(format!(
+            "invalid mirror: invalid URI {wrong:?}: only http and https addresses without credentials, query and fragment"
+        ));
+    }
     Ok(Options {
+        registry_mirrors,
+        insecure_registries: list("insecure-registry").unwrap_or_default(),
         hosts,
         pidfile: given
             .last("pidfile")
@@ -385,6 +400,14 @@ fn decide(program: &str, given: &Given) -> Result<Options, String> {
         data_root,
         exec_root,
     })
+}
+
+/// Whether this is an address of a mirror.
+fn is_mirror(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', '?', '#']))
 }
 
 #[cfg(test)]

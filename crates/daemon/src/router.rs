@@ -12,7 +12,7 @@ use crate::error::{self, Error, Result};
 use crate::query::{Query, decode};
 use crate::request::Request;
 use crate::routes::{
-    Daemon, containers, events, exec, images, logs, networks, plugins, system, volumes,
+    Daemon, containers, events, exec, images, logs, networks, plugins, registry, system, volumes,
 };
 
 /// Every operation of the Engine API: method, path, name.
@@ -86,7 +86,7 @@ async fn dispatch(daemon: Arc<Daemon>, request: http::Request<Incoming>) -> Resu
         ["exec", id, "resize"] if post => exec::resize(d, &r, id).await,
         ["images", "json"] if get => images::list(d, &r),
         ["images", "load"] if post => images::load(d, r),
-        ["images", "create"] if post => images::create(d, r),
+        ["images", "create"] if post => images::create(d, r).await,
         ["images", name @ .., "json"] if get && !name.is_empty() => {
             images::inspect(d, &r, &name.join("/")).await
         }
@@ -95,6 +95,12 @@ async fn dispatch(daemon: Arc<Daemon>, request: http::Request<Incoming>) -> Resu
         }
         ["images", name @ .., "tag"] if post && !name.is_empty() => {
             images::tag(d, &r, &name.join("/")).await
+        }
+        ["images", name @ .., "push"] if post && !name.is_empty() => {
+            images::push(d, &r, &name.join("/")).await
+        }
+        ["distribution", name @ .., "json"] if get && !name.is_empty() => {
+            registry::distribution(d, &r, &name.join("/")).await
         }
         ["images", name @ ..] if delete && !name.is_empty() => {
             images::remove(d, &r, &name.join("/")).await
@@ -107,9 +113,7 @@ async fn dispatch(daemon: Arc<Daemon>, request: http::Request<Incoming>) -> Resu
         ["plugins", name @ .., "json"] if get && !name.is_empty() => {
             plugins::inspect(&name.join("/"))
         }
-        ["auth"] if post => Err(Error::NotImplemented(
-            "SystemAuth (there is no registry client in this build)".to_owned(),
-        )),
+        ["auth"] if post => registry::login(d, r).await,
         segments => Err(not_built(&method, segments)),
     }
 }

@@ -19,6 +19,8 @@ pub struct Config {
     pub mtu: Option<u32>,
     /// Control group below which containers and monitors live (`/corten`).
     pub cgroup_parent: String,
+    /// How registries are reached.
+    pub registries: image::remote::Options,
     /// The version to report.
     pub version: String,
     /// Abort the process at this step (`steps`): crash tests only.
@@ -41,6 +43,7 @@ impl Config {
             bip: None,
             mtu: None,
             cgroup_parent,
+            registries: image::remote::Options::default(),
             version: version.to_owned(),
             fail_at: None,
         }

@@ -2,11 +2,12 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use content::Content;
 use image::Images;
+use image::remote::Remote;
 use network::Bridge;
 use snapshots::Snapshots;
 use tokio::sync::Notify;
@@ -36,6 +37,8 @@ pub struct Engine {
     pub containers: Containers,
     pub(crate) images: Arc<Images>,
     pub(crate) snapshots: Arc<Snapshots>,
+    /// Opened when a registry is first needed.
+    remote: Mutex<Option<Arc<Remote>>>,
     pub(crate) bridge: std::result::Result<Arc<Bridge>, String>,
     pub(crate) execs: Execs,
     pub(crate) executable: OwnedFd,
@@ -59,6 +62,20 @@ impl Engine {
         recover::recover(&engine, found).await?;
         background::begin(&engine);
         Ok(engine)
+    }
+
+    /// Registries; what they need is read when the first one is asked.
+    pub(crate) async fn remote(self: &Arc<Self>) -> Result<Arc<Remote>> {
+        let engine = self.clone();
+        blocking("open the registries' client", Class::Disk, move || {
+            let mut remote = engine.remote.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(remote) = &*remote {
+                return Ok(remote.clone());
+            }
+            let opened = Remote::new(engine.images.clone(), engine.config.registries.clone())?;
+            Ok(remote.insert(Arc::new(opened)).clone())
+        })
+        .await
     }
 
     /// No container in any state: an engine that started by itself may go away.
@@ -131,6 +148,7 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
         refill: Notify::new(),
         images,
         snapshots,
+        remote: Mutex::default(),
         bridge,
         monitor_groups,
         warnings,

@@ -64,6 +64,16 @@ pub enum Error {
     /// No image for a platform.
     #[error("no matching manifest for {0} in the manifest list entries")]
     NoManifest(String),
+    /// The image is for another machine.
+    #[error(
+        "image with reference {image} was found but does not provide the specified platform ({platform})"
+    )]
+    NoPlatform {
+        /// Its name.
+        image: String,
+        /// What was asked for.
+        platform: String,
+    },
     /// Not a platform.
     #[error("{0:?}: unknown operating system or architecture: invalid argument")]
     Platform(String),
@@ -74,7 +84,9 @@ pub enum Error {
     #[error("tag does not exist: {0}")]
     NoSuchTag(String),
     /// A layer whose archive was not kept.
-    #[error("push {image}: its layer {layer} was not kept as an archive: load or pull the image again")]
+    #[error(
+        "push {image}: its layer {layer} was not kept as an archive: load or pull the image again"
+    )]
     NotKept {
         /// Short id of the image.
         image: String,
@@ -119,6 +131,7 @@ impl Error {
             Self::NotFound(_)
             | Self::Ambiguous(_)
             | Self::NoManifest(_)
+            | Self::NoPlatform { .. }
             | Self::NoSuchRepository(_)
             | Self::NoSuchTag(_)
             | Self::NotKept { .. } => ErrorKind::NotFound,

@@ -23,10 +23,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-pub use registry::client::{Credentials, Options, Proxies};
 use registry::client::{Client, Repository, Scope};
+pub use registry::client::{Credentials, Options, Proxies};
 
-pub use platform::parse as parse_platform;
+pub use platform::{format as format_platform, parse as parse_platform};
 pub use pull::{Pull, Pulled};
 pub use push::Push;
 pub use resolve::Distribution;

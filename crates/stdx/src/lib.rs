@@ -3,6 +3,7 @@
 pub mod error;
 pub mod id;
 pub mod names;
+pub mod progress;
 pub mod size;
 pub mod time;
 pub mod undo;

@@ -182,15 +182,6 @@ pub fn reference(repo: &str, tag: &str) -> Result<Reference> {
     }
 }
 
-/// The name that a pull asks for, as errors show it.
-pub fn pull_reference(name: &str, tag: &str) -> Result<String> {
-    let parsed: Reference = name.parse().map_err(wrong)?;
-    if tag.is_empty() || tag.contains(':') {
-        return Ok(parsed.familiar_name());
-    }
-    Ok(parsed.with_tag(tag).map_err(wrong)?.familiar_name())
-}
-
 fn wrong(error: oci::Error) -> Error {
     Error::Invalid(error.to_string())
 }

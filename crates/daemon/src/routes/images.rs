@@ -5,6 +5,7 @@ use std::sync::Arc;
 use api::progress::Message;
 use engine::ops::image as ops;
 use http::StatusCode;
+use image::remote::{Progress, Step};
 use tokio::sync::mpsc;
 
 use super::Daemon;
@@ -88,14 +89,16 @@ pub fn load(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
     Ok(with_type(StatusCode::OK, "application/json", body).into())
 }
 
-/// `POST /images/create`: import of the body alone, as there is no registry client.
-pub fn create(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
-    let name = request.query.text("fromImage");
-    if !name.is_empty() {
-        let reference = convert::images::pull_reference(name, request.query.text("tag"))?;
-        return Err(Error::NotFound(format!(
-            "pull access denied for {reference}: pull is not implemented yet, there is no registry client in this build"
-        )));
+/// `POST /images/create`: pull, or import of the body.
+pub async fn create(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
+    if !request.query.text("fromImage").is_empty() {
+        let what = convert::registry::pull(&request)?;
+        let (engine, (progress, steps)) = (daemon.engine.clone(), Progress::new());
+        return follow(
+            async move { ops::pull(&engine, what, progress).await },
+            steps,
+        )
+        .await;
     }
     if request.query.text("fromSrc") != "-" {
         return Err(Error::NotImplemented("fromSrc with a URL".to_owned()));
@@ -112,4 +115,58 @@ pub fn create(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
         drop(sender.send(progress(&message)).await);
     });
     Ok(with_type(StatusCode::OK, "application/json", body).into())
+}
+
+/// `POST /images/{name}/push`.
+pub async fn push(daemon: &Arc<Daemon>, request: &Request, name: &str) -> Result<Answer> {
+    let what = convert::registry::push(request, name)?;
+    let (engine, (progress, steps)) = (daemon.engine.clone(), Progress::new());
+    follow(
+        async move { ops::push(&engine, what, progress).await },
+        steps,
+    )
+    .await
+}
+
+/// Tells how a pull or a push goes on. What fails before the first word is an answer of its own; a client that goes away
+/// cancels the work.
+async fn follow(
+    work: impl Future<Output = engine::Result<()>> + Send + 'static,
+    mut steps: mpsc::UnboundedReceiver<Step>,
+) -> Result<Answer> {
+    let work = tokio::spawn(work);
+    let Some(first) = steps.recv().await else {
+        ended(work).await?;
+        return Ok(empty(StatusCode::OK));
+    };
+    let mut next = Some(first);
+    let (sender, body) = Body::stream();
+    tokio::spawn(async move {
+        while let Some(step) = next {
+            let message = convert::registry::message(&step);
+            if sender.send(progress(&message)).await.is_err() {
+                return;
+            }
+            next = tokio::select! {
+                next = steps.recv() => next,
+                () = sender.closed() => return,
+            };
+        }
+        if let Err(error) = ended(work).await {
+            // The client may have gone in the meantime.
+            drop(
+                sender
+                    .send(progress(&Message::error(error.to_string())))
+                    .await,
+            );
+        }
+    });
+    Ok(with_type(StatusCode::OK, "application/json", body).into())
+}
+
+async fn ended(work: tokio::task::JoinHandle<engine::Result<()>>) -> Result<()> {
+    match work.await {
+        Ok(done) => Ok(done?),
+        Err(error) => Err(Error::Internal(format!("internal error: {error}"))),
+    }
 }

@@ -1,15 +1,21 @@
 //! Operations on images: each asks the image crate and says what happened.
 
+mod auth;
 mod import;
 mod inspect;
 mod list;
 mod load;
+mod pull;
+mod push;
 mod remove;
 mod tag;
 
+pub use auth::{distribution, login};
 pub use import::{Import, import};
 pub use inspect::inspect;
 pub use list::{ImageView, list};
 pub use load::load;
+pub use pull::{Pull, pull};
+pub use push::{Push, push};
 pub use remove::{Remove, remove};
 pub use tag::tag;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use content::{Content, Partial};
-use oci::image::Descriptor;
 use oci::Digest;
+use oci::image::Descriptor;
 use registry::client::Repository;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -246,11 +246,7 @@ impl Fetch {
         Ok(blocking(move || partial.commit()).await?)
     }
 
-    async fn receive(
-        &self,
-        offset: u64,
-        pieces: mpsc::Sender<bytes::Bytes>,
-    ) -> Result<(), Error> {
+    async fn receive(&self, offset: u64, pieces: mpsc::Sender<bytes::Bytes>) -> Result<(), Error> {
         let mut wanted = self.wanted.clone();
         let transfer = async {
             let (digest, size) = (&self.blob.digest, self.blob.size);

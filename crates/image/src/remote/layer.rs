@@ -127,7 +127,9 @@ impl Layer {
             self.work(move || unpack::alone(&images, &place, follow))
                 .await
         } else {
-            let unpacked = self.work(move || unpack::over(&images, &place, follow)).await;
+            let unpacked = self
+                .work(move || unpack::over(&images, &place, follow))
+                .await;
             if unpacked.is_ok() {
                 return Ok(());
             }
@@ -182,10 +184,7 @@ impl Layer {
     }
 
     async fn unpack_stored(&self) -> Result<(), Error> {
-        let (images, place) = (
-            Arc::clone(&self.shared.remote.images),
-            self.place.clone(),
-        );
+        let (images, place) = (Arc::clone(&self.shared.remote.images), self.place.clone());
         let digest = self.blob.digest.clone();
         self.work(move || {
             if images.snapshots.has(&place.chain) {
@@ -198,10 +197,7 @@ impl Layer {
 
     /// A tree that is there already was made of other bytes: what is kept beside it must be the same layer.
     async fn verify(&self) -> Result<(), Error> {
-        let (images, place) = (
-            Arc::clone(&self.shared.remote.images),
-            self.place.clone(),
-        );
+        let (images, place) = (Arc::clone(&self.shared.remote.images), self.place.clone());
         let digest = self.blob.digest.clone();
         self.work(move || {
             let blob = images.content.open_blob(&digest)?;

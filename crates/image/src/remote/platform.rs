@@ -48,7 +48,7 @@ pub fn parse(text: &str) -> Result<Platform, Error> {
 }
 
 /// As Docker writes it.
-pub(super) fn format(platform: &Platform) -> String {
+pub fn format(platform: &Platform) -> String {
     let mut text = format!("{}/{}", platform.os, platform.architecture);
     if !platform.variant.is_empty() {
         text = format!("{text}/{}", platform.variant);
@@ -187,10 +187,7 @@ mod tests {
         assert_eq!(read("linux/arm64/v8").unwrap(), "linux/arm64");
         assert_eq!(read("linux/armhf").unwrap(), "linux/arm/v7");
         assert_eq!(read("arm64").unwrap(), "linux/arm64");
-        assert_eq!(
-            read("linux").unwrap(),
-            format!("linux/{}", architecture())
-        );
+        assert_eq!(read("linux").unwrap(), format!("linux/{}", architecture()));
         for wrong in ["", "linux/", "a/b/c/d", "nonsense", "linux/a b"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

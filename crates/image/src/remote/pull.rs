@@ -52,7 +52,10 @@ impl Remote {
         let found = {
             let finding = async {
                 let root = Root::get(&repository, name).await?;
-                progress.tell(Step::about(name, format!("Pulling from {}", reference.path)));
+                progress.tell(Step::about(
+                    name,
+                    format!("Pulling from {}", reference.path),
+                ));
                 root.manifest(&repository, &wanted).await
             };
             tokio::select! {
@@ -104,12 +107,19 @@ impl Remote {
             } else {
                 &reference
             };
-            let before = images.read().by_reference(asked).map(|image| image.id.clone());
+            let before = images
+                .read()
+                .by_reference(asked)
+                .map(|image| image.id.clone());
             let newer = before.as_ref() != Some(&id);
             if newer {
                 images.name(&id, asked)?;
             }
-            if images.read().by_reference(&by_digest).is_none_or(|image| image.id != id) {
+            if images
+                .read()
+                .by_reference(&by_digest)
+                .is_none_or(|image| image.id != id)
+            {
                 images.name(&id, &by_digest)?;
             }
             Ok(newer)

@@ -156,7 +156,11 @@ impl Remote {
             return Ok(());
         }
         let content = Arc::clone(&self.images.content);
-        let open = move || content.open_blob(&config.digest).map_err(std::io::Error::other);
+        let open = move || {
+            content
+                .open_blob(&config.digest)
+                .map_err(std::io::Error::other)
+        };
         Ok(repository
             .upload_blob(&config.digest, config.size, open, |_| {})
             .await?)

@@ -6,8 +6,8 @@ use oci::{Digest, ImageConfig, Reference};
 use registry::client::{Repository, Scope};
 
 use super::{Credentials, Remote, platform};
-use crate::load::descriptor;
 use crate::Error;
+use crate::load::descriptor;
 
 /// How deep indexes may be nested.
 const MAX_DEPTH: usize = 4;
@@ -176,6 +176,9 @@ impl Remote {
 pub(super) fn tag_or_digest(reference: &Reference) -> &str {
     match &reference.digest {
         Some(digest) => digest.as_str(),
-        None => reference.tag.as_deref().unwrap_or(oci::reference::DEFAULT_TAG),
+        None => reference
+            .tag
+            .as_deref()
+            .unwrap_or(oci::reference::DEFAULT_TAG),
     }
 }

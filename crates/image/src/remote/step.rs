@@ -53,8 +53,8 @@ impl Progress {
         (Self(sender), receiver)
     }
 
-    /// Reports; an error when nobody waits for the work any more.
-    pub(super) fn tell(&self, step: Step) {
+    /// Reports.
+    pub fn tell(&self, step: Step) {
         // Whoever has gone is noticed where the work waits.
         drop(self.0.send(step));
     }

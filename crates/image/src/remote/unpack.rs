@@ -83,9 +83,7 @@ pub(super) fn settle(images: &Images, place: &Place, loose: &Loose) -> Result<bo
     let layers = &images.layers;
     let settled = (|| {
         if let Some(parent) = &place.parent
-            && !layers
-                .snapshots
-                .settle(&loose.key, parent, &loose.alone)?
+            && !layers.snapshots.settle(&loose.key, parent, &loose.alone)?
         {
             return Ok(false);
         }

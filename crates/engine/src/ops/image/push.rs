@@ -1,0 +1,48 @@
+//! Push images to a registry.
+
+use std::sync::Arc;
+
+use image::remote::{self, Credentials, Progress};
+use oci::Reference;
+use oci::image::Platform;
+
+use super::inspect::find;
+use crate::{Engine, Error, Result};
+
+/// What to push.
+#[derive(Clone, Debug)]
+pub struct Push {
+    /// Its name; without a tag, every tag of the repository.
+    pub reference: Reference,
+    /// For which machine the image must be.
+    pub platform: Option<Platform>,
+    /// What the registry is shown.
+    pub credentials: Credentials,
+}
+
+/// Pushes. Cancelled when the other end of `progress` is dropped.
+pub async fn push(engine: &Arc<Engine>, what: Push, progress: Progress) -> Result<()> {
+    let Push {
+        reference,
+        platform,
+        credentials,
+    } = what;
+    let name = reference.familiar();
+    if let (Some(wanted), Some(_)) = (platform, &reference.tag) {
+        let config = &find(engine, &name)?.config;
+        if (&config.os, &config.architecture) != (&wanted.os, &wanted.architecture) {
+            return Err(Error::Image(image::Error::NoPlatform {
+                image: name,
+                platform: remote::format_platform(&wanted),
+            }));
+        }
+    }
+    let repository = reference.familiar_name();
+    let push = remote::Push {
+        reference,
+        credentials,
+    };
+    engine.remote().await?.push(push, &progress).await?;
+    engine.image_event("push", &name, &repository);
+    Ok(())
+}
