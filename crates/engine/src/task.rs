@@ -75,6 +75,11 @@ impl Task {
         let (sender, receiver) = oneshot::channel();
         self.lock().insert(seq, sender);
         let forget = Forget { task: self, seq };
+        // Asked after the call is on the list: the reader says so before it clears the list. Not asked again once it was
+        // sent: a monitor may answer and be gone before its caller looks.
+        if self.is_gone() {
+            return Err(self.error("it is gone".to_owned()));
+        }
         let call = Call { seq, request };
         let packet = postcard::to_allocvec(&call)
             .map_err(|error| self.error(format!("encode request: {error}")))?;
@@ -85,9 +90,6 @@ impl Task {
         sent.await
             .map_err(|error| self.error(format!("send request: {error}")))?;
         drop(fds);
-        if self.is_gone() {
-            return Err(self.error("it is gone".to_owned()));
-        }
         let reply = tokio::time::timeout(PATIENCE, receiver).await;
         drop(forget);
         match reply {
@@ -177,3 +179,6 @@ impl Drop for Forget<'_> {
         self.task.lock().remove(&self.seq);
     }
 }
+
+#[cfg(test)]
+mod tests;
