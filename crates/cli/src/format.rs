@@ -109,7 +109,7 @@ pub(crate) fn go_time(unix: i64) -> String {
     let Ok(time) = jiff::Timestamp::from_second(unix) else {
         return String::new();
     };
-    time.to_zoned(jiff::tz::TimeZone::system())
+    time.to_zoned(stdx::time::local_zone())
         .strftime("%Y-%m-%d %H:%M:%S %z %Z")
         .to_string()
 }

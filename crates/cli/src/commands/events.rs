@@ -84,7 +84,7 @@ fn time(event: &Message) -> String {
     let Ok(time) = jiff::Timestamp::from_nanosecond(nanos) else {
         return String::new();
     };
-    let zoned = time.to_zoned(jiff::tz::TimeZone::system());
+    let zoned = time.to_zoned(stdx::time::local_zone());
     let offset = if zoned.offset().is_zero() {
         "Z".to_owned()
     } else {

@@ -1,5 +1,6 @@
 //! Filling in a template.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Mode;
@@ -275,37 +276,46 @@ impl State<'_> {
 
     fn operand(&mut self, operand: &Operand, dot: &Value) -> Executed<Value> {
         let start = match &operand.term {
-            Term::Dot => dot.clone(),
-            Term::Nil => Value::Nil,
-            Term::Constant(value) => value.clone(),
+            Term::Dot => Cow::Borrowed(dot),
+            Term::Nil => Cow::Owned(Value::Nil),
+            Term::Constant(value) => Cow::Borrowed(value),
             Term::Variable(name) => {
                 let known = self.variables.iter().rev().find(|(known, _)| known == name);
                 known
-                    .map(|(_, value)| value.clone())
+                    .map(|(_, value)| Cow::Borrowed(value))
                     .ok_or_else(|| format!(":1: undefined variable {name:?}"))?
             }
-            Term::Function(name) => functions::call(name, &[], self.mode).map_err(|reason| {
-                self.error_at(operand, name, &format!("error calling {name}: {reason}"))
-            })?,
-            Term::Parenthesis(pipeline) => self.pipeline(pipeline, dot)?,
+            Term::Function(name) => {
+                let called = functions::call(name, &[], self.mode).map_err(|reason| {
+                    self.error_at(operand, name, &format!("error calling {name}: {reason}"))
+                })?;
+                Cow::Owned(called)
+            }
+            Term::Parenthesis(pipeline) => Cow::Owned(self.pipeline(pipeline, dot)?),
         };
-        operand
-            .fields
-            .iter()
-            .try_fold(start, |value, name| self.field(operand, &value, name))
+        if operand.fields.is_empty() {
+            return Ok(start.into_owned());
+        }
+        // Only what is found in the end is copied: a listing asks each of its rows for a dozen fields.
+        let mut found: &Value = &start;
+        for name in &operand.fields {
+            found = self.field(operand, found, name)?;
+        }
+        Ok(found.clone())
     }
 
-    fn field(&self, operand: &Operand, value: &Value, name: &str) -> Executed<Value> {
+    fn field<'v>(&self, operand: &Operand, value: &'v Value, name: &str) -> Executed<&'v Value> {
+        static MISSING: Value = Value::Missing;
         if let Some(found) = value.field(name) {
-            return Ok(found.clone());
+            return Ok(found);
         }
         let reason = match value {
             Value::Object(object) => match object.kind {
-                Kind::Map => return Ok(Value::Missing),
+                Kind::Map => return Ok(&MISSING),
                 Kind::Record => format!("map has no entry for key {name:?}"),
                 Kind::Struct(kind) => format!("can't evaluate field {name} in type {kind}"),
             },
-            Value::Missing | Value::NilMap => return Ok(Value::Missing),
+            Value::Missing | Value::NilMap => return Ok(&MISSING),
             Value::Nil => format!("nil data; no entry for key {name:?}"),
             Value::Bool(_) => format!("can't evaluate field {name} in type bool"),
             Value::Int(_) => format!("can't evaluate field {name} in type int"),
