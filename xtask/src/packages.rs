@@ -29,6 +29,7 @@ pub(crate) const CLIENTS: &[&str] = &[
     "docker-buildx",
     "docker-cli",
     "docker-compose",
+    "docker-registry",
     "docker.io",
     "iproute2",
     "iptables",

@@ -15,6 +15,7 @@ pub mod filters;
 pub mod fixtures;
 pub mod http;
 pub mod leaks;
+pub mod registry;
 pub mod slots;
 pub mod table;
 
