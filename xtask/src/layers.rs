@@ -53,7 +53,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     // Edges.
     layer(
         "cli",
-        &["api", "client", "stdx", "sys"],
+        &["api", "client", "stdx", "store", "sys"],
         &["engine", "image", "network", "daemon"],
     ),
     layer("client", &["api", "stdx", "sys"], &["engine"]),

@@ -1,7 +1,9 @@
 //! The client's configuration file and its contexts.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use api::auth::AuthConfig;
 use serde::Deserialize;
 
 /// What is used of `config.json`.
@@ -13,6 +15,12 @@ pub(crate) struct Config {
     pub(crate) ps_format: Option<String>,
     pub(crate) images_format: Option<String>,
     pub(crate) networks_format: Option<String>,
+    /// Credentials by registry.
+    pub(crate) auths: BTreeMap<String, AuthConfig>,
+    /// The program that keeps all credentials.
+    pub(crate) creds_store: String,
+    /// Programs that keep those of one registry.
+    pub(crate) cred_helpers: BTreeMap<String, String>,
 }
 
 impl Config {

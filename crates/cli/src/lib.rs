@@ -7,12 +7,14 @@
 mod autostart;
 mod commands;
 mod config;
+mod credentials;
 mod env;
 mod flags;
 mod format;
 pub mod hello;
 mod help;
 mod join;
+mod progress;
 mod reference;
 mod report;
 mod session;

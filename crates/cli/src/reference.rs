@@ -40,6 +40,36 @@ pub(crate) fn familiar(text: &str) -> Result<String, String> {
     })
 }
 
+/// Whether a reference, as typed, says which image of its repository is meant.
+pub(crate) fn has_tag_or_digest(text: &str) -> bool {
+    let last = text.rsplit('/').next().unwrap_or(text);
+    last.contains([':', '@'])
+}
+
+/// Repository, and tag or digest, of a reference that has one.
+pub(crate) fn split(image: &str) -> (&str, &str) {
+    if let Some((name, digest)) = image.split_once('@') {
+        // With a digest, the tag says nothing.
+        return (split_tag(name).map_or(name, |(name, _)| name), digest);
+    }
+    split_tag(image).unwrap_or((image, "latest"))
+}
+
+fn split_tag(image: &str) -> Option<(&str, &str)> {
+    image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'))
+}
+
+/// A reference with its registry: `docker.io/library/busybox:latest`.
+pub(crate) fn full(image: &str) -> String {
+    let (domain, rest) = split_domain(image);
+    format!("{domain}/{rest}")
+}
+
+/// The registry of an image.
+pub(crate) fn domain(image: &str) -> String {
+    split_domain(image).0
+}
+
 fn is_id(text: &str) -> bool {
     text.len() == 64
         && text

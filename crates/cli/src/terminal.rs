@@ -13,6 +13,12 @@ pub(crate) fn raw() -> Result<sys::tty::RawMode, Failure> {
         .map_err(|error| Failure::new(format!("set the terminal to raw mode: {error}")))
 }
 
+/// Shows nothing of what is typed at standard input, until dropped.
+pub(crate) fn hidden() -> Result<sys::tty::NoEcho, Failure> {
+    sys::tty::NoEcho::enter(std::io::stdin().as_fd())
+        .map_err(|error| Failure::new(format!("hide the terminal's input: {error}")))
+}
+
 /// Rows and columns of the terminal at standard output; none where there is no terminal.
 pub(crate) fn size() -> Option<(u16, u16)> {
     let size = sys::tty::size(std::io::stdout().as_fd()).ok()?;

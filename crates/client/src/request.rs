@@ -38,6 +38,7 @@ impl Method {
 pub struct Request {
     method: Method,
     target: String,
+    fields: Vec<(&'static str, String)>,
     body: Option<Vec<u8>>,
 }
 
@@ -47,8 +48,15 @@ impl Request {
         Self {
             method,
             target: target.into(),
+            fields: Vec::new(),
             body: None,
         }
+    }
+
+    /// Adds a field to its head. The value is ours: no line ends in it.
+    pub fn field(mut self, name: &'static str, value: String) -> Self {
+        self.fields.push((name, value));
+        self
     }
 
     /// Adds a JSON body.
@@ -222,6 +230,9 @@ impl Client {
             request.target
         );
         for (name, value) in fields {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        for (name, value) in &request.fields {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         let chunked = fields.iter().any(|(name, _)| *name == "Transfer-Encoding");

@@ -75,6 +75,27 @@ impl Drop for RawMode {
     }
 }
 
+/// A terminal that does not show what is typed, until dropped: for passwords.
+#[derive(Debug)]
+pub struct NoEcho(RawMode);
+
+impl NoEcho {
+    /// Lines and signals stay as they are.
+    pub fn enter(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let fd = fd.try_clone_to_owned()?;
+        let before = tcgetattr(&fd)?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(rustix::termios::LocalModes::ECHO);
+        tcsetattr(&fd, OptionalActions::Flush, &silent)?;
+        Ok(Self(RawMode { fd, before }))
+    }
+
+    /// Goes back to how the terminal was.
+    pub fn restore(&self) -> io::Result<()> {
+        self.0.restore()
+    }
+}
+
 /// The write end of the pipe that the signal handler rings; -1 before [`window_changes`].
 static BELL: AtomicI32 = AtomicI32::new(-1);
 

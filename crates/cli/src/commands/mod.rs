@@ -12,10 +12,12 @@ mod info;
 mod inspect;
 mod lifecycle;
 mod load;
+mod login;
 mod logs;
 mod networks;
 mod ps;
 mod pull;
+mod push;
 mod remove;
 mod run;
 mod start;
@@ -51,6 +53,9 @@ pub(crate) async fn dispatch(session: &Session, command: &Command, given: &Given
         "load" | "image load" => load::load(session, given).await,
         "import" | "image import" => load::import(session, given).await,
         "pull" | "image pull" => pull::pull(session, given).await,
+        "push" | "image push" => push::push(session, given).await,
+        "login" => login::login(session, given).await,
+        "logout" => login::logout(session, given),
         "tag" | "image tag" => images::tag(session, given).await,
         "images" | "image ls" => images::list(session, given).await,
         "inspect" | "container inspect" | "image inspect" | "network inspect" => {
@@ -76,7 +81,6 @@ fn unbuilt_flags(path: &str) -> &'static [&'static str] {
     {
         "run" | "create" => &spec::UNBUILT,
         "start" => &["checkpoint", "checkpoint-dir"],
-        "pull" => &["all-tags", "disable-content-trust"],
         "images" | "ls" => &["tree"],
         _ => &[],
     }

@@ -2,77 +2,67 @@
 
 use client::{Method, Request, query};
 
+use crate::credentials;
 use crate::flags::Given;
+use crate::progress::{self, Sink};
 use crate::reference;
 use crate::report::{self, Failure, Outcome};
 use crate::session::Session;
 
 /// `pull [OPTIONS] NAME[:TAG|@DIGEST]`
 pub(crate) async fn pull(session: &Session, given: &Given) -> Outcome {
-    let image = reference::familiar(&given.args[0]).map_err(Failure::new)?;
-    if !given.args[0].contains([':', '@']) && !given.is("quiet") {
+    let name = &given.args[0];
+    let image = reference::familiar(name).map_err(Failure::new)?;
+    let named = reference::has_tag_or_digest(name);
+    let all = given.is("all-tags");
+    if all && named {
+        return Err(Failure::new("tag can't be used with --all-tags/-a"));
+    }
+    let quiet = given.is("quiet");
+    if !all && !named && !quiet {
         report::print("Using default tag: latest\n");
     }
-    let mut lines = Vec::new();
-    fetch(session, &image, given, &mut |line| lines.push(line)).await?;
-    if given.is("quiet") {
-        report::print(&format!("{image}\n"));
-    } else {
-        report::print(&format!("{}\n", lines.join("\n")));
-    }
+    let sink = if quiet { Sink::Nowhere } else { Sink::Stdout };
+    fetch(session, &image, all, given, sink).await?;
+    let full = reference::full(&image);
+    report::print(&format!(
+        "{}\n",
+        if all {
+            full.strip_suffix(":latest").unwrap_or(&full)
+        } else {
+            &full
+        }
+    ));
     Ok(0)
 }
 
 /// Fetches an image on the way to a container; progress goes to standard error.
 pub(crate) async fn image(session: &Session, image: &str, given: &Given) -> Result<(), Failure> {
     let quiet = given.is("quiet");
-    fetch(session, image, given, &mut |line| {
-        if !quiet {
-            report::print_error(&line);
-        }
-    })
-    .await
+    let sink = if quiet { Sink::Nowhere } else { Sink::Stderr };
+    fetch(session, image, false, given, sink).await
 }
 
 async fn fetch(
     session: &Session,
     image: &str,
+    all: bool,
     given: &Given,
-    each: &mut dyn FnMut(String),
+    sink: Sink,
 ) -> Result<(), Failure> {
-    let (name, tag) = match image.split_once('@') {
-        Some((name, digest)) => (name, digest),
-        None => match image.rsplit_once(':') {
-            Some((name, tag)) if !tag.contains('/') => (name, tag),
-            _ => (image, "latest"),
-        },
-    };
-    let mut pairs = vec![("fromImage", name), ("tag", tag)];
-    pairs.extend(given.get("platform").map(|platform| ("platform", platform)));
-    let request = Request::new(Method::Post, query("/images/create", &pairs));
+    let (name, tag) = reference::split(image);
+    let platform = given
+        .get("platform")
+        .or_else(|| session.env.variable("DOCKER_DEFAULT_PLATFORM"))
+        .map(str::to_lowercase);
+    let mut pairs = vec![("fromImage", name)];
+    if !all {
+        pairs.push(("tag", tag));
+    }
+    pairs.extend(platform.as_deref().map(|platform| ("platform", platform)));
+    let auth = credentials::header(session, image)?;
+    let request =
+        Request::new(Method::Post, query("/images/create", &pairs)).field("X-Registry-Auth", auth);
     let mut response = session.client().await?.send(request).await?;
-    let mut failure = None;
-    response
-        .body
-        .values(&mut |value| {
-            let text = |key: &str| {
-                value
-                    .get(key)
-                    .and_then(|text| text.as_str())
-                    .unwrap_or_default()
-                    .to_owned()
-            };
-            if value.get("error").is_some() {
-                failure = Some(text("error"));
-            } else if !text("status").is_empty() && text("progress").is_empty() {
-                let id = text("id");
-                each(if id.is_empty() {
-                    text("status")
-                } else {
-                    format!("{id}: {}", text("status"))
-                });
-            }
-        })
-        .await?;
-    failure.map_or(Ok(()), |message| Err(Failure::new(message)))
+    progress::show(&mut response.body, sink).await
 }
