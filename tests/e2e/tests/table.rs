@@ -57,10 +57,22 @@ fn replay(group: &Group, recorded: &[Row], client: &str) -> Vec<String> {
         .iter()
         .zip(&found)
         .filter(|(recorded, found)| {
-            recorded != found && !exceptions.contains_key(recorded.command.as_str())
+            comparable(recorded) != comparable(found)
+                && !exceptions.contains_key(recorded.command.as_str())
         })
         .map(|(recorded, found)| describe(client, recorded, found))
         .collect()
+}
+
+/// Docker prints the names of one image in the order of a Go map, which is none: lists of images are compared as sets.
+fn comparable(row: &Row) -> Row {
+    let mut row = row.clone();
+    if row.command.starts_with("images") || row.command.starts_with("image ls") {
+        let mut lines: Vec<&str> = row.stdout.split_inclusive('\n').collect();
+        lines.sort_unstable();
+        row.stdout = lines.concat();
+    }
+    row
 }
 
 /// `command<TAB>reason` lines.
