@@ -1,14 +1,25 @@
-//! A repository in a registry.
+//! A repository in a registry: which place is asked, and what its refusals mean.
 
-use std::fs::File;
-use std::io;
+use std::sync::Arc;
 
+use ::http::{Method, Response, StatusCode, header};
 use bytes::Bytes;
+use hyper::body::Incoming;
 use oci::Digest;
 use oci::reference::Reference;
 
-use super::{Blob, Client, Credentials};
+use super::endpoint::{Asker, Endpoint, Registry};
+use super::http::{Call, read, refused};
+use super::{Credentials, Shared};
+use crate::wire::{Code, link, path};
 use crate::{Error, Result};
+
+/// Tags of one page, and pages. A registry may send fewer.
+const PAGE: usize = 1000;
+const MAX_PAGES: usize = 1000;
+/// Bytes of a page, and all tags.
+const MAX_PAGE: usize = 4 << 20;
+const MAX_TAGS: usize = 1_000_000;
 
 /// What a token is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,11 +31,11 @@ pub enum Scope {
 }
 
 /// A manifest, or an index: its bytes hash to its digest.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// As the registry calls it.
     pub media_type: String,
-    /// Of the bytes.
+    /// Of the bytes; of a signed schema 1 manifest, of its payload.
     pub digest: Digest,
     /// As they came, 4 MiB at most.
     pub bytes: Bytes,
@@ -33,88 +44,186 @@ pub struct Manifest {
 /// A repository in a registry, seen with some credentials. A clone is cheap.
 #[derive(Clone, Debug)]
 pub struct Repository {
-    client: Client,
-    name: Reference,
+    pub(super) shared: Arc<Shared>,
+    registry: Result<Arc<Registry>>,
+    pub(super) name: Reference,
     credentials: Credentials,
     scope: Scope,
+    scopes: Vec<String>,
+}
+
+/// What a place is asked for, which not every mirror has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Content by digest.
+    Content,
+    /// What a tag stands for.
+    Tag,
+    /// Writing.
+    Push,
 }
 
 impl Repository {
     pub(super) fn new(
-        client: Client,
+        shared: Arc<Shared>,
+        registry: Result<Arc<Registry>>,
         name: &Reference,
         credentials: Credentials,
         scope: Scope,
     ) -> Self {
+        let actions = match scope {
+            Scope::Pull => "pull",
+            Scope::Push => "pull,push",
+        };
         Self {
-            client,
+            shared,
+            registry,
             name: name.clone(),
             credentials,
             scope,
+            scopes: vec![format!("repository:{}:{actions}", name.path)],
         }
     }
 
-    /// A manifest or an index by tag or digest, verified.
-    pub async fn manifest(&self, tag_or_digest: &str) -> Result<Manifest> {
-        _ = (
-            tag_or_digest,
-            &self.client,
-            &self.name,
-            &self.credentials,
-            &self.scope,
-        );
-        Err(Error::Unsupported)
+    /// The same with one more scope.
+    pub(super) fn asker<'a>(&'a self, scopes: &'a [String]) -> Asker<'a> {
+        Asker {
+            credentials: &self.credentials,
+            scopes,
+        }
     }
 
-    /// A manifest's or an index's media type, digest and size, without its bytes where the registry says them.
-    pub async fn manifest_digest(&self, tag_or_digest: &str) -> Result<Option<Digest>> {
-        _ = tag_or_digest;
-        Err(Error::Unsupported)
+    pub(super) fn scopes(&self) -> &[String] {
+        &self.scopes
     }
 
-    /// Begins to fetch a blob of `size` bytes, from `offset` on.
-    pub async fn blob(&self, digest: &Digest, size: u64, offset: u64) -> Result<Blob> {
-        _ = (digest, size, offset);
-        Err(Error::Unsupported)
+    /// The places for a need, mirrors first.
+    pub(super) fn endpoints(&self, need: Need) -> Result<Vec<&Endpoint>> {
+        let registry = self.registry.as_ref().map_err(Clone::clone)?;
+        let endpoints: Vec<&Endpoint> = registry
+            .endpoints
+            .iter()
+            .filter(|endpoint| match need {
+                Need::Content => endpoint.place.pull,
+                Need::Tag => endpoint.place.resolve,
+                Need::Push => endpoint.place.push,
+            })
+            .collect();
+        if endpoints.is_empty() {
+            return Err(Error::Settings(format!(
+                "no host of registry {} is configured for this",
+                self.name.domain
+            )));
+        }
+        Ok(endpoints)
     }
 
-    /// Whether the repository has a blob.
-    pub async fn has_blob(&self, digest: &Digest) -> Result<bool> {
-        _ = digest;
-        Err(Error::Unsupported)
-    }
-
-    /// Asks for a blob of another repository of the same registry; false where it must be uploaded.
-    pub async fn mount_blob(&self, digest: &Digest, from_repository: &str) -> Result<bool> {
-        _ = (digest, from_repository);
-        Err(Error::Unsupported)
-    }
-
-    /// Uploads a blob. `open` opens its file, again after a failure; `progress` is told how many bytes were sent.
-    pub async fn upload_blob(
+    /// Sends a request to one place, as this repository's user.
+    pub(super) async fn ask(
         &self,
-        digest: &Digest,
-        size: u64,
-        open: impl Fn() -> io::Result<File>,
-        progress: impl Fn(u64),
-    ) -> Result<()> {
-        _ = (digest, size, open, progress);
-        Err(Error::Unsupported)
+        endpoint: &Endpoint,
+        method: Method,
+        path: &str,
+        fill: impl Fn(&mut Call),
+    ) -> Result<(Call, Response<Incoming>)> {
+        endpoint
+            .send(&self.shared, self.asker(&self.scopes), method, path, fill)
+            .await
     }
 
-    /// Uploads a manifest or an index, and returns its digest.
-    pub async fn put_manifest(
+    /// A refusal in Docker's words. `reference`: the tag or digest that was asked for.
+    pub(super) fn explain(&self, error: Error, reference: Option<&str>) -> Error {
+        let Error::Registry { errors, status } = error else {
+            return error;
+        };
+        // Docker looks at the first.
+        let code = errors.0.first().map(|error| error.code.0.as_str());
+        let name = self.name.familiar_name();
+        match code {
+            Some(Code::DENIED) if self.scope == Scope::Pull => Error::PullDenied { name, errors },
+            Some(Code::NAME_UNKNOWN) => Error::NameUnknown { name, errors },
+            Some(Code::MANIFEST_UNKNOWN) => Error::ManifestUnknown {
+                name: match reference {
+                    Some(digest) if digest.contains(':') => format!("{name}@{digest}"),
+                    Some(tag) => format!("{name}:{tag}"),
+                    None => name,
+                },
+                errors,
+            },
+            _ => Error::Registry { status, errors },
+        }
+    }
+
+    /// An answer that is no success, as an error.
+    pub(super) async fn refusal(
         &self,
-        tag_or_digest: &str,
-        media_type: &str,
-        bytes: Bytes,
-    ) -> Result<Digest> {
-        _ = (tag_or_digest, media_type, bytes);
-        Err(Error::Unsupported)
+        call: &Call,
+        answer: Response<Incoming>,
+        reference: Option<&str>,
+    ) -> Error {
+        self.explain(refused(call, answer).await, reference)
     }
 
-    /// All tags.
+    /// All tags (specification: end-8).
     pub async fn tags(&self) -> Result<Vec<String>> {
-        Err(Error::Unsupported)
+        let mut failure = None;
+        for endpoint in self.endpoints(Need::Tag)? {
+            match self.tags_of(endpoint).await {
+                Ok(tags) => return Ok(tags),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.expect("there is one place at least"))
+    }
+
+    async fn tags_of(&self, endpoint: &Endpoint) -> Result<Vec<String>> {
+        let first = path::tags(&self.name.path, PAGE);
+        let (mut tags, mut next) = (Vec::new(), None);
+        for _ in 0..MAX_PAGES {
+            let fill = |call: &mut Call| {
+                if let Some(url) = &next {
+                    call.url = url::Url::clone(url);
+                }
+            };
+            let (call, answer) = self.ask(endpoint, Method::GET, &first, fill).await?;
+            if answer.status() != StatusCode::OK {
+                return Err(self.refusal(&call, answer, None).await);
+            }
+            let wrong = |why: String| Error::Protocol {
+                host: call.url.authority.clone(),
+                why,
+            };
+            let link = answer
+                .headers()
+                .get(header::LINK)
+                .and_then(|value| link::next(value.to_str().ok()?));
+            let body = read(&call, answer, "list of tags", MAX_PAGE).await?;
+            let page: Page = serde_json::from_slice(&body)
+                .map_err(|error| wrong(format!("list of tags: {error}")))?;
+            tags.extend(page.tags.unwrap_or_default());
+            if tags.len() > MAX_TAGS {
+                return Err(wrong("more tags than can be".to_owned()));
+            }
+            let Some(link) = link else {
+                return Ok(tags);
+            };
+            let url = call
+                .url
+                .join(&link)
+                .filter(|url| url.same_origin(&call.url) && *url != call.url)
+                .ok_or_else(|| wrong("its next page of tags is elsewhere".to_owned()))?;
+            next = Some(url);
+        }
+        Err(Error::Protocol {
+            host: self.name.domain.clone(),
+            why: "its list of tags has no end".to_owned(),
+        })
     }
 }
+
+#[derive(serde::Deserialize)]
+struct Page {
+    tags: Option<Vec<String>>,
+}
+
+use super::url;

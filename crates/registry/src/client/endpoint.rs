@@ -1,0 +1,334 @@
+//! A registry's places, and what is known of each: how it is spoken to, and how it wants to know who asks.
+
+use std::time::{Duration, Instant};
+
+use http::header::{HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::sync::Mutex;
+
+use super::auth::{Realm, Wanted, basic, bearer};
+use super::hosts::Place;
+use super::http::{Body, Call, Http, challenges};
+use super::reach::{Reach, Trust};
+use super::url::Url;
+use super::{Credentials, Shared};
+use crate::error::Cause;
+use crate::wire::{Challenge, path};
+use crate::{Error, Result};
+
+/// How long what a registry said of itself counts.
+const FRESH: Duration = Duration::from_mins(5);
+
+/// A registry: its mirrors, then itself.
+#[derive(Debug)]
+pub(super) struct Registry {
+    pub(super) endpoints: Vec<Endpoint>,
+}
+
+/// One place, with what is known of it.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) place: Place,
+    known: Mutex<Option<Known>>,
+}
+
+/// What a place said of itself.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    since: Instant,
+    pub(super) http: Http,
+    pub(super) secure: bool,
+    /// Of this machine: it may name its neighbours.
+    pub(super) local: bool,
+    basic: bool,
+    bearer: Option<Realm>,
+}
+
+/// Who asks, and for what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker<'a> {
+    pub(super) credentials: &'a Credentials,
+    pub(super) scopes: &'a [String],
+}
+
+impl Registry {
+    pub(super) fn new(places: Vec<Place>) -> Self {
+        let endpoints = places.into_iter().map(|place| Endpoint {
+            place,
+            known: Mutex::default(),
+        });
+        Self {
+            endpoints: endpoints.collect(),
+        }
+    }
+
+    pub(super) fn has_places(&self, places: &[Place]) -> bool {
+        self.endpoints
+            .iter()
+            .map(|endpoint| &endpoint.place)
+            .eq(places)
+    }
+}
+
+impl Endpoint {
+    /// What is known of the place; asks it (specification: end-1) where that is nothing, or old.
+    pub(super) async fn known(&self, shared: &Shared) -> Result<Known> {
+        let mut known = self.known.lock().await;
+        if let Some(fresh) = known.as_ref().filter(|known| known.since.elapsed() < FRESH) {
+            return Ok(fresh.clone());
+        }
+        let found = self.ask(shared).await?;
+        *known = Some(found.clone());
+        Ok(found)
+    }
+
+    /// Forgets it all, after a failure that may come of it.
+    async fn forget(&self) {
+        *self.known.lock().await = None;
+    }
+
+    async fn ask(&self, shared: &Shared) -> Result<Known> {
+        let trust = shared
+            .insecure
+            .trust(&self.place.url(true, path::BASE))
+            .await;
+        let mut settings = self.place.tls.clone();
+        let (reach, insecure) = match trust {
+            Trust::Verified => (Reach::Any, false),
+            Trust::Insecure(reach) => (reach, true),
+        };
+        // A certificate that the user gave for the host is checked, insecure or not.
+        settings.skip_verify |= insecure && settings.authorities.is_empty();
+        let local = reach != Reach::Any || self.place.url(true, "/").is_loopback();
+        let schemes: &[bool] = match self.place.secure {
+            Some(true) => &[true],
+            Some(false) => &[false],
+            // Never to HTTP where the user did not say so, whatever TLS fails of.
+            None if insecure => &[true, false],
+            None => &[true],
+        };
+        let http = shared.connections(settings, reach)?;
+        let mut failure = None;
+        for secure in schemes {
+            let call = self.call(Method::GET, *secure, path::BASE);
+            match shared.send(http.clone(), local, call).await {
+                Ok((call, answer)) => return self.understand(&call, &answer, http, local),
+                Err(error @ Error::Transport { .. }) => {
+                    let Error::Transport { cause, .. } = &error else {
+                        continue;
+                    };
+                    let stop = !cause.is_connect();
+                    failure = Some(error);
+                    if stop {
+                        break;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failure.expect("one scheme was tried"))
+    }
+
+    fn understand(
+        &self,
+        call: &Call,
+        answer: &Response<Incoming>,
+        http: Http,
+        local: bool,
+    ) -> Result<Known> {
+        if answer.status().is_server_error() || answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            return Err(Error::Status(answer.status()));
+        }
+        // Where a redirect led for the ping, later requests are not sent: they are redirected themselves.
+        let secure = call.url.secure;
+        let mut known = Known {
+            since: Instant::now(),
+            http,
+            secure,
+            local,
+            basic: false,
+            bearer: None,
+        };
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            known.take(&self.place.url(secure, "/"), challenges(answer.headers()))?;
+        }
+        Ok(known)
+    }
+
+    pub(super) fn call(&self, method: Method, secure: bool, path: &str) -> Call {
+        let mut call = Call::new(method, self.place.url(secure, path));
+        for (name, value) in &self.place.headers {
+            if let (Ok(name), Ok(value)) =
+                (name.parse::<HeaderName>(), value.parse::<HeaderValue>())
+            {
+                call.headers.append(name, value);
+            }
+        }
+        call
+    }
+
+    /// Sends a request to this place with what it needs to know of the asker; asks for a new token once if need be.
+    pub(super) async fn send(
+        &self,
+        shared: &Shared,
+        asker: Asker<'_>,
+        method: Method,
+        path: &str,
+        fill: impl Fn(&mut Call),
+    ) -> Result<(Call, Response<Incoming>)> {
+        let mut known = self.known(shared).await?;
+        let mut asked = asker.scopes.to_vec();
+        let mut again = true;
+        loop {
+            let mut call = self.call(method.clone(), known.secure, path);
+            fill(&mut call);
+            let here = Asker {
+                credentials: self.credentials(asker.credentials),
+                scopes: &asked,
+            };
+            call.authorization = self.authorization(shared, &known, here, &call).await?;
+            let sent = call.authorization.clone();
+            let outcome = shared.send(known.http.clone(), known.local, call).await;
+            let (call, answer) = match outcome {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    if matches!(&error, Error::Transport { cause, .. } if cause.is_connect()) {
+                        self.forget().await;
+                    }
+                    return Err(error);
+                }
+            };
+            let ours = call.url.same_origin(&self.place.url(known.secure, "/"));
+            if answer.status() != StatusCode::UNAUTHORIZED || !ours || !again {
+                return Ok((call, answer));
+            }
+            again = false;
+            let challenges = challenges(answer.headers());
+            if let (Some(sent), Some(wanted)) = (&sent, self.wanted(&known, here, &call.url)) {
+                shared.tokens.forget(&wanted, sent);
+            }
+            let useful = known.basic || known.bearer.is_some() || !challenges.is_empty();
+            if !useful || matches!(asker.credentials, Credentials::RegistryToken(_)) {
+                return Ok((call, answer));
+            }
+            asked = with_scope(asked, &challenges);
+            known.take(&call.url, challenges)?;
+            *self.known.lock().await = Some(known.clone());
+        }
+    }
+
+    /// Sends a body once, to this place or where it said.
+    pub(super) async fn put(
+        &self,
+        shared: &Shared,
+        asker: Asker<'_>,
+        mut call: Call,
+        body: Body,
+    ) -> Result<(Call, Response<Incoming>)> {
+        let known = self.known(shared).await?;
+        let own = self.place.url(known.secure, "/");
+        let http = if call.url.same_origin(&own) {
+            let here = Asker {
+                credentials: self.credentials(asker.credentials),
+                ..asker
+            };
+            call.authorization = self.authorization(shared, &known, here, &call).await?;
+            known.http.clone()
+        } else {
+            call.authorization = None;
+            shared.foreign(&call.url, known.local).await?
+        };
+        let answer = http.once(&call, body).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED
+            && let (Some(sent), Some(wanted)) =
+                (&call.authorization, self.wanted(&known, asker, &own))
+        {
+            shared.tokens.forget(&wanted, sent);
+        }
+        Ok((call, answer))
+    }
+
+    /// A mirror is somebody else: it never learns who we are to the registry.
+    fn credentials<'a>(&self, credentials: &'a Credentials) -> &'a Credentials {
+        if self.place.mirror {
+            &Credentials::Anonymous
+        } else {
+            credentials
+        }
+    }
+
+    fn wanted<'a>(
+        &self,
+        known: &'a Known,
+        asker: Asker<'a>,
+        registry: &'a Url,
+    ) -> Option<Wanted<'a>> {
+        known.bearer.as_ref().map(|realm| Wanted {
+            registry,
+            local: known.local,
+            realm,
+            credentials: asker.credentials,
+            scopes: asker.scopes,
+        })
+    }
+
+    async fn authorization(
+        &self,
+        shared: &Shared,
+        known: &Known,
+        asker: Asker<'_>,
+        call: &Call,
+    ) -> Result<Option<HeaderValue>> {
+        if let Credentials::RegistryToken(token) = asker.credentials {
+            return Ok(bearer(token));
+        }
+        if let Some(wanted) = self.wanted(known, asker, &call.url) {
+            return shared.tokens.get(shared, &wanted).await.map(Some);
+        }
+        if !known.basic {
+            return Ok(None);
+        }
+        match basic(asker.credentials) {
+            Some(value) => Ok(Some(value)),
+            None => Err(call.failed(Cause::NoCredentials)),
+        }
+    }
+}
+
+impl Known {
+    /// Learns how the place wants to know who asks.
+    pub(super) fn take(&mut self, registry: &Url, challenges: Vec<Challenge>) -> Result<()> {
+        for challenge in challenges {
+            match challenge {
+                Challenge::Basic => self.basic = true,
+                Challenge::Bearer { realm, service, .. } => {
+                    self.bearer = Some(Realm::new(registry, self.local, &realm, service)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn realm(&self) -> Option<&Realm> {
+        self.bearer.as_ref()
+    }
+
+    pub(super) fn wants_basic(&self) -> bool {
+        self.basic
+    }
+}
+
+/// The scopes that were asked for, and the one that the registry says is needed.
+fn with_scope(mut scopes: Vec<String>, challenges: &[Challenge]) -> Vec<String> {
+    for challenge in challenges {
+        if let Challenge::Bearer { scope, .. } = challenge {
+            for scope in scope.split(' ').filter(|scope| !scope.is_empty()) {
+                if !scopes.iter().any(|known| known == scope) && scopes.len() < 8 {
+                    scopes.push(scope.to_owned());
+                }
+            }
+        }
+    }
+    scopes
+}
