@@ -114,6 +114,17 @@ pub(crate) fn go_time(unix: i64) -> String {
         .to_string()
 }
 
+/// A time by RFC 3339, in the local zone.
+pub(crate) fn rfc3339(unix: i64) -> String {
+    let Ok(time) = jiff::Timestamp::from_second(unix) else {
+        return String::new();
+    };
+    time.to_zoned(stdx::time::local_zone())
+        .strftime("%Y-%m-%dT%H:%M:%S%:z")
+        .to_string()
+        .replace("+00:00", "Z")
+}
+
 /// How long ago: `2 hours`.
 pub(crate) fn age(unix: i64) -> String {
     let then = u64::try_from(unix).unwrap_or(0);

@@ -1,6 +1,7 @@
 //! What is sent back: nothing, all at once, or as it comes.
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,6 +11,8 @@ use tokio::sync::mpsc;
 
 /// Chunks that a producer may be ahead of its client.
 const AHEAD: usize = 16;
+/// The largest chunk that is copied.
+const PIECE: usize = 256 * 1024;
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -25,6 +28,24 @@ impl Body {
     pub fn stream() -> (mpsc::Sender<Bytes>, Self) {
         let (sender, receiver) = mpsc::channel(AHEAD);
         (sender, Self::Stream(receiver))
+    }
+}
+
+/// Writes a streamed body from code that blocks. Must be used on another thread than the runtime's.
+#[derive(Debug)]
+pub struct BodyWriter(pub mpsc::Sender<Bytes>);
+
+impl io::Write for BodyWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(PIECE);
+        self.0
+            .blocking_send(Bytes::copy_from_slice(&bytes[..count]))
+            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -156,6 +156,20 @@ impl Error {
         }
     }
 
+    /// Whether what came is wrong, rather than missing or late: nothing of it is worth keeping.
+    pub(crate) fn is_wrong_content(&self) -> bool {
+        match self {
+            Self::Shared(error) => error.is_wrong_content(),
+            Self::Registry(error) => matches!(
+                error,
+                registry::Error::Digest { .. }
+                    | registry::Error::Size { .. }
+                    | registry::Error::TooLarge { .. }
+            ),
+            error => error.kind() == ErrorKind::Invalid,
+        }
+    }
+
     pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let action = action.into();
         move |source| Self::Io { action, source }

@@ -82,13 +82,14 @@ impl Images {
         })
     }
 
-    /// Removes those of some blobs that no image has and no pull needs.
+    /// Removes those of some blobs, and their beginnings, that no image has and no pull needs.
     pub(crate) fn release(&self, blobs: &[Digest]) -> Result<(), Error> {
         self.layers.while_pinned(|pinned| {
             let used = self.read().blobs();
             for blob in blobs {
                 if !used.contains(blob) && !pinned.contains_key(blob.as_str()) {
                     self.content.remove(blob)?;
+                    self.content.remove_partial(blob)?;
                 }
             }
             Ok(())

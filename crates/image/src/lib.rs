@@ -12,15 +12,19 @@ mod images;
 mod import;
 mod layers;
 mod load;
+mod prune;
 mod records;
 pub mod remote;
 mod remove;
+mod save;
 
 pub use changes::ImageConfigChanges;
 pub use decompress::decompress;
 pub use error::Error;
 pub use image::{Image, InUse, Loaded, Removed};
 pub use images::Images;
+pub use prune::Pruned;
+pub use save::Saving;
 
 #[cfg(test)]
 mod tests;

@@ -23,8 +23,8 @@ const MAX_DEPTH: usize = 4;
 const MAX_IMAGES: usize = 1000;
 
 /// Where an OCI layout keeps an image's full name.
-const IMAGE_NAME: &str = "io.containerd.image.name";
-const REFERENCE_NAME: &str = "org.opencontainers.image.ref.name";
+pub(crate) const IMAGE_NAME: &str = "io.containerd.image.name";
+pub(crate) const REFERENCE_NAME: &str = "org.opencontainers.image.ref.name";
 /// What marks a manifest that is about an image but is none.
 const ATTESTATION: &str = "vnd.docker.reference.type";
 
@@ -46,8 +46,9 @@ impl Images {
                     "it has more than {MAX_IMAGES} images"
                 )));
             }
+            let manifests = compressed_manifests(&archive);
             for image in images {
-                self.load_saved(&archive, &image, progress)?;
+                self.load_saved(&archive, &image, &manifests, progress)?;
             }
             return Ok(());
         }
@@ -69,6 +70,7 @@ impl Images {
         &self,
         archive: &Archive,
         image: &ArchiveImage,
+        manifests: &[(Manifest, Vec<u8>)],
         progress: &mut dyn FnMut(Loaded),
     ) -> Result<(), Error> {
         let mut names = Vec::new();
@@ -76,10 +78,23 @@ impl Images {
             names.push(tag.parse::<Reference>()?);
         }
         let config = archive.document(&image.config, MAX_DOCUMENT)?;
+        let id = digest_of(&config);
+        let same_layers = |manifest: &Manifest| {
+            let files = image.layers.iter().map(|name| archive.descriptor(name));
+            files
+                .map(|found| found.ok().map(|(digest, _)| digest))
+                .eq(manifest
+                    .layers
+                    .iter()
+                    .map(|layer| Some(layer.digest.clone())))
+        };
+        let manifest = manifests
+            .iter()
+            .find(|(manifest, _)| manifest.config.digest == id && same_layers(manifest));
         let parts = Parts {
             config: &config,
             layers: &image.layers,
-            manifest: None,
+            manifest: manifest.map(|(manifest, bytes)| (manifest, bytes.as_slice())),
         };
         self.load_image(archive, &parts, &names, progress)
     }
@@ -272,6 +287,24 @@ pub(crate) fn descriptor(media_type: &str, digest: Digest, size: u64) -> Descrip
         annotations: BTreeMap::new(),
         platform: None,
     }
+}
+
+/// The manifests of an archive that is a layout as well, whose layers can go to a registry as they are.
+fn compressed_manifests(archive: &Archive) -> Vec<(Manifest, Vec<u8>)> {
+    let mut found = Vec::new();
+    // Whatever is wrong with the layout does not matter: the archive is read by its list.
+    if let Ok(index) = archive.document("index.json", MAX_DOCUMENT) {
+        drop(find_images(archive, &index, None, 0, &mut found));
+    }
+    let packed = |manifest: &Manifest| {
+        let mut layers = manifest.layers.iter();
+        layers.all(|layer| layer.media_type.ends_with("gzip") || layer.media_type.ends_with("zstd"))
+    };
+    found
+        .into_iter()
+        .map(|(image, _)| image)
+        .filter(|(manifest, _)| packed(manifest))
+        .collect()
 }
 
 /// Finds the images of an index: all that it lists, and of an index within it the one for this machine.

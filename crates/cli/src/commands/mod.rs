@@ -6,6 +6,7 @@ mod attach;
 mod create;
 mod events;
 mod exec;
+mod history;
 mod hold;
 mod images;
 mod info;
@@ -15,11 +16,13 @@ mod load;
 mod login;
 mod logs;
 mod networks;
+mod prune;
 mod ps;
 mod pull;
 mod push;
 mod remove;
 mod run;
+mod save;
 mod start;
 pub(crate) mod version;
 
@@ -54,6 +57,9 @@ pub(crate) async fn dispatch(session: &Session, command: &Command, given: &Given
         "import" | "image import" => load::import(session, given).await,
         "pull" | "image pull" => pull::pull(session, given).await,
         "push" | "image push" => push::push(session, given).await,
+        "history" | "image history" => history::history(session, given).await,
+        "save" | "image save" => save::save(session, given).await,
+        "image prune" => prune::images(session, given).await,
         "login" => login::login(session, given).await,
         "logout" => login::logout(session, given),
         "tag" | "image tag" => images::tag(session, given).await,

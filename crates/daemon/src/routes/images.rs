@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::Daemon;
 use crate::answer::{Answer, empty, json, progress, with_type};
-use crate::body::Body;
+use crate::body::{Body, BodyWriter};
 use crate::convert;
 use crate::error::{Error, Result};
 use crate::request::Request;
@@ -87,6 +87,34 @@ pub fn load(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
         }
     });
     Ok(with_type(StatusCode::OK, "application/json", body).into())
+}
+
+/// `POST /images/prune`.
+pub async fn prune(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
+    let filters = convert::filters(&request.query)?;
+    let pruned = ops::prune(&daemon.engine, filters).await?;
+    let removed: Vec<_> = pruned
+        .removed
+        .into_iter()
+        .map(convert::images::removed)
+        .collect();
+    json(&api::image::Pruned {
+        images_deleted: (!removed.is_empty()).then_some(removed),
+        space_reclaimed: pruned.freed,
+    })
+}
+
+/// `GET /images/get` and `GET /images/{name}/get`.
+pub async fn save(daemon: &Arc<Daemon>, names: Vec<String>) -> Result<Answer> {
+    let (sender, body) = Body::stream();
+    let end = ops::save(&daemon.engine, names, Box::new(BodyWriter(sender))).await?;
+    tokio::spawn(async move {
+        // The head has been sent: an archive that ends early is all the client can be told.
+        if let Ok(Err(error)) = end.await {
+            tracing::error!("save images: {error}");
+        }
+    });
+    Ok(with_type(StatusCode::OK, "application/x-tar", body).into())
 }
 
 /// `POST /images/create`: pull, or import of the body.

@@ -6,7 +6,6 @@ use content::digest_of;
 use oci::image::Platform;
 use oci::{Digest, ImageConfig, Reference};
 use registry::client::{Repository, Scope};
-use stdx::ErrorKind;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -16,7 +15,7 @@ use super::step::{Progress, Step};
 use super::unpack::Place;
 use super::{Credentials, Remote, blocking, platform};
 use crate::image::Origin;
-use crate::layers::chain_ids;
+use crate::layers::{Pins, chain_ids};
 use crate::load::check_count;
 use crate::{Error, Image};
 
@@ -64,8 +63,12 @@ impl Remote {
             }
         };
         let digest = found.digest.clone();
-        let image = match self.known(&found) {
-            Some(image) => image,
+        // Held until the image has its name: nobody prunes it before.
+        let (image, _pins) = match self.known(&found) {
+            Some(image) => {
+                let pins = self.images.layers.pin(&[image.id.to_string()]);
+                (image, pins)
+            }
             None => self.get(&repository, found, progress).await?,
         };
         let newer = self.name(&image, &reference, &digest).await?;
@@ -128,12 +131,12 @@ impl Remote {
     }
 
     /// Fetches configuration and layers, and makes the image.
-    async fn get(
-        self: &Arc<Self>,
+    async fn get<'a>(
+        self: &'a Arc<Self>,
         repository: &Repository,
         found: Found,
         progress: &Progress,
-    ) -> Result<Arc<Image>, Error> {
+    ) -> Result<(Arc<Image>, Pins<'a>), Error> {
         let manifest = &found.manifest;
         check_kind(&manifest.config.media_type)?;
         let config = tokio::select! {
@@ -155,7 +158,7 @@ impl Remote {
         let mut keys = chains.clone();
         keys.extend(blobs.iter().map(ToString::to_string));
         let images = Arc::clone(&self.images);
-        let pins = images.layers.pin(&keys);
+        let pins = self.images.layers.pin(&keys);
         let layers = self
             .layers(repository, &found, (diff_ids, &chains), progress)
             .await;
@@ -170,25 +173,24 @@ impl Remote {
             }
             Err(error) => Err(error),
         };
+        let error = match made {
+            Ok(image) => return Ok((image, pins)),
+            Err(error) => error,
+        };
         drop(pins);
-        if let Err(error) = &made {
-            let wrong = error.kind() == ErrorKind::Invalid;
-            let clean = move || {
-                images.collect()?;
-                images.snapshots.reap()?;
-                // What came is worth nothing beside something that is wrong; otherwise the next pull goes on from it.
-                if wrong {
-                    images.release(&blobs)?;
-                    for blob in &blobs {
-                        images.content.remove_partial(blob)?;
-                    }
-                }
-                Ok::<_, Error>(())
-            };
-            // Why the pull failed is what counts.
-            drop(blocking(clean).await);
-        }
-        made
+        let wrong = error.is_wrong_content();
+        let clean = move || {
+            images.collect()?;
+            images.snapshots.reap()?;
+            // What came is worth nothing beside something that is wrong; otherwise the next pull goes on from it.
+            if wrong {
+                images.release(&blobs)?;
+            }
+            Ok::<_, Error>(())
+        };
+        // Why the pull failed is what counts.
+        drop(blocking(clean).await);
+        Err(error)
     }
 
     /// Fetches all layers at once; the first error counts, and is returned when all have ended.

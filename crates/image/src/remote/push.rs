@@ -78,7 +78,8 @@ impl Remote {
         let images = Arc::clone(&self.images);
         let keys: Vec<String> = image.blobs().iter().map(ToString::to_string).collect();
         // Kept even when the image is removed meanwhile.
-        let _pins = images.layers.pin(&keys);
+        let pins = images.layers.pin(&keys);
+        let before = image.blobs();
         let (image, bytes) = {
             let images = Arc::clone(&self.images);
             blocking(move || prepare(&images, &image)).await?
@@ -88,6 +89,12 @@ impl Remote {
         };
         let keys: Vec<String> = image.blobs().iter().map(ToString::to_string).collect();
         let _prepared = images.layers.pin(&keys);
+        drop(pins);
+        {
+            // What was compressed is kept in that form alone.
+            let images = Arc::clone(&self.images);
+            blocking(move || images.release(&before)).await?;
+        }
         self.upload_layers(repository, reference, (&image, &manifest), progress)
             .await?;
         self.upload_config(repository, &manifest.config).await?;

@@ -1,6 +1,6 @@
 //! Small archives of files that are made here.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use tar::{EntryType, Header};
 
@@ -31,6 +31,23 @@ impl<W: Write> Writer<W> {
         self.header(path, EntryType::Regular, content.len() as u64, mode)?;
         self.inner.write_all(content)?;
         let padding = content.len().next_multiple_of(super::BLOCK) - content.len();
+        self.inner.write_all(&[0; super::BLOCK][..padding])
+    }
+
+    /// Adds a file of a known length as it is read.
+    pub fn stream(
+        &mut self,
+        path: &str,
+        content: &mut dyn Read,
+        size: u64,
+        mode: u32,
+    ) -> io::Result<()> {
+        self.header(path, EntryType::Regular, size, mode)?;
+        if io::copy(&mut content.take(size), &mut self.inner)? != size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let block = super::BLOCK as u64;
+        let padding = usize::try_from(size.next_multiple_of(block) - size).unwrap_or_default();
         self.inner.write_all(&[0; super::BLOCK][..padding])
     }
 

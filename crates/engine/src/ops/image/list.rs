@@ -85,7 +85,7 @@ fn created(image: &Image) -> SystemTime {
     stdx::time::parse_rfc3339(&image.created).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-fn until(image: &Image, text: &str) -> bool {
+pub(super) fn until(image: &Image, text: &str) -> bool {
     stdx::time::parse_timestamp(text, SystemTime::now()).is_none_or(|until| created(image) < until)
 }
 

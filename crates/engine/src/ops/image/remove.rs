@@ -51,7 +51,7 @@ pub async fn remove(engine: &Arc<Engine>, name: &str, how: Remove) -> Result<Vec
 }
 
 /// A container that was made from the image; a running one before others.
-fn in_use(engine: &Engine, id: &Digest) -> Option<InUse> {
+pub(super) fn in_use(engine: &Engine, id: &Digest) -> Option<InUse> {
     let id = id.to_string();
     let mut users = engine.containers.all();
     users.retain(|container| container.record.image_id == id);

@@ -1,0 +1,66 @@
+//! `save`: images as an archive.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use client::{Method, Request, query};
+
+use crate::flags::Given;
+use crate::report::{Failure, Outcome, io_failure, reason};
+use crate::session::Session;
+
+/// `save [OPTIONS] IMAGE [IMAGE...]`
+pub(crate) async fn save(session: &Session, given: &Given) -> Outcome {
+    let output = given.get("output").filter(|path| !path.is_empty());
+    if output.is_none() && session.env.stdout_is_terminal {
+        return Err(Failure::new(
+            "cowardly refusing to save to a terminal. Use the -o flag or redirect",
+        ));
+    }
+    let mut pairs: Vec<(&str, &str)> = given
+        .args
+        .iter()
+        .map(|name| ("names", name.as_str()))
+        .collect();
+    let platforms = given.list("platform");
+    pairs.extend(
+        platforms
+            .iter()
+            .map(|platform| ("platform", platform.as_str())),
+    );
+    // The file is not begun before the daemon has found the images.
+    let request = Request::new(Method::Get, query("/images/get", &pairs));
+    let mut response = session.client().await?.send(request).await?;
+    let Some(path) = output else {
+        let mut stdout = io::stdout();
+        while let Some(piece) = response.body.chunk().await? {
+            stdout.write_all(&piece).map_err(|error| failed(&error))?;
+        }
+        return Ok(0);
+    };
+    let target = session.env.absolute(path);
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = target.with_file_name(format!(".{name}.tmp-{}", std::process::id()));
+    let written = write(&mut response, &temporary).await.and_then(|()| {
+        store::rename(&temporary, &target, false).map_err(|error| Failure::new(error.to_string()))
+    });
+    if written.is_err() {
+        // The failure is what counts.
+        drop(std::fs::remove_file(&temporary));
+    }
+    written.map(|()| 0)
+}
+
+async fn write(response: &mut client::Response, path: &Path) -> Result<(), Failure> {
+    let mut file =
+        File::create(path).map_err(|error| io_failure("open", &path.to_string_lossy(), &error))?;
+    while let Some(piece) = response.body.chunk().await? {
+        file.write_all(&piece).map_err(|error| failed(&error))?;
+    }
+    Ok(())
+}
+
+fn failed(error: &io::Error) -> Failure {
+    Failure::new(format!("write the archive: {}", reason(error)))
+}
