@@ -18,6 +18,8 @@ mod inspect;
 mod logs;
 mod network;
 mod ps;
+mod registry;
+mod registry_evil;
 mod run;
 mod runtime;
 mod stop;

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+/// What a TLS client begins with.
+const TLS_HANDSHAKE: u8 = 22;
+
 /// A request as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -227,7 +230,7 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     let mut reader = stream;
     loop {
         let Some(mut request) = read_head(stream)? else {
-            return Ok(());
+            return stream.shutdown(Shutdown::Both);
         };
         if has_body(&request) {
             reader.read_exact(&mut [0])?;
@@ -261,7 +264,17 @@ fn read_head(stream: &TcpStream) -> io::Result<Option<Request>> {
         if reader.read(&mut byte)? == 0 {
             return Ok(None);
         }
+        // The greeting of TLS, which is not spoken here: whoever waits for its answer would wait for ever.
+        if head.is_empty() && byte == [0x16] {
+            return Ok(None);
+        }
         head.push(byte[0]);
+        if head[0] == TLS_HANDSHAKE {
+            // As Go's server answers.
+            let answer = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTPS request to an HTTP server.\n";
+            reader.write_all(answer.as_bytes())?;
+            return Ok(None);
+        }
     }
     let text = String::from_utf8_lossy(&head);
     let mut lines = text.lines();
