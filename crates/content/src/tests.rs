@@ -142,7 +142,7 @@ fn what_nobody_wants_is_swept_when_it_is_old() {
         .write(b"b")
         .unwrap();
     let wanted = |digest: &Digest| *digest == kept;
-    assert_eq!(content.sweep(wanted, Duration::from_secs(60)).unwrap(), 0);
+    assert_eq!(content.sweep(wanted, Duration::from_mins(1)).unwrap(), 0);
     assert!(content.has(&other).unwrap());
     assert_eq!(content.sweep(wanted, Duration::ZERO).unwrap(), 6);
     assert_eq!(content.list().unwrap(), [(kept, 4)]);

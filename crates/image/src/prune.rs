@@ -32,7 +32,8 @@ impl Images {
                 continue;
             }
             let sizes: Vec<(&String, &u64)> = image.chains.iter().zip(&image.layer_sizes).collect();
-            for name in self.read().references_of(&image.id) {
+            let names = self.read().references_of(&image.id);
+            for name in names {
                 match self.remove(&name.to_string(), false, false, in_use) {
                     Ok(removed) => pruned.removed.extend(removed),
                     // The last tag took the digests along, or somebody was faster.

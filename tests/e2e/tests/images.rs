@@ -189,3 +189,83 @@ fn hello_needs_no_archive() {
     let output = context.corten(&["run", "--rm", "corten/hello"]);
     assert!(output.ok().to_lowercase().contains("hello"), "{output:?}");
 }
+
+#[test]
+fn saved_images_load_again_and_elsewhere() {
+    let context = Context::busybox();
+    context.corten(&["tag", "busybox", "other:v1"]).ok();
+    let id = context.inspect("busybox", "{{.Id}}");
+    let archive = context.directory().join("saved.tar");
+    let path = archive.to_string_lossy().into_owned();
+    context
+        .corten(&["save", "-o", &path, "busybox", "other:v1"])
+        .ok();
+    if let Some(mut skopeo) = fixtures::client("skopeo") {
+        let source = format!("docker-archive:{path}:busybox:latest");
+        let target = format!("dir:{}", context.directory().join("copied").display());
+        skopeo
+            .args(["--insecure-policy", "copy", "--quiet", &source, &target])
+            .env("TMPDIR", context.directory());
+        testkit::command::run(&mut skopeo).ok();
+    }
+    context.corten(&["rmi", "-f", &id]).ok();
+    let loaded = context.corten(&["load", "-i", &path]);
+    assert_eq!(
+        loaded.ok(),
+        "Loaded image: busybox:latest\nLoaded image: other:v1"
+    );
+    assert_eq!(context.inspect("other:v1", "{{.Id}}"), id);
+    assert_eq!(
+        context
+            .corten(&["run", "--rm", "busybox", "echo", "saved"])
+            .ok(),
+        "saved"
+    );
+    let missing = context.corten(&["save", "-o", &path, "nosuch"]);
+    assert_eq!(
+        missing.fails(1).trim(),
+        "Error response from daemon: No such image: nosuch:latest"
+    );
+    if fixtures::docker().is_some() {
+        context.docker(&["save", "-o", &path, "busybox"]).ok();
+        context.docker(&["rmi", "-f", &id]).ok();
+        context.docker(&["load", "-i", &path]).ok();
+        assert_eq!(context.inspect("busybox", "{{.Id}}"), id);
+    }
+}
+
+#[test]
+fn history_and_pruning() {
+    let context = Context::busybox();
+    let history = context.corten(&["history", "busybox"]);
+    let mut lines = history.ok().lines();
+    assert_eq!(
+        lines
+            .next()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>()),
+        Some(vec!["IMAGE", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"])
+    );
+    assert!(lines.next().is_some());
+    if fixtures::docker().is_some() {
+        assert_eq!(
+            context.docker(&["history", "--no-trunc", "busybox"]).ok(),
+            context.corten(&["history", "--no-trunc", "busybox"]).ok()
+        );
+    }
+    let pruned = context.corten(&["image", "prune", "-f"]);
+    assert_eq!(pruned.ok(), "Total reclaimed space: 0B");
+    context
+        .corten(&["create", "--name", "user", "busybox", "true"])
+        .ok();
+    context.corten(&["image", "prune", "-af"]).ok();
+    assert_ne!(context.corten(&["images", "-q"]).ok(), "");
+    context.corten(&["rm", "user"]).ok();
+    let pruned = context.corten(&["image", "prune", "-af"]);
+    assert!(
+        pruned
+            .ok()
+            .starts_with("Deleted Images:\nuntagged: busybox:latest\ndeleted: sha256:"),
+        "{pruned:?}"
+    );
+    assert_eq!(context.corten(&["images", "-aq"]).ok(), "");
+}
