@@ -184,6 +184,9 @@ pub enum Cause {
     /// The connection broke.
     #[error("{0}")]
     Broken(String),
+    /// What came is no HTTP, or too much of it.
+    #[error("malformed HTTP response: {0}")]
+    Malformed(String),
     /// A challenge that needs a user, and none is given.
     #[error("no basic auth credentials")]
     NoCredentials,
@@ -197,7 +200,11 @@ impl Cause {
     pub(crate) fn is_connect(&self) -> bool {
         !matches!(
             self,
-            Self::Broken(_) | Self::NoCredentials | Self::Token(_) | Self::Address(_)
+            Self::Broken(_)
+                | Self::Malformed(_)
+                | Self::NoCredentials
+                | Self::Token(_)
+                | Self::Address(_)
         )
     }
 }

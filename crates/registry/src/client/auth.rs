@@ -85,7 +85,7 @@ impl Realm {
     pub(super) fn new(registry: &Url, local: bool, realm: &str, service: String) -> Result<Self> {
         let refuse = |why: &'static str| Error::Realm {
             host: registry.authority.clone(),
-            realm: realm.chars().take(200).collect(),
+            realm: shown(realm),
             why,
         };
         let url = Url::parse(realm).ok_or_else(|| refuse("it is no http or https address"))?;
@@ -110,6 +110,13 @@ impl Realm {
                 && registry.address().is_none()
                 && related(host, registry_host))
     }
+}
+
+/// An address as messages have it: without query and password.
+fn shown(realm: &str) -> String {
+    let shown = realm.split('?').next().unwrap_or_default();
+    let shown = shown.rsplit('@').next().unwrap_or_default();
+    shown.chars().take(200).collect()
 }
 
 /// Whether two names end in the same domain: two labels, or three where the last two are as short as `co.uk`.

@@ -240,7 +240,7 @@ impl Open {
         let frame = match timeout(IDLE, self.body.frame()).await {
             Err(_) => return failed(Cause::Timeout),
             Ok(None) => return failed(Cause::Broken("unexpected EOF".to_owned())),
-            Ok(Some(Err(error))) => return failed(Cause::Broken(broken(&error))),
+            Ok(Some(Err(error))) => return failed(broken(&error)),
             Ok(Some(Ok(frame))) => frame,
         };
         let mut bytes = frame.into_data().unwrap_or_default();

@@ -151,27 +151,31 @@ fn cause(error: &legacy::Error) -> Cause {
     if let Some(cause) = source.downcast_ref::<Cause>() {
         return cause.clone();
     }
-    Cause::Broken(broken(source))
+    broken(source)
 }
 
 /// A broken connection, in the words of Go's library.
-pub(super) fn broken(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn broken(error: &(dyn std::error::Error + 'static)) -> Cause {
+    let eof = || Cause::Broken("unexpected EOF".to_owned());
     if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
         if hyper.is_incomplete_message() {
-            return "unexpected EOF".to_owned();
+            return eof();
         }
         if hyper.is_parse() || hyper.is_parse_too_large() {
-            return format!("malformed HTTP response: {hyper}");
+            return Cause::Malformed(hyper.to_string());
         }
     }
     let mut at = Some(error);
     while let Some(inner) = at {
         if let Some(io) = inner.downcast_ref::<io::Error>() {
-            return format!("read: {}", plain(io));
+            return match io.kind() {
+                io::ErrorKind::UnexpectedEof => eof(),
+                _ => Cause::Broken(format!("read: {}", plain(io))),
+            };
         }
         at = inner.source();
     }
-    error.to_string()
+    Cause::Broken(error.to_string())
 }
 
 /// Reads a small document to its end.
@@ -193,7 +197,7 @@ pub(super) async fn read(
     let reading = async {
         let mut bytes = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| call.failed(Cause::Broken(broken(&error))))?;
+            let frame = frame.map_err(|error| call.failed(broken(&error)))?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };

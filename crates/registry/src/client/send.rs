@@ -99,7 +99,9 @@ pub(super) fn redirected(from: &Url, location: &HeaderValue) -> Result<Url> {
     };
     let text = String::from_utf8_lossy(location.as_bytes());
     let Some(next) = from.join(&text) else {
+        // Neither a signature nor a password belongs into a message.
         let shown = text.split('?').next().unwrap_or_default();
+        let shown = shown.rsplit('@').next().unwrap_or_default();
         let shown = shown.chars().take(200).collect();
         return Err(refuse(shown, "it is no http or https address"));
     };

@@ -210,15 +210,17 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             break;
         }
         let Ok(stream) = stream else { continue };
-        let Ok(closer) = stream.try_clone() else {
-            continue;
-        };
+        // Not a second descriptor: it would keep the connection open.
+        let stream = Arc::new(stream);
+        let weak = Arc::downgrade(&stream);
         let shared = shared.clone();
         let thread = thread::spawn(move || _ = serve(&stream, &shared));
-        connections.push((closer, thread));
+        connections.push((weak, thread));
     }
-    for (closer, thread) in connections {
-        _ = closer.shutdown(Shutdown::Both);
+    for (weak, thread) in connections {
+        if let Some(stream) = weak.upgrade() {
+            _ = stream.shutdown(Shutdown::Both);
+        }
         _ = thread.join();
     }
 }
@@ -226,6 +228,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 /// Answers requests of one connection. The last byte of a head is left unread until its answer is written: the kernel resets
 /// a connection that is closed with bytes unread.
 fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
+    stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(Duration::from_secs(20)))?;
     let mut reader = stream;
     loop {
@@ -271,7 +274,8 @@ fn read_head(stream: &TcpStream) -> io::Result<Option<Request>> {
         head.push(byte[0]);
         if head[0] == TLS_HANDSHAKE {
             // As Go's server answers.
-            let answer = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTPS request to an HTTP server.\n";
+            let answer =
+                "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTPS request to an HTTP server.\n";
             reader.write_all(answer.as_bytes())?;
             return Ok(None);
         }

@@ -1,0 +1,152 @@
+//! Debian's docker-registry.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::Write as _;
+
+use testkit::registry::{PASSWORD, Real, USER};
+
+use super::*;
+use crate::wire::media;
+
+fn file_of(bytes: &[u8]) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    file
+}
+
+async fn push(repository: &Repository, bytes: &[u8]) -> Digest {
+    let (digest, file, sent) = (sha256(bytes), file_of(bytes), Cell::new(0));
+    repository
+        .upload_blob(
+            &digest,
+            bytes.len() as u64,
+            || File::open(file.path()),
+            |bytes| sent.set(bytes),
+        )
+        .await
+        .unwrap();
+    assert_eq!(sent.get(), bytes.len() as u64);
+    digest
+}
+
+#[tokio::test]
+async fn what_is_pushed_is_pulled_bit_for_bit() {
+    let real = Real::start();
+    let client = client();
+    let repository = client.repository(&name(real.host()), Credentials::Anonymous, Scope::Push);
+    let bytes = content(3_000_000);
+    let digest = sha256(&bytes);
+    assert!(!repository.has_blob(&digest).await.unwrap());
+    push(&repository, &bytes).await;
+    push(&repository, b"").await;
+    assert!(repository.has_blob(&digest).await.unwrap());
+    assert_eq!(
+        repository.blob_size(&digest).await.unwrap(),
+        Some(3_000_000)
+    );
+    assert_eq!(
+        fetch(&repository, &digest, bytes.len()).await.unwrap(),
+        bytes
+    );
+    let mut rest = repository
+        .blob(&digest, 3_000_000, 2_999_000)
+        .await
+        .unwrap();
+    assert_eq!(whole(&mut rest).await.unwrap(), bytes[2_999_000..]);
+
+    let config = push(&repository, b"{}").await;
+    let manifest = format!(
+        r#"{{"schemaVersion":2, "mediaType":"{m}","config":{{"mediaType":"application/vnd.docker.container.image.v1+json","size":2,"digest":"{config}"}},"layers":[{{"mediaType":"application/vnd.docker.image.rootfs.diff.tar.gzip","size":3000000,"digest":"{digest}"}}]}}"#,
+        m = media::DOCKER_MANIFEST
+    );
+    for tag in ["one", "two", "three"] {
+        let put = repository
+            .put_manifest(tag, media::DOCKER_MANIFEST, manifest.clone().into())
+            .await
+            .unwrap();
+        assert_eq!(put, sha256(manifest.as_bytes()));
+    }
+    let by_tag = repository.manifest("two").await.unwrap();
+    assert_eq!(by_tag.bytes, manifest.as_bytes());
+    assert_eq!(by_tag.media_type, media::DOCKER_MANIFEST);
+    let by_digest = repository.manifest(by_tag.digest.as_str()).await.unwrap();
+    assert_eq!(by_digest, by_tag);
+    assert_eq!(
+        repository.manifest_digest("two").await.unwrap(),
+        Some(by_tag.digest)
+    );
+    let mut tags = repository.tags().await.unwrap();
+    tags.sort();
+    assert_eq!(tags, ["one", "three", "two"]);
+
+    let other = format!("{}/c:tag", real.host()).parse().unwrap();
+    let other = client.repository(&other, Credentials::Anonymous, Scope::Push);
+    assert!(other.mount_blob(&digest, "a/b").await.unwrap());
+    assert!(other.has_blob(&digest).await.unwrap());
+    assert!(!other.mount_blob(&sha256(b"?"), "a/b").await.unwrap());
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said_in_dockers_words() {
+    let real = Real::start();
+    let repository = pull(real.host());
+    let host = real.host();
+    assert_eq!(
+        repository.manifest("tag").await.unwrap_err().to_string(),
+        format!("manifest for {host}/a/b:tag not found: manifest unknown: manifest unknown")
+    );
+    assert_eq!(
+        repository.tags().await.unwrap_err().to_string(),
+        format!(
+            "repository {host}/a/b not found: name unknown: repository name not known to registry"
+        )
+    );
+    let digest = sha256(b"?");
+    let error = fetch(&repository, &digest, 1).await.unwrap_err();
+    assert_eq!(error.to_string(), "blob unknown: blob unknown to registry");
+    assert!(error.is_not_found());
+}
+
+#[tokio::test]
+async fn a_password_is_asked_for_and_shown() {
+    let real = Real::with_password();
+    let credentials = Credentials::Basic {
+        username: USER.to_owned(),
+        password: PASSWORD.to_owned(),
+    };
+    let host = real.host();
+    let client = client();
+    assert_eq!(client.login(host, &credentials).await.unwrap(), None);
+    let error = client.login(host, &user()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("login attempt to http://{host}/v2/ failed with status: 401 Unauthorized")
+    );
+    assert_eq!(error.kind(), stdx::ErrorKind::Unauthorized);
+    let repository = client.repository(&name(host), credentials, Scope::Push);
+    push(&repository, b"content").await;
+    let error = pull(host).manifest("tag").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("Get \"http://{host}/v2/a/b/manifests/tag\": no basic auth credentials")
+    );
+    let wrong = client.repository(&name(host), user(), Scope::Pull);
+    assert_eq!(
+        wrong.manifest("tag").await.unwrap_err().to_string(),
+        "unauthorized: authentication required"
+    );
+}
+
+#[tokio::test]
+async fn nobody_there_reads_as_in_docker() {
+    let host = {
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        gone.local_addr().unwrap()
+    };
+    let error = pull(&host.to_string()).manifest("tag").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("Get \"http://{host}/v2/\": dial tcp {host}: connect: connection refused")
+    );
+}
