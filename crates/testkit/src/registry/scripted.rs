@@ -247,13 +247,14 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
             .unwrap_or_else(PoisonError::into_inner)
             .push(request);
         write(stream, &answer, head_only)?;
-        match answer.end {
-            End::Whole => {}
-            End::Reset(_) => return Ok(()),
-            End::Closed(_) | End::Endless => return stream.shutdown(Shutdown::Write),
+        if matches!(answer.end, End::Reset(_)) {
+            return Ok(());
         }
         if !body {
             reader.read_exact(&mut [0])?;
+        }
+        if answer.end != End::Whole {
+            return stream.shutdown(Shutdown::Both);
         }
     }
 }
