@@ -29,7 +29,7 @@ pub(crate) fn header(session: &Session, image: &str) -> Result<String, Failure> 
 /// Under which name the credentials of a registry are kept.
 pub(crate) fn server(host: &str) -> String {
     match host {
-        "docker.io" | "index.docker.io" | "registry-1.docker.io" => HUB.to_owned(),
+        "docker.io" | "index.docker.io" => HUB.to_owned(),
         host => host.to_owned(),
     }
 }

@@ -17,7 +17,7 @@ use crate::records::{ImageRecord, Quarantined, Records};
 use crate::{Error, Image, archive};
 
 /// How long blobs of a pull that was cut off are kept for the next one.
-const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+const KEPT: Duration = Duration::from_hours(24);
 
 /// The images below one directory. Internally synchronised; reading waits for no load.
 pub struct Images {

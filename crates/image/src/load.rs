@@ -70,7 +70,7 @@ impl Images {
         &self,
         archive: &Archive,
         image: &ArchiveImage,
-        manifests: &[(Manifest, Vec<u8>)],
+        manifests: &[Listed],
         progress: &mut dyn FnMut(Loaded),
     ) -> Result<(), Error> {
         let mut names = Vec::new();
@@ -102,7 +102,7 @@ impl Images {
     fn load_manifest(
         &self,
         archive: &Archive,
-        (manifest, bytes): &(Manifest, Vec<u8>),
+        (manifest, bytes): &Listed,
         name: Option<&str>,
         progress: &mut dyn FnMut(Loaded),
     ) -> Result<(), Error> {
@@ -290,7 +290,7 @@ pub(crate) fn descriptor(media_type: &str, digest: Digest, size: u64) -> Descrip
 }
 
 /// The manifests of an archive that is a layout as well, whose layers can go to a registry as they are.
-fn compressed_manifests(archive: &Archive) -> Vec<(Manifest, Vec<u8>)> {
+fn compressed_manifests(archive: &Archive) -> Vec<Listed> {
     let mut found = Vec::new();
     // Whatever is wrong with the layout does not matter: the archive is read by its list.
     if let Ok(index) = archive.document("index.json", MAX_DOCUMENT) {
@@ -307,13 +307,16 @@ fn compressed_manifests(archive: &Archive) -> Vec<(Manifest, Vec<u8>)> {
         .collect()
 }
 
+/// A manifest with its bytes.
+type Listed = (Manifest, Vec<u8>);
+
 /// Finds the images of an index: all that it lists, and of an index within it the one for this machine.
 fn find_images(
     archive: &Archive,
     bytes: &[u8],
     name: Option<&str>,
     depth: usize,
-    found: &mut Vec<((Manifest, Vec<u8>), Option<String>)>,
+    found: &mut Vec<(Listed, Option<String>)>,
 ) -> Result<(), Error> {
     if depth > MAX_DEPTH || found.len() >= MAX_IMAGES {
         return Err(Error::Archive(

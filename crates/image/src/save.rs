@@ -26,6 +26,9 @@ pub struct Saving<'a> {
     _pins: Pins<'a>,
 }
 
+/// An image, and the tag by which it was found.
+type Named = (Arc<Image>, Option<Reference>);
+
 impl Images {
     /// Finds what is to be saved: by tag, by id, or by a repository all its tags.
     pub fn begin_save(&self, names: &[String]) -> Result<Saving<'_>, Error> {
@@ -56,7 +59,7 @@ impl Images {
         })
     }
 
-    fn named_for_save(&self, name: &str) -> Result<Vec<(Arc<Image>, Option<Reference>)>, Error> {
+    fn named_for_save(&self, name: &str) -> Result<Vec<Named>, Error> {
         let reference = name.parse::<Reference>().ok();
         if let Some(repository) = reference.as_ref().filter(|name| name.is_name_only()) {
             let state = self.read();

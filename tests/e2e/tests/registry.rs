@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use testkit::command::{self, eventually};
 use testkit::registry::{PASSWORD, Real, USER};
-use testkit::{Context, Output, fixtures};
+use testkit::{Context, Output, Settings, fixtures};
 
 /// One of the two command lines.
 type Cli = fn(&Context, &[&str]) -> Output;
@@ -162,6 +162,46 @@ fn a_registry_that_is_not_reached_is_told_soon() {
         "{text}"
     );
     assert!(text.contains("connection refused"), "{text}");
+}
+
+#[test]
+fn a_mirror_is_asked_in_docker_hubs_place() {
+    let registry = Real::start();
+    {
+        let context = Context::busybox();
+        let name = format!("{}/library/busybox", registry.host());
+        context.corten(&["tag", "busybox", &name]).ok();
+        context.corten(&["push", &name]).ok();
+    }
+    let mirror = format!("http://{}", registry.host());
+    let context = Context::with(Settings {
+        arguments: vec!["--registry-mirror".to_owned(), mirror.clone()],
+        ..Settings::default()
+    });
+    let run = context.corten(&["run", "--rm", "busybox", "echo", "mirrored"]);
+    assert_eq!(run.ok(), "mirrored");
+    assert!(
+        run.stderr.starts_with(
+            "Unable to find image 'busybox:latest' locally\nlatest: Pulling from library/busybox\n"
+        ),
+        "{run:?}"
+    );
+    let listed = context.corten(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    assert_eq!(listed.ok(), "busybox:latest");
+    let info = context.corten(&["info", "--format", "{{json .RegistryConfig.Mirrors}}"]);
+    assert_eq!(info.ok(), format!("[\"{mirror}/\"]"));
+    let events = context.corten(&[
+        "events",
+        "--since",
+        "1h",
+        "--until",
+        "0s",
+        "--filter",
+        "event=pull",
+        "--format",
+        "{{.Type}} {{.Action}} {{.Actor.ID}} {{.Actor.Attributes.name}}",
+    ]);
+    assert_eq!(events.ok(), "image pull busybox:latest busybox");
 }
 
 #[test]

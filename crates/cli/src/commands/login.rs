@@ -125,7 +125,7 @@ fn read_line() -> Result<String, Failure> {
 }
 
 /// `logout [SERVER]`
-pub(crate) fn logout(session: &Session, given: &Given) -> Outcome {
+pub(crate) fn logout(session: &Session, given: &Given) -> i32 {
     let server = server(given);
     let host = if server == HUB {
         HUB.to_owned()
@@ -147,5 +147,5 @@ pub(crate) fn logout(session: &Session, given: &Given) -> Outcome {
         report::print_error("WARNING: could not erase credentials:");
         report::print_error(&failures.join("\n"));
     }
-    Ok(0)
+    0
 }

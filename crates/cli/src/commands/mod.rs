@@ -61,7 +61,7 @@ pub(crate) async fn dispatch(session: &Session, command: &Command, given: &Given
         "save" | "image save" => save::save(session, given).await,
         "image prune" => prune::images(session, given).await,
         "login" => login::login(session, given).await,
-        "logout" => login::logout(session, given),
+        "logout" => Ok(login::logout(session, given)),
         "tag" | "image tag" => images::tag(session, given).await,
         "images" | "image ls" => images::list(session, given).await,
         "inspect" | "container inspect" | "image inspect" | "network inspect" => {

@@ -128,7 +128,7 @@ pub fn host(address: &str) -> String {
         .unwrap_or(address);
     let host = host.split('/').next().unwrap_or_default();
     match host {
-        "index.docker.io" | "registry-1.docker.io" => oci::reference::DEFAULT_DOMAIN.to_owned(),
+        "index.docker.io" => oci::reference::DEFAULT_DOMAIN.to_owned(),
         host => host.to_owned(),
     }
 }

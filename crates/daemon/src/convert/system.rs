@@ -9,6 +9,7 @@ use api::system::{
 };
 use api::version::{ApiVersion, MAXIMUM, MINIMUM};
 use engine::ops::system as domain;
+use image::remote::Options;
 
 use super::create::RUNTIME;
 
@@ -93,7 +94,7 @@ pub fn info(info: &domain::Info, debug: bool, warnings: &[String], version: ApiV
         os_type: "linux".to_owned(),
         architecture: info.machine.to_owned(),
         index_server_address: "https://index.docker.io/v1/".to_owned(),
-        registry_config: registry_config(!version.at_least(47)),
+        registry_config: registry_config(&info.registries, !version.at_least(47)),
         n_cpu: count(info.cpus),
         mem_total: info.memory.cast_signed(),
         docker_root_dir: info.root.display().to_string(),
@@ -155,19 +156,38 @@ fn plugins() -> Plugins {
 }
 
 /// Docker always writes Docker Hub here.
-fn registry_config(old: bool) -> RegistryConfig {
+fn registry_config(registries: &Options, old: bool) -> RegistryConfig {
+    // Docker ends the address of a mirror with a slash.
+    let mirrors: Vec<String> = registries
+        .hub_mirrors
+        .iter()
+        .map(|mirror| format!("{}/", mirror.trim_end_matches('/')))
+        .collect();
     let hub = IndexConfig {
         name: "docker.io".to_owned(),
-        mirrors: Vec::new(),
+        mirrors: mirrors.clone(),
         secure: true,
         official: true,
     };
+    let mut cidrs = vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()];
+    let mut index_configs = BTreeMap::from([("docker.io".to_owned(), hub)]);
+    for insecure in &registries.insecure {
+        if insecure.contains('/') {
+            cidrs.push(insecure.clone());
+            continue;
+        }
+        let index = IndexConfig {
+            name: insecure.clone(),
+            ..IndexConfig::default()
+        };
+        index_configs.insert(insecure.clone(), index);
+    }
     RegistryConfig {
         allow_nondistributable_artifacts_cidrs: old.then_some(None),
         allow_nondistributable_artifacts_hostnames: old.then_some(None),
-        insecure_registry_cidrs: vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()],
-        index_configs: BTreeMap::from([("docker.io".to_owned(), hub)]),
-        mirrors: None,
+        insecure_registry_cidrs: cidrs,
+        index_configs,
+        mirrors: (!mirrors.is_empty()).then_some(mirrors),
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Info {
     pub containers: Counts,
     /// Number of images.
     pub images: usize,
+    /// How registries are reached.
+    pub registries: image::remote::Options,
     /// Data root.
     pub root: PathBuf,
     /// The host's name.
@@ -97,6 +99,7 @@ pub fn info(engine: &Arc<Engine>) -> Info {
         id: engine.id.clone(),
         containers: count(engine),
         images: engine.images.list().len(),
+        registries: engine.config.registries.clone(),
         root: engine.config.data_root.clone(),
         hostname: host.hostname.clone(),
         kernel: host.kernel.clone(),
