@@ -32,6 +32,26 @@ pub fn mount(
         );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
+    if joined::one_by_one()? {
+        return mount_layers(lower, None, upper_work, volatile);
+    }
+    let together = joined::Joined::new(lower)?;
+    if together.is_short() {
+        return mount_layers(lower, Some(&together), upper_work, volatile);
+    }
+    joined::mount_by_options(lower, upper_work, volatile).map_err(|error| {
+        let text = format!("mount overlay of {} layers: {error}", lower.len());
+        io::Error::new(error.kind(), text)
+    })
+}
+
+/// By fsopen: the layers one by one, or together.
+fn mount_layers(
+    lower: &[&Path],
+    together: Option<&joined::Joined>,
+    upper_work: Option<(&Path, &Path)>,
+    volatile: bool,
+) -> io::Result<OwnedFd> {
     let fs = mount::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)
         .map_err(|error| failed("fsopen", error, None))?;
     let context = rustix::fd::AsFd::as_fd(&fs);
@@ -46,7 +66,11 @@ pub fn mount(
         set(key, "off")?;
     }
     let mut held = Vec::new();
-    for (position, path) in lower.iter().enumerate() {
+    if let Some(together) = together {
+        joined::set(context, together)?;
+    }
+    let one_by_one = if together.is_some() { &[] } else { lower };
+    for (position, path) in one_by_one.iter().enumerate() {
         set_path(context, "lowerdir+", path, &mut held).map_err(|error| {
             let text = format!("{error} (lowerdir+ {} of {})", position + 1, lower.len());
             io::Error::new(error.kind(), text)
@@ -78,7 +102,9 @@ fn set_path(
     held: &mut Vec<OwnedFd>,
 ) -> io::Result<()> {
     let mut path = path.to_owned();
-    if path.as_os_str().as_bytes().len() > MAX_VALUE {
+    let bytes = path.as_os_str().as_bytes();
+    // Old kernels join all settings by commas.
+    if bytes.len() > MAX_VALUE || bytes.contains(&b',') {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(&path, flags, Mode::empty())?;
         path = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
@@ -110,5 +136,6 @@ fn failed(what: &str, error: Errno, context: Option<BorrowedFd<'_>>) -> io::Erro
     io::Error::new(error.kind(), text)
 }
 
+mod joined;
 #[cfg(test)]
 mod tests;

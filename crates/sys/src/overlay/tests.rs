@@ -83,3 +83,43 @@ fn long_paths_and_many_layers_work() {
     assert_eq!(view.read_small(Path::new("deep"), 1).unwrap(), b"x");
     assert!(mount(&[], None, false).is_err());
 }
+
+#[test]
+fn joined_layers_make_the_same_mount_by_either_call() {
+    if !root() {
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..40).map(|number| format!("a,layer:{number}")).collect();
+    for name in names.iter().map(String::as_str).chain(["fs", "work"]) {
+        fs::create_dir(scratch.path().join(name)).unwrap();
+        fs::write(scratch.path().join(name).join(name), name).unwrap();
+    }
+    let paths: Vec<PathBuf> = names.iter().map(|name| scratch.path().join(name)).collect();
+    let layers: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    let (upper, work) = (scratch.path().join("fs"), scratch.path().join("work"));
+    let holds = |fd, names: &[String]| {
+        let view = RootDir::from_fd(fd);
+        for name in names {
+            let path = Path::new("/").join(name);
+            assert_eq!(view.read_small(&path, 100).unwrap(), name.as_bytes());
+        }
+        drop(
+            view.dir()
+                .unwrap()
+                .create_file(OsStr::new("c"), 0o644)
+                .unwrap(),
+        );
+        view.dir().unwrap().remove_file(OsStr::new("c")).unwrap();
+    };
+    let all = joined::Joined::new(&layers).unwrap();
+    assert!(!all.is_short());
+    let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let fd = joined::mount_by_options(&layers, Some((&upper, &work)), false).unwrap();
+    assert_eq!(before, fs::read_to_string("/proc/self/mountinfo").unwrap());
+    holds(fd, &names);
+    let few = joined::Joined::new(&layers[..8]).unwrap();
+    assert!(few.is_short());
+    let fd = mount_layers(&layers[..8], Some(&few), Some((&upper, &work)), true).unwrap();
+    holds(fd, &names[..8]);
+}
