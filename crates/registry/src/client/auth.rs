@@ -25,7 +25,7 @@ const CLIENT_ID: &str = "docker";
 /// Bytes of a token server's answer.
 const MAX_TOKEN: usize = 1 << 20;
 /// How long a token counts where its server does not say (distribution: Token Authentication Specification).
-const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+const DEFAULT_LIFE: Duration = Duration::from_mins(1);
 /// No token is believed for longer.
 const MAX_LIFE: Duration = Duration::from_hours(1);
 /// Tokens end that much earlier: the way takes time.

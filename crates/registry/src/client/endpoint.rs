@@ -98,8 +98,9 @@ impl Endpoint {
             Trust::Verified => (Reach::Any, false),
             Trust::Insecure(reach) => (reach, true),
         };
-        // A certificate that the user gave for the host is checked, insecure or not.
-        settings.skip_verify |= insecure && settings.authorities.is_empty();
+        // Where the user gave certificates to check, they are checked, and nothing is said in clear.
+        let insecure = insecure && settings.authorities.is_empty();
+        settings.skip_verify |= insecure;
         let local = reach != Reach::Any || self.place.url(true, "/").is_loopback();
         let schemes: &[bool] = match self.place.secure {
             Some(true) => &[true],
@@ -205,7 +206,7 @@ impl Endpoint {
             }
             again = false;
             let challenges = challenges(answer.headers());
-            if let (Some(sent), Some(wanted)) = (&sent, self.wanted(&known, here, &call.url)) {
+            if let (Some(sent), Some(wanted)) = (&sent, wanted(&known, here, &call.url)) {
                 shared.tokens.forget(&wanted, sent);
             }
             let useful = known.basic || known.bearer.is_some() || !challenges.is_empty();
@@ -241,8 +242,7 @@ impl Endpoint {
         };
         let answer = http.once(&call, body).await?;
         if answer.status() == StatusCode::UNAUTHORIZED
-            && let (Some(sent), Some(wanted)) =
-                (&call.authorization, self.wanted(&known, asker, &own))
+            && let (Some(sent), Some(wanted)) = (&call.authorization, wanted(&known, asker, &own))
         {
             shared.tokens.forget(&wanted, sent);
         }
@@ -258,21 +258,6 @@ impl Endpoint {
         }
     }
 
-    fn wanted<'a>(
-        &self,
-        known: &'a Known,
-        asker: Asker<'a>,
-        registry: &'a Url,
-    ) -> Option<Wanted<'a>> {
-        known.bearer.as_ref().map(|realm| Wanted {
-            registry,
-            local: known.local,
-            realm,
-            credentials: asker.credentials,
-            scopes: asker.scopes,
-        })
-    }
-
     async fn authorization(
         &self,
         shared: &Shared,
@@ -283,7 +268,7 @@ impl Endpoint {
         if let Credentials::RegistryToken(token) = asker.credentials {
             return Ok(bearer(token));
         }
-        if let Some(wanted) = self.wanted(known, asker, &call.url) {
+        if let Some(wanted) = wanted(known, asker, &call.url) {
             return shared.tokens.get(shared, &wanted).await.map(Some);
         }
         if !known.basic {
@@ -317,6 +302,16 @@ impl Known {
     pub(super) fn wants_basic(&self) -> bool {
         self.basic
     }
+}
+
+fn wanted<'a>(known: &'a Known, asker: Asker<'a>, registry: &'a Url) -> Option<Wanted<'a>> {
+    known.bearer.as_ref().map(|realm| Wanted {
+        registry,
+        local: known.local,
+        realm,
+        credentials: asker.credentials,
+        scopes: asker.scopes,
+    })
 }
 
 /// The scopes that were asked for, and the one that the registry says is needed.

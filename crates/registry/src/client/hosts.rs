@@ -131,16 +131,13 @@ fn candidates(folder: &Path, domain: &str, own: &str) -> Vec<PathBuf> {
 }
 
 fn parse_place(text: &str, override_path: bool) -> Option<Place> {
-    let (secure, url) = match text.contains("://") {
-        true => {
-            let url = Url::parse(text)?;
-            (url.secure, url)
-        }
+    let (secure, url) = if text.contains("://") {
+        let url = Url::parse(text)?;
+        (url.secure, url)
+    } else {
         // As containerd guesses.
-        false => {
-            let url = Url::parse(&format!("https://{text}"))?;
-            (!url.is_loopback(), url)
-        }
+        let url = Url::parse(&format!("https://{text}"))?;
+        (!url.is_loopback(), url)
     };
     let path = url.path.trim_end_matches('/');
     if path.contains('?') {

@@ -124,9 +124,10 @@ impl Repository {
 }
 
 fn need(tag_or_digest: &str) -> Need {
-    match tag_or_digest.contains(':') {
-        true => Need::Content,
-        false => Need::Tag,
+    if tag_or_digest.contains(':') {
+        Need::Content
+    } else {
+        Need::Tag
     }
 }
 

@@ -53,7 +53,7 @@ async fn fetch(repository: &Repository, digest: &Digest, size: usize) -> Result<
 /// Content that differs everywhere.
 fn content(size: usize) -> Vec<u8> {
     (0..size)
-        .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()[2])
         .collect()
 }
 

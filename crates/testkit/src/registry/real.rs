@@ -16,6 +16,13 @@ pub const PASSWORD: &str = "test-password";
 /// The same, as bcrypt keeps it.
 const HASH: &str = "$2b$04$Z9ckFX8dNdqEQRFASny7.ufi4ByCw3hHXyVsPsancgKBTYhkWK16.";
 
+/// An authority that signed [`CERTIFICATE`], and nothing else. Good for a hundred years.
+pub const AUTHORITY: &str = include_str!("authority.pem");
+/// A certificate for 127.0.0.1, `localhost` and `registry.test`, for servers and clients.
+pub const CERTIFICATE: &str = include_str!("certificate.pem");
+/// Its key. It protects nothing.
+pub const KEY: &str = include_str!("key.pem");
+
 /// Tells the registries of one test program apart.
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -31,18 +38,35 @@ impl Real {
     /// A registry without a password, over plain HTTP.
     #[track_caller]
     pub fn start() -> Self {
-        Self::with_settings("")
+        Self::with_settings("", "")
     }
 
     /// A registry for [`USER`] with [`PASSWORD`] only.
     #[track_caller]
     pub fn with_password() -> Self {
-        Self::with_settings("auth: {htpasswd: {realm: test, path: DIRECTORY/htpasswd}}\n")
+        Self::with_settings(
+            "",
+            "auth: {htpasswd: {realm: test, path: DIRECTORY/htpasswd}}\n",
+        )
     }
 
-    /// A registry with further sections in its configuration; `DIRECTORY` in them is its directory.
+    /// A registry that speaks TLS with [`CERTIFICATE`]; to whom shows one of [`AUTHORITY`] only, where asked.
     #[track_caller]
-    pub fn with_settings(yaml: &str) -> Self {
+    pub fn with_tls(clients: bool) -> Self {
+        let clients = if clients {
+            ", clientcas: [DIRECTORY/authority.pem]"
+        } else {
+            ""
+        };
+        let tls = format!(
+            ", tls: {{certificate: DIRECTORY/certificate.pem, key: DIRECTORY/key.pem{clients}}}"
+        );
+        Self::with_settings(&tls, "")
+    }
+
+    /// A registry with further settings in its section `http` and after it; `DIRECTORY` in them is its directory.
+    #[track_caller]
+    pub fn with_settings(http: &str, yaml: &str) -> Self {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!(
             "corten-test-registry-{}-{number}",
@@ -53,9 +77,16 @@ impl Real {
         let place = directory.display().to_string();
         let settings = format!(
             "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {place}/data}}, delete: {{enabled: true}}}}\n\
-             http: {{addr: \"127.0.0.1:0\", secret: test}}\n{}",
-            yaml.replace("DIRECTORY", &place)
+             http: {{addr: \"127.0.0.1:0\", secret: test{http}}}\n{yaml}"
         );
+        let settings = settings.replace("DIRECTORY", &place);
+        for (name, text) in [
+            ("authority.pem", AUTHORITY),
+            ("certificate.pem", CERTIFICATE),
+            ("key.pem", KEY),
+        ] {
+            fs::write(directory.join(name), text).expect("write its certificates");
+        }
         fs::write(directory.join("config.yml"), settings).expect("write its configuration");
         fs::write(directory.join("htpasswd"), format!("{USER}:{HASH}\n")).expect("write its users");
         let log = File::create(directory.join("log")).expect("create its log");

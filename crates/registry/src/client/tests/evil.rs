@@ -30,7 +30,10 @@ async fn a_truncated_blob_is_taken_up_where_it_broke() {
         .filter(|request| request.path.contains("/blobs/"))
         .map(Request::offset)
         .collect();
-    assert!(ranges.len() == 3 && ranges[1] == 1_000_000 && ranges.is_sorted(), "{ranges:?}");
+    assert!(
+        ranges.len() == 3 && ranges[1] == 1_000_000 && ranges.is_sorted(),
+        "{ranges:?}"
+    );
 }
 
 #[tokio::test]
@@ -166,10 +169,13 @@ async fn an_endless_list_of_tags_is_an_error() {
 
 #[tokio::test]
 async fn pages_of_tags_are_joined() {
-    let evil = registry(|request| match request.path.contains("last=b") {
-        true => Answer::ok(r#"{"tags":["c"]}"#),
-        false => Answer::ok(r#"{"tags":["a","b"]}"#)
-            .header("Link", r#"</v2/a/b/tags/list?last=b>; rel="next""#),
+    let evil = registry(|request| {
+        if request.path.contains("last=b") {
+            Answer::ok(r#"{"tags":["c"]}"#)
+        } else {
+            Answer::ok(r#"{"tags":["a","b"]}"#)
+                .header("Link", r#"</v2/a/b/tags/list?last=b>; rel="next""#)
+        }
     });
     assert_eq!(pull(&evil.host()).tags().await.unwrap(), ["a", "b", "c"]);
 }

@@ -221,18 +221,20 @@ async fn realms_that_are_none_are_errors() {
             "{error}"
         );
     }
-    let evil = Scripted::start(|request| match request.path.starts_with("/token") {
-        true => Answer::ok(vec![b'{'; 1 << 16]).endless(),
-        false => {
+    let evil = Scripted::start(|request| {
+        if request.path.starts_with("/token") {
+            Answer::ok(vec![b'{'; 1 << 16]).endless()
+        } else {
             let host = request.header("host").unwrap();
             Answer::challenge(&format!(r#"Bearer realm="http://{host}/token""#))
         }
     });
     let error = pull(&evil.host()).manifest("tag").await.unwrap_err();
     assert!(error.to_string().contains("token from"), "{error}");
-    let evil = Scripted::start(|request| match request.path.starts_with("/token") {
-        true => Answer::ok(r#"{"token":"a\r\nX: y"}"#),
-        false => {
+    let evil = Scripted::start(|request| {
+        if request.path.starts_with("/token") {
+            Answer::ok(r#"{"token":"a\r\nX: y"}"#)
+        } else {
             let host = request.header("host").unwrap();
             Answer::challenge(&format!(r#"Bearer realm="http://{host}/token""#))
         }
@@ -271,9 +273,12 @@ async fn denial_reads_as_in_docker() {
 
 #[tokio::test]
 async fn a_mirror_is_asked_first_and_told_nothing() {
-    let mirror = registry(|request| match request.path.contains("/manifests/good") {
-        true => Answer::ok("{}"),
-        false => Answer::new(404),
+    let mirror = registry(|request| {
+        if request.path.contains("/manifests/good") {
+            Answer::ok("{}")
+        } else {
+            Answer::new(404)
+        }
     });
     let options = Options {
         hub_mirrors: vec![format!("http://{}", mirror.host())],

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::Write as _;
 
-use testkit::registry::{PASSWORD, Real, USER};
+use testkit::registry::{AUTHORITY, CERTIFICATE, KEY, PASSWORD, Real, USER};
 
 use super::*;
 use crate::wire::media;
@@ -13,6 +13,10 @@ fn file_of(bytes: &[u8]) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
     file
+}
+
+fn pull_push(host: &str) -> Repository {
+    client().repository(&name(host), Credentials::Anonymous, Scope::Push)
 }
 
 async fn push(repository: &Repository, bytes: &[u8]) -> Digest {
@@ -136,6 +140,72 @@ async fn a_password_is_asked_for_and_shown() {
         wrong.manifest("tag").await.unwrap_err().to_string(),
         "unauthorized: authentication required"
     );
+}
+
+/// A client with these files in the folder for this registry.
+fn with_folder(folder: &tempfile::TempDir, host: &str, files: &[(&str, &str)]) -> Repository {
+    let own = folder.path().join(host);
+    std::fs::create_dir_all(&own).unwrap();
+    for (name, text) in files {
+        File::create(own.join(name))
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+    }
+    let options = Options {
+        certs: vec![folder.path().to_owned()],
+        ..options()
+    };
+    let client = Client::new(options).unwrap();
+    client.repository(&name(host), Credentials::Anonymous, Scope::Push)
+}
+
+#[tokio::test]
+async fn certificates_are_checked_where_they_are_given() {
+    let real = Real::with_tls(false);
+    let host = real.host().replace("127.0.0.1", "localhost");
+    // On loopback, none is needed.
+    let digest = push(&pull_push(&host), b"content").await;
+    let folder = tempfile::tempdir().unwrap();
+    let repository = with_folder(&folder, &host, &[("ca.crt", AUTHORITY)]);
+    assert!(repository.has_blob(&digest).await.unwrap());
+    // Changed settings count at once; TLS that fails is not tried again in clear.
+    let repository = with_folder(&folder, &host, &[("ca.crt", CERTIFICATE)]);
+    let error = repository.has_blob(&digest).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "Get \"https://{host}/v2/\": tls: failed to verify certificate: x509: certificate signed by unknown authority"
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_clients_certificate_is_shown() {
+    let real = Real::with_tls(true);
+    let folder = tempfile::tempdir().unwrap();
+    let repository = with_folder(&folder, real.host(), &[("ca.crt", AUTHORITY)]);
+    assert!(repository.has_blob(&sha256(b"x")).await.is_err());
+    let files = [
+        ("ca.crt", AUTHORITY),
+        ("client.cert", CERTIFICATE),
+        ("client.key", KEY),
+    ];
+    let repository = with_folder(&folder, real.host(), &files);
+    assert!(!repository.has_blob(&sha256(b"x")).await.unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = format!(
+        "[host.\"https://{}\"]\nca = \"a.pem\"\nclient = [[\"c.pem\", \"k.pem\"]]\n",
+        real.host()
+    );
+    let files = [
+        ("hosts.toml", hosts.as_str()),
+        ("a.pem", AUTHORITY),
+        ("c.pem", CERTIFICATE),
+        ("k.pem", KEY),
+    ];
+    let repository = with_folder(&folder, "registry.example", &files);
+    push(&repository, b"content").await;
 }
 
 #[tokio::test]
