@@ -13,6 +13,7 @@ pub mod command;
 pub mod context;
 pub mod filters;
 pub mod fixtures;
+pub mod harness;
 pub mod http;
 pub mod leaks;
 pub mod registry;

@@ -15,7 +15,7 @@ mod recovery;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-type Test = (&'static str, fn());
+use testkit::harness::Test;
 
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
@@ -35,43 +35,12 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let wanted = args
-        .iter()
-        .skip(1)
-        .filter_map(|word| word.to_str())
-        .find(|word| !word.starts_with('-'));
+    let tests = [containers::TESTS, recovery::TESTS].concat();
     if !context::able() {
-        println!(
-            "test result: ok. 0 passed; 0 failed; {} ignored: not root, or no busybox",
-            all().len()
-        );
+        testkit::harness::skip(&tests, "not root, or no busybox");
         return ExitCode::from(u8::from(std::env::var_os("REQUIRE_ROOT").is_some()));
     }
-    run(wanted)
-}
-
-fn all() -> Vec<Test> {
-    [containers::TESTS, recovery::TESTS].concat()
-}
-
-fn run(wanted: Option<&str>) -> ExitCode {
-    let (mut passed, mut failed) = (0, 0);
-    for (name, test) in all()
-        .into_iter()
-        .filter(|(name, _)| wanted.is_none_or(|wanted| name.contains(wanted)))
-    {
-        let begun = std::time::Instant::now();
-        let ok = std::panic::catch_unwind(test).is_ok();
-        println!(
-            "test {name} ... {} ({:.2} s)",
-            if ok { "ok" } else { "FAILED" },
-            begun.elapsed().as_secs_f64()
-        );
-        if ok { passed += 1 } else { failed += 1 }
-    }
-    println!(
-        "test result: {}. {passed} passed; {failed} failed",
-        if failed == 0 { "ok" } else { "FAILED" }
-    );
-    ExitCode::from(u8::from(failed > 0))
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let passed = testkit::harness::run(&tests, &arguments, |test| test());
+    ExitCode::from(u8::from(!passed))
 }

@@ -9,9 +9,7 @@ use sys::socket::SeqPacket;
 
 use crate::fixture::{Container, Wish, expect, frames, type_in, until, wish};
 
-type Test = (&'static str, fn());
-
-pub(crate) const ALL: &[Test] = &[
+pub(crate) const ALL: &[testkit::harness::Test] = &[
     (
         "output_is_logged_and_the_exit_code_recorded",
         output_is_logged_and_the_exit_code_recorded,

@@ -19,10 +19,7 @@ mod execs;
 mod failures;
 mod lifecycle;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// A test's name and body.
-type Test = (&'static str, fn());
+use testkit::harness::Test;
 
 fn main() {
     // Our own init, executed inside a container, and the command line, executed by its tests.
@@ -37,10 +34,6 @@ fn main() {
         _ => {}
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let filters: Vec<&String> = arguments
-        .iter()
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
     let tests: Vec<Test> = [
         lifecycle::TESTS,
         failures::TESTS,
@@ -49,21 +42,10 @@ fn main() {
         execs::TESTS,
         commands::TESTS,
     ]
-    .concat()
-    .into_iter()
-    .filter(|(name, _)| {
-        filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
-    })
-    .collect();
-    if arguments.iter().any(|argument| argument == "--list") {
-        for (name, _) in tests {
-            println!("{name}: test");
-        }
-        return;
-    }
+    .concat();
     // Everything here needs root and busybox; elsewhere there is nothing to run.
     if !bundle::possible() {
-        eprintln!("skipped: needs root and a static /bin/busybox");
+        testkit::harness::skip(&tests, "needs root and a static /bin/busybox");
         return;
     }
     if let Some(rounds) = std::env::var("CORTEN_RUNTIME_ROUNDS")
@@ -72,21 +54,11 @@ fn main() {
     {
         return lifecycle::measure(rounds);
     }
-    let mut failed = 0;
-    for (name, body) in &tests {
+    let passed = testkit::harness::run(&tests, &arguments, |test| {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let result = catch_unwind(AssertUnwindSafe(body));
-        let clean = mounts == std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let good = result.is_ok() && clean;
-        println!("test {name} ... {}", if good { "ok" } else { "FAILED" });
-        if !clean {
-            eprintln!("{name}: the host's mounts have changed");
-        }
-        failed += usize::from(!good);
-    }
-    println!(
-        "test result: {} passed; {failed} failed",
-        tests.len() - failed
-    );
-    assert_eq!(failed, 0, "tests failed");
+        test();
+        let after = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(mounts == after, "the host's mounts have changed");
+    });
+    std::process::exit(i32::from(!passed));
 }

@@ -1,0 +1,66 @@
+//! Tests without libtest, for those that must run in a process of one thread: its words, its filters, its count.
+
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+/// A test's name and body.
+pub type Test = (&'static str, fn());
+
+/// Runs the tests whose names contain one of the arguments that are no options, or all, one after the other; `call` calls
+/// a body. Returns whether all passed. `--list` lists them.
+pub fn run(tests: &[Test], arguments: &[String], call: impl Fn(fn())) -> bool {
+    let filters: Vec<&String> = arguments
+        .iter()
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    let wanted: Vec<&Test> = tests
+        .iter()
+        .filter(|(name, _)| {
+            filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+        })
+        .collect();
+    if arguments.iter().any(|argument| argument == "--list") {
+        for (name, _) in wanted {
+            println!("{name}: test");
+        }
+        return true;
+    }
+    let mut failed = Vec::new();
+    for (name, body) in &wanted {
+        // Before it runs: whoever waits sees for what.
+        print!("test {name} ... ");
+        _ = std::io::stdout().flush();
+        let begun = Instant::now();
+        let passed = catch_unwind(AssertUnwindSafe(|| call(*body))).is_ok();
+        println!(
+            "{} ({:.2} s)",
+            if passed { "ok" } else { "FAILED" },
+            begun.elapsed().as_secs_f64()
+        );
+        if !passed {
+            failed.push(*name);
+        }
+    }
+    if !failed.is_empty() {
+        println!("\nfailures:\n    {}\n", failed.join("\n    "));
+    }
+    println!(
+        "test result: {}. {} passed; {} failed; 0 ignored",
+        if failed.is_empty() { "ok" } else { "FAILED" },
+        wanted.len() - failed.len(),
+        failed.len()
+    );
+    failed.is_empty()
+}
+
+/// The result of a program that cannot run any here: all of them are skipped, with the reason.
+pub fn skip(tests: &[Test], why: &str) {
+    for (name, _) in tests {
+        println!("---- {name} stdout ----\nskipped: {why}");
+    }
+    println!(
+        "test result: ok. {} passed; 0 failed; 0 ignored",
+        tests.len()
+    );
+}
