@@ -69,7 +69,7 @@ impl Connector {
         {
             return Err(Cause::Address(address.to_string()));
         }
-        let Some(proxy) = self.proxies.intercept(uri) else {
+        let Some(proxy) = intercept(&self.proxies, uri, &url) else {
             let stream = dial(&url, &self.reach).await?;
             return self.finish(Box::new(stream), &url, false).await;
         };
@@ -126,6 +126,13 @@ impl Connector {
             Ok(Err(error)) => Err(tls_cause(&error)),
         }
     }
+}
+
+/// The proxy for an address. None leads back to this machine, as in Go.
+pub(super) fn intercept(proxies: &Matcher, uri: &Uri, url: &Url) -> Option<Intercept> {
+    (!url.is_loopback())
+        .then(|| proxies.intercept(uri))
+        .flatten()
 }
 
 fn tls_cause(error: &io::Error) -> Cause {

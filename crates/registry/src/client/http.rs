@@ -16,7 +16,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
-use super::connect::{Connector, plain};
+use super::connect::{Connector, intercept, plain};
 use super::url::Url;
 use crate::error::Cause;
 use crate::wire::{Challenge, Code, Errors, challenge};
@@ -122,7 +122,7 @@ impl Http {
             why: format!("no such address: {}", call.url),
         })?;
         let proxy = (!call.url.secure)
-            .then(|| self.proxies.intercept(&uri))
+            .then(|| intercept(&self.proxies, &uri, &call.url))
             .flatten();
         let mut request = Request::new(body);
         *request.method_mut() = call.method.clone();

@@ -9,7 +9,7 @@ use oci::reference::Reference;
 use testkit::registry::{Answer, Request};
 
 use super::manifest::sha256;
-use super::{Blob, Client, Credentials, Options, Repository, Scope};
+use super::{Blob, Client, Credentials, Options, Proxies, Repository, Scope};
 use crate::Result;
 
 fn client() -> Client {

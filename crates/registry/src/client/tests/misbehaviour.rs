@@ -387,6 +387,62 @@ async fn chunks_are_sent_where_the_registry_asks_for_them() {
     assert_eq!(methods, ["GET", "POST", "PATCH", "PATCH", "PATCH", "PUT"]);
 }
 
+#[tokio::test]
+async fn proxies_are_passed() {
+    let proxy = Scripted::start(|request| {
+        if request.method == "CONNECT" {
+            Answer::new(403)
+        } else {
+            Answer::ok("{}")
+        }
+    });
+    let direct = registry(|_| Answer::ok("{}"));
+    let address = format!("http://user:password@{}", proxy.host());
+    let options = Options {
+        insecure: vec!["registry.test".to_owned()],
+        proxies: Proxies {
+            http: address.clone(),
+            https: address,
+            no_proxy: String::new(),
+        },
+        ..options()
+    };
+    let client = Client::new(options).unwrap();
+    let repository = |host: &str| {
+        let name = name(host);
+        client.repository(&name, Credentials::Anonymous, Scope::Pull)
+    };
+    repository("registry.test").manifest("tag").await.unwrap();
+    let requests = proxy.requests();
+    let paths: Vec<&str> = requests
+        .iter()
+        .map(|request| request.path.as_str())
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "registry.test:443",
+            "http://registry.test/v2/",
+            "http://registry.test/v2/a/b/manifests/tag"
+        ]
+    );
+    for request in &requests {
+        assert_eq!(
+            request.header("proxy-authorization"),
+            Some("Basic dXNlcjpwYXNzd29yZA==")
+        );
+    }
+    // What must be encrypted is an error where the proxy refuses.
+    let error = repository("other.test").manifest("tag").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Get \"https://other.test/v2/\": proxyconnect tcp: HTTP/1.1 403 Scripted"
+    );
+    // This machine is not reached through it.
+    repository(&direct.host()).manifest("tag").await.unwrap();
+    assert_eq!(proxy.requests().len(), 4);
+}
+
 #[test]
 fn secrets_are_not_printed() {
     let shown = format!(
