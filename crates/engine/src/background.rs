@@ -39,6 +39,11 @@ async fn tidy_forever(engine: Weak<Engine>) {
 /// Deletes what was removed; whether all of it went.
 pub(crate) fn tidy(engine: &Engine) -> bool {
     let mut done = true;
+    // A removed container may have been the last that needed the layers of an image that is gone.
+    if let Err(error) = engine.images.collect() {
+        tracing::warn!(%error, "unused layers could not be deleted; it will be tried again");
+        done = false;
+    }
     if let Err(error) = engine.snapshots.reap() {
         tracing::warn!(%error, "a removed snapshot could not be deleted; it will be tried again");
         done = false;

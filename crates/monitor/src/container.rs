@@ -89,6 +89,14 @@ impl Container {
         self.pid
     }
 
+    /// What the host could not do for it, told once.
+    pub(crate) fn take_warnings(&mut self) -> Vec<String> {
+        self.waiting
+            .as_mut()
+            .map(|created| std::mem::take(&mut created.warnings))
+            .unwrap_or_default()
+    }
+
     /// Lets the program begin.
     pub(crate) fn start(&mut self) -> Result<(), Failure> {
         let Some(created) = self.waiting.take() else {

@@ -51,6 +51,7 @@ pub(crate) fn launch() -> Result<Monitor, Refused> {
             sys::memory::trim();
             engine.tell(&Message::Event(Event::Created {
                 pid: monitor.container.pid(),
+                warnings: monitor.container.take_warnings(),
             }));
             monitor.engines.push(engine);
             Ok(monitor)

@@ -204,6 +204,8 @@ pub enum Event {
     Created {
         /// Its process id as the host sees it.
         pid: i32,
+        /// What this host could not do for it.
+        warnings: Vec<String>,
     },
     /// The container could not be created; the monitor goes away.
     Failed(Failure),

@@ -46,6 +46,12 @@ fn columns_filters_and_formats() {
         ),
         (&["-a", "-n", "1", "--format", "{{.Names}}"], "new"),
         (&["--filter", "name=nosuch", "-q"], ""),
+        (&["--filter", "name=^/up$", "--format", "{{.Names}}"], "up"),
+        (
+            &["-a", "--filter", "name=^[du]", "--format", "{{.Names}}"],
+            "down\nup",
+        ),
+        (&["-a", "--filter", "name=(", "-q"], ""),
     ] {
         let mut all = vec!["ps"];
         all.extend(arguments);

@@ -256,6 +256,66 @@ fn init_reaps_and_passes_signals() {
 }
 
 #[test]
+fn queues_are_those_of_the_hosts_namespace_where_asked() {
+    let context = Context::busybox();
+    let queues = ["stat", "-f", "-c", "%T", "/dev/mqueue"];
+    for mode in ["host", "private"] {
+        let mut arguments = vec!["--ipc", mode, "busybox"];
+        arguments.extend(queues);
+        check(&context, &arguments, "UNKNOWN");
+    }
+    let host = fs::read_link("/proc/self/ns/ipc").expect("the test's own namespace");
+    check(
+        &context,
+        &["--ipc", "host", "busybox", "readlink", "/proc/self/ns/ipc"],
+        &host.to_string_lossy(),
+    );
+}
+
+#[test]
+fn a_limit_that_the_daemon_may_not_raise_is_cut_and_told() {
+    let context = Context::busybox();
+    let read = |path| fs::read_to_string(path).expect("a file of the kernel");
+    let limits = read("/proc/self/limits");
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let hard: u64 = line
+        .and_then(|line| line.split_whitespace().nth(4))
+        .and_then(|hard| hard.parse().ok())
+        .expect("the hard limit");
+    const CAP_SYS_RESOURCE: u64 = 1 << 24;
+    let status = read("/proc/self/status");
+    let raisable = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & CAP_SYS_RESOURCE != 0);
+    let wanted = hard + 1;
+    let output = context.corten(&[
+        "run",
+        "--rm",
+        "--ulimit",
+        &format!("nofile={wanted}"),
+        "busybox",
+        "sh",
+        "-c",
+        "ulimit -Hn",
+    ]);
+    if raisable {
+        assert_eq!(output.ok(), wanted.to_string());
+    } else {
+        assert_eq!(output.ok(), hard.to_string());
+        assert_eq!(
+            output.stderr,
+            format!(
+                "WARNING: The daemon may not raise the limit nofile above {hard} (it has no CAP_SYS_RESOURCE). Limit cut to {hard}.\n"
+            )
+        );
+    }
+}
+
+#[test]
 fn limits_hold() {
     let context = Context::busybox();
     check(

@@ -82,13 +82,14 @@ fn kernel(facts: &Facts<'_>) -> Vec<Entry> {
             &[read, "nosuid", "noexec", "nodev"],
         ),
     ];
+    // The queues are the IPC namespace's, whoever mounts them: the host's too, which may not have them mounted.
+    entries.push(entry(
+        "/dev/mqueue",
+        "mqueue",
+        "mqueue",
+        &["nosuid", "noexec", "nodev"],
+    ));
     if spec.host_ipc {
-        entries.push(entry(
-            "/dev/mqueue",
-            "bind",
-            "/dev/mqueue",
-            &["rbind", "nosuid", "noexec", "nodev"],
-        ));
         entries.push(entry(
             "/dev/shm",
             "bind",
@@ -96,12 +97,6 @@ fn kernel(facts: &Facts<'_>) -> Vec<Entry> {
             &["rbind", "rprivate"],
         ));
     } else {
-        entries.push(entry(
-            "/dev/mqueue",
-            "mqueue",
-            "mqueue",
-            &["nosuid", "noexec", "nodev"],
-        ));
         entries.push(entry(
             "/dev/shm",
             "tmpfs",

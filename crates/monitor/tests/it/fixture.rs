@@ -211,7 +211,7 @@ impl Container {
             dead: false,
         };
         match container.message() {
-            Some(Message::Event(Event::Created { pid })) => container.pid = pid,
+            Some(Message::Event(Event::Created { pid, .. })) => container.pid = pid,
             Some(Message::Event(Event::Failed(failure))) => {
                 container.assert_nothing_left();
                 return Err(failure);

@@ -110,26 +110,12 @@ fn by_words(filters: &Filters, now: &Published) -> bool {
         })
 }
 
-/// Docker's are regular expressions; what users write are parts of names, anchored or not.
+/// Docker's: a regular expression, tried on the name with its slash and without; one that is none matches nothing.
 fn name_matches(name: &str, pattern: &str) -> bool {
-    let (anchored, rest) = match pattern.strip_prefix('^') {
-        Some(rest) => (true, rest),
-        None => (false, pattern),
+    let Ok(pattern) = regex_lite::Regex::new(pattern) else {
+        return false;
     };
-    let (ends, rest) = match rest.strip_suffix('$') {
-        Some(rest) => (true, rest),
-        None => (false, rest),
-    };
-    // Docker matches with and without the slash.
-    let slashed = format!("/{name}");
-    [name, slashed.as_str()]
-        .iter()
-        .any(|name| match (anchored, ends) {
-            (true, true) => *name == rest,
-            (true, false) => name.starts_with(rest),
-            (false, true) => name.ends_with(rest),
-            (false, false) => name.contains(rest),
-        })
+    pattern.is_match(name) || pattern.is_match(&format!("/{name}"))
 }
 
 fn has_mount(now: &Published, wanted: &str) -> bool {

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use monitor::logfile::{Query, Reader, Record, Stream as Written};
+use sys::inotify::{Inotify, Watch};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 use crate::blocking::{Class, blocking};
@@ -13,9 +16,8 @@ use crate::{Engine, Error, Result};
 
 /// Lines read at once.
 const BATCH: usize = 256;
-/// How soon a follower looks again: at first, and at most.
-const SOON: Duration = Duration::from_millis(5);
-const LATER: Duration = Duration::from_millis(100);
+/// How soon a follower looks again where the kernel has no more watches to give.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Which lines.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,9 +90,10 @@ pub async fn logs(engine: &Arc<Engine>, reference: &str, which: Logs) -> Result<
         "open the log of container {}",
         container.id
     )))?;
+    let news = News::of(&container, which.follow);
     let (sender, lines) = mpsc::channel(BATCH);
     tokio::spawn(async move {
-        if let Err(error) = read(&container, reader, which, &sender).await {
+        if let Err(error) = read(&container, reader, news, which, &sender).await {
             // A reader that has gone needs no error either.
             drop(sender.send(Err(error)).await);
         }
@@ -104,10 +107,10 @@ pub async fn logs(engine: &Arc<Engine>, reference: &str, which: Logs) -> Result<
 async fn read(
     container: &Arc<Container>,
     mut reader: Reader,
+    news: News,
     which: Logs,
     sender: &mpsc::Sender<Result<Line>>,
 ) -> Result<()> {
-    let mut pause = SOON;
     let mut changes = container.subscribe();
     loop {
         // Looked at before reading: what is written before an end is read after it was seen.
@@ -125,7 +128,6 @@ async fn read(
             }
         }
         if !empty {
-            pause = SOON;
             continue;
         }
         let over = which.until.is_some_and(|until| until <= SystemTime::now());
@@ -133,9 +135,53 @@ async fn read(
             return Ok(());
         }
         tokio::select! {
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LATER),
+            () = news.come() => {}
+            () = until(which.until) => {}
             _ = changes.changed() => {}
             () = sender.closed() => return Ok(()),
+        }
+    }
+}
+
+/// Sleeps until a follower has seen all it asked for; for ever where it asked for no end.
+async fn until(end: Option<SystemTime>) {
+    match end {
+        Some(end) => {
+            tokio::time::sleep(end.duration_since(SystemTime::now()).unwrap_or_default()).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// News of a container's log files: written, or changed for a new one.
+struct News(Option<AsyncFd<Inotify>>);
+
+impl News {
+    fn of(container: &Container, follow: bool) -> Self {
+        let watch = || -> std::io::Result<AsyncFd<Inotify>> {
+            let inotify = Inotify::new()?;
+            let path = container.paths.log();
+            let directory = path.parent().unwrap_or(&path);
+            inotify.add(directory, Watch::MODIFY | Watch::CREATE | Watch::MOVE)?;
+            #[expect(
+                deprecated,
+                reason = "its successor is unsafe to call; the watch owns its descriptor and never changes it"
+            )]
+            AsyncFd::with_interest(inotify, Interest::READABLE)
+        };
+        // A kernel that has no watches left: a follower looks again from time to time.
+        Self(follow.then(watch).and_then(std::result::Result::ok))
+    }
+
+    async fn come(&self) {
+        let Some(watch) = &self.0 else {
+            return tokio::time::sleep(AGAIN).await;
+        };
+        let Ok(mut ready) = watch.readable().await else {
+            return tokio::time::sleep(AGAIN).await;
+        };
+        if watch.get_ref().read().is_ok() {
+            ready.clear_ready();
         }
     }
 }

@@ -96,7 +96,12 @@ async fn run(
     });
     let created = tokio::time::timeout(PATIENCE, events.recv()).await;
     let pid = match created {
-        Ok(Some(Event::Created { pid })) => pid,
+        Ok(Some(Event::Created { pid, warnings })) => {
+            for warning in warnings {
+                tracing::warn!(container = %container.id, "{warning}");
+            }
+            pid
+        }
         Ok(Some(Event::Failed(failure))) => return Err(start_failed(&failure)),
         other => return Err(no_answer(container, &format!("{other:?}"))),
     };

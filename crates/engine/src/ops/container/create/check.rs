@@ -2,7 +2,7 @@
 
 use crate::bundle::clean;
 use crate::container::Spec;
-use crate::container::spec::{Mount, NetworkMode, Resources};
+use crate::container::spec::{Mount, NetworkMode, Resources, Ulimit};
 use crate::host::Host;
 use crate::{Error, Result};
 
@@ -250,7 +250,25 @@ fn warnings(asked: &Resources, host: &Host) -> Vec<String> {
             "Your kernel does not support OomKillDisable. OomKillDisable discarded.".to_owned(),
         );
     }
+    let may_raise =
+        sys::caps::by_name("CAP_SYS_RESOURCE").is_some_and(|bit| host.capabilities & bit != 0);
+    if !may_raise {
+        warnings.extend(asked.ulimits.iter().filter_map(cut));
+    }
     warnings
+}
+
+/// A limit above what this daemon may give: its containers get what it has.
+fn cut(asked: &Ulimit) -> Option<String> {
+    let number = sys::rlimit::by_name(&asked.name)?;
+    let (_, allowed) = sys::rlimit::get(number).ok()?;
+    let wanted = u64::try_from(asked.hard).unwrap_or(u64::MAX);
+    (wanted > allowed).then(|| {
+        format!(
+            "The daemon may not raise the limit {} above {allowed} (it has no CAP_SYS_RESOURCE). Limit cut to {allowed}.",
+            asked.name
+        )
+    })
 }
 
 #[cfg(test)]
