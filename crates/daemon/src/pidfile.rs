@@ -3,6 +3,12 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sys::process::PidFd;
+
+/// A daemon that was killed needs a moment to be gone; one that is still there after this stays.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A pid file that is ours; removed when dropped.
 #[derive(Debug)]
@@ -25,14 +31,18 @@ impl PidFile {
     }
 }
 
-/// The pid in the file, if a process of our own kind has it: a pid is soon another's.
-fn living(path: &Path) -> Option<u32> {
-    let pid: u32 = std::fs::read_to_string(path).ok()?.trim().parse().ok()?;
-    if pid == std::process::id() {
+/// The pid in the file, if a process of our own kind has it (a pid is soon another's) and stays: one that was just killed
+/// is waited for, one that nobody has reaped is none.
+fn living(path: &Path) -> Option<i32> {
+    let pid: i32 = std::fs::read_to_string(path).ok()?.trim().parse().ok()?;
+    if u32::try_from(pid).ok()? == std::process::id() {
         return None;
     }
+    // Opened before the name is read: it cannot become another's in between.
+    let process = PidFd::open(pid).ok()?;
     let name = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
-    (name(&pid.to_string())? == name("self")?).then_some(pid)
+    let alike = name(&pid.to_string())? == name("self")?;
+    (alike && !process.ends_within(PATIENCE).unwrap_or(false)).then_some(pid)
 }
 
 impl Drop for PidFile {
@@ -49,6 +59,27 @@ impl Drop for PidFile {
 #[cfg(test)]
 mod tests {
     use super::PidFile;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test's fixture")]
+    fn a_daemon_that_was_killed_is_waited_for_though_nobody_reaps_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("daemon.pid");
+        // A program with our name.
+        let name = std::fs::read_to_string("/proc/self/comm").unwrap();
+        let program = directory.path().join(name.trim_end());
+        std::fs::copy("/bin/sleep", &program).unwrap();
+        let mut other = std::process::Command::new(&program)
+            .arg("1000")
+            .spawn()
+            .unwrap();
+        std::fs::write(&path, other.id().to_string()).unwrap();
+        let refused = PidFile::create(&path).unwrap_err().to_string();
+        assert!(refused.contains("is still running"), "{refused}");
+        other.kill().unwrap();
+        drop(PidFile::create(&path).unwrap());
+        other.wait().unwrap();
+    }
 
     #[test]
     fn a_file_of_nobody_is_replaced_and_removed_at_the_end() {

@@ -212,6 +212,13 @@ impl PidFd {
         send_signal(self.0.as_fd(), signal)
     }
 
+    /// Waits until the process, anybody's, has ended (reaped or not), or until the time is over; says whether it has.
+    pub fn ends_within(&self, timeout: std::time::Duration) -> io::Result<bool> {
+        let mut poll = crate::poll::Poll::new();
+        poll.add(self.0.as_fd(), crate::poll::Interest::Read);
+        Ok(poll.wait(Some(timeout))? > 0)
+    }
+
     /// Waits until the process, a child of this one, has ended.
     pub fn wait(&self) -> io::Result<Ended> {
         let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();

@@ -351,18 +351,20 @@ fn identify(container: &Container, user: &str) -> Result<Identity> {
 fn root(container: &Container) -> Result<RootDir> {
     let pid = container.now().state.pid();
     let path = PathBuf::from(format!("/proc/{pid}/root"));
-    let root = RootDir::open_path(&path).map_err(Error::io(format!(
-        "open the root of container {}",
-        container.id
-    )))?;
+    let not_running = || Error::Conflict(format!("container {} is not running", container.id));
+    let root = match RootDir::open_path(&path) {
+        // Its end is about to be told.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(not_running()),
+        opened => opened.map_err(Error::io(format!(
+            "open the root of container {}",
+            container.id
+        )))?,
+    };
     // The process may have ended before it was opened and its number be another's.
     if container.now().state.pid() == pid && pid != 0 {
         Ok(root)
     } else {
-        Err(Error::Conflict(format!(
-            "container {} is not running",
-            container.id
-        )))
+        Err(not_running())
     }
 }
 
