@@ -7,10 +7,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net as std_unix;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::stream::Socket;
+
+/// How long a socket of a daemon that is gone may still answer, and how often it is asked.
+const PATIENCE: Duration = Duration::from_millis(500);
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// An address to listen at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,16 +154,24 @@ pub fn bind_unix(path: &Path, group: &SocketGroup) -> io::Result<Listener> {
 }
 
 /// Removes a socket that refuses connections; anything else that is there stays.
+///
+/// Asked more than once: a child that a killed daemon was about to execute holds its socket until it does.
 fn remove_stale(path: &Path) -> io::Result<()> {
-    match std_unix::UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path)
+    let begun = Instant::now();
+    loop {
+        match std_unix::UnixStream::connect(path) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                return std::fs::remove_file(path);
+            }
+            Ok(_) if begun.elapsed() < PATIENCE => std::thread::sleep(AGAIN),
+            Ok(_) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::AddrInUse,
+                    "another daemon listens there",
+                ));
+            }
+            Err(error) => return Err(error),
         }
-        Ok(_) => Err(io::Error::new(
-            io::ErrorKind::AddrInUse,
-            "another daemon listens there",
-        )),
-        Err(error) => Err(error),
     }
 }
 

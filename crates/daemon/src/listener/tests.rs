@@ -38,7 +38,11 @@ async fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
         0o660
     );
     assert!(bind_unix(&path, &group).is_err());
-    drop(first);
+    // Somebody holds it for a moment longer.
+    std::thread::spawn(move || {
+        std::thread::sleep(super::PATIENCE / 5);
+        drop(first);
+    });
     let second = bind_unix(&path, &group).unwrap();
     second.unlink();
     assert!(!path.exists());
