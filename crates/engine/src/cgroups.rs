@@ -48,6 +48,16 @@ fn make(directory: &Path, v2: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Takes the monitors' group and our parent away if nobody is in them: an engine that ends without containers leaves none.
+pub(crate) fn leave(host: &Host, parent: &str) {
+    for group in [format!("{parent}/monitors"), parent.to_owned()] {
+        for (directory, _) in host.group_dirs(&group) {
+            // Not empty, or another's: it stays.
+            drop(fs::remove_dir(directory));
+        }
+    }
+}
+
 /// Kills whatever is in a container's groups and removes them; groups that do not exist are done.
 pub(crate) fn end(host: &Host, parent: &str, id: &str) -> io::Result<()> {
     let directories: Vec<PathBuf> = host

@@ -93,7 +93,11 @@ impl Engine {
     /// Ends what runs in the background (not the containers) before the process ends.
     pub async fn close(self: &Arc<Self>) {
         let engine = self.clone();
-        blocking("tidy up", Class::Disk, move || background::tidy(&engine)).await;
+        blocking("tidy up", Class::Disk, move || {
+            background::tidy(&engine);
+            cgroups::leave(&engine.host, &engine.config.cgroup_parent);
+        })
+        .await;
     }
 }
 

@@ -4,8 +4,13 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::{Error, write_atomic};
+
+/// How long a lock of a process that was killed may stay, and how often it is tried.
+const PATIENCE: Duration = Duration::from_millis(500);
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// The version of the layout on disk that this release writes.
 pub const LAYOUT_VERSION: u32 = 1;
@@ -17,7 +22,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock; does not wait for it.
+    /// Takes the lock; waits for it no longer than a killed process needs to be gone, with its last child.
     pub fn acquire(path: &Path) -> Result<Self, Error> {
         let mut file = OpenOptions::new()
             .read(true)
@@ -27,19 +32,25 @@ impl Lock {
             .mode(0o600)
             .open(path)
             .map_err(Error::io("open lock", path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::Locked {
-                    path: path.to_owned(),
-                });
-            }
-            Err(TryLockError::Error(source)) => {
-                return Err(Error::Io {
-                    action: "lock",
-                    path: path.to_owned(),
-                    source,
-                });
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(AGAIN);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::Locked {
+                        path: path.to_owned(),
+                    });
+                }
+                Err(TryLockError::Error(source)) => {
+                    return Err(Error::Io {
+                        action: "lock",
+                        path: path.to_owned(),
+                        source,
+                    });
+                }
             }
         }
         // For the reader of the file only; the lock is the kernel's.

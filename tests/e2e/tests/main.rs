@@ -22,5 +22,6 @@ mod registry;
 mod registry_evil;
 mod run;
 mod runtime;
+mod soak;
 mod stop;
 mod table;

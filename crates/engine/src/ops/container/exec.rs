@@ -19,6 +19,9 @@ use crate::{Engine, Error, Result};
 /// How long an exec that has ended can still be asked about.
 const KEPT: Duration = Duration::from_mins(5);
 
+/// No such process.
+const ESRCH: i32 = 3;
+
 /// What to run.
 #[derive(Clone, Debug, Default)]
 pub struct Create {
@@ -296,6 +299,8 @@ impl Prepared {
                 exec.advance(Progress::Running(pid));
                 Ok(())
             }
+            // Its first process ended while the exec was on its way in.
+            Reply::Failed(failure) if failure.errno == ESRCH => Err(not_running()),
             Reply::Failed(failure) => Err(exec_failed(&failure)),
             Reply::NotRunning => Err(not_running()),
             other => Err(Error::Monitor {
