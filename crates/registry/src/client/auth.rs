@@ -330,6 +330,12 @@ mod tests {
         for (a, b, expected) in [
             ("auth.example.com", "registry.example.com", true),
             ("example.com", "registry.example.com", true),
+            // Docker Hub's own two hosts.
+            (
+                concat!("auth.", "docker.io"),
+                super::super::hosts::HUB_HOST,
+                true,
+            ),
             ("evil.com", "registry.example.com", false),
             ("example.com.evil.com", "registry.example.com", false),
             ("a.co.uk", "b.co.uk", false),

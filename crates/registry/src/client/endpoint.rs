@@ -20,6 +20,9 @@ use crate::{Error, Result};
 /// How long what a registry said of itself counts.
 const FRESH: Duration = Duration::from_mins(5);
 
+/// Scopes of one token.
+const MAX_SCOPES: usize = 8;
+
 /// A registry: its mirrors, then itself.
 #[derive(Debug)]
 pub(super) struct Registry {
@@ -206,14 +209,18 @@ impl Endpoint {
             }
             again = false;
             let challenges = challenges(answer.headers());
-            if let (Some(sent), Some(wanted)) = (&sent, wanted(&known, here, &call.url)) {
+            let more = with_scope(&asked, &challenges);
+            // A token that allows too little is still good for what it was asked for.
+            if more == asked
+                && let (Some(sent), Some(wanted)) = (&sent, wanted(&known, here, &call.url))
+            {
                 shared.tokens.forget(&wanted, sent);
             }
             let useful = known.basic || known.bearer.is_some() || !challenges.is_empty();
             if !useful || matches!(asker.credentials, Credentials::RegistryToken(_)) {
                 return Ok((call, answer));
             }
-            asked = with_scope(asked, &challenges);
+            asked = more;
             known.take(&call.url, challenges)?;
             *self.known.lock().await = Some(known.clone());
         }
@@ -314,16 +321,28 @@ fn wanted<'a>(known: &'a Known, asker: Asker<'a>, registry: &'a Url) -> Option<W
     })
 }
 
-/// The scopes that were asked for, and the one that the registry says is needed.
-fn with_scope(mut scopes: Vec<String>, challenges: &[Challenge]) -> Vec<String> {
+/// The scopes that were asked for, and those that the registry says are needed beyond them.
+fn with_scope(asked: &[String], challenges: &[Challenge]) -> Vec<String> {
+    let mut scopes = asked.to_vec();
     for challenge in challenges {
-        if let Challenge::Bearer { scope, .. } = challenge {
-            for scope in scope.split(' ').filter(|scope| !scope.is_empty()) {
-                if !scopes.iter().any(|known| known == scope) && scopes.len() < 8 {
-                    scopes.push(scope.to_owned());
-                }
+        let Challenge::Bearer { scope, .. } = challenge else {
+            continue;
+        };
+        for needed in scope.split(' ').filter(|scope| !scope.is_empty()) {
+            if scopes.len() < MAX_SCOPES && !scopes.iter().any(|known| covers(known, needed)) {
+                scopes.push(needed.to_owned());
             }
         }
     }
     scopes
+}
+
+/// Whether one scope, `type:name:action,action`, allows what another asks for.
+fn covers(known: &str, needed: &str) -> bool {
+    match (known.rsplit_once(':'), needed.rsplit_once(':')) {
+        (Some((of, actions)), Some((needed_of, needed))) if of == needed_of => needed
+            .split(',')
+            .all(|needed| actions.split(',').any(|known| known == needed)),
+        _ => known == needed,
+    }
 }

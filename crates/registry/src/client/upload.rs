@@ -158,7 +158,8 @@ impl<P: Fn(u64)> Upload<'_, P> {
             let why = format!("its file has {length} bytes, not {}", self.size);
             return Err(wrong(&io::Error::other(why)).into());
         }
-        let session = self.begin().await?;
+        // Tried again already, as far as that helps.
+        let session = self.begin().await.map_err(Failed::Final)?;
         let Some(chunk) = session.chunk.or(chunk) else {
             return self.finish(session, file, self.size).await;
         };
@@ -187,14 +188,14 @@ impl<P: Fn(u64)> Upload<'_, P> {
     }
 
     /// Begins a session (specification: end-4a).
-    async fn begin(&self) -> Result<Session, Failed> {
+    async fn begin(&self) -> Result<Session> {
         let path = path::uploads(&self.repository.name.path);
         let (call, answer) = self
             .repository
             .ask(self.endpoint, Method::POST, &path, |_| ())
             .await?;
         if answer.status() != StatusCode::ACCEPTED {
-            return Err(self.repository.refusal(&call, answer, None).await.into());
+            return Err(self.repository.refusal(&call, answer, None).await);
         }
         let chunk = answer
             .headers()

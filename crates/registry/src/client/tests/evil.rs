@@ -149,6 +149,27 @@ async fn a_head_without_end_is_an_error() {
 }
 
 #[tokio::test]
+async fn lengths_that_contradict_one_another_are_an_error() {
+    let evil = registry(|_| {
+        Answer::ok("{}")
+            .header("Content-Length", "2")
+            .header("Content-Length", "20")
+    });
+    let error = pull(&evil.host()).manifest("tag").await.unwrap_err();
+    assert!(
+        error.to_string().contains("malformed HTTP response"),
+        "{error}"
+    );
+    let evil = registry(|_| {
+        Answer::ok("{}")
+            .header("Content-Length", "20")
+            .closed_after(2)
+    });
+    let error = pull(&evil.host()).manifest("tag").await.unwrap_err();
+    assert!(error.to_string().ends_with("unexpected EOF"), "{error}");
+}
+
+#[tokio::test]
 async fn an_endless_list_of_tags_is_an_error() {
     let count = AtomicUsize::new(0);
     let evil = registry(move |_| {

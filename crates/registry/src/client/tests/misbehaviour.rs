@@ -90,6 +90,43 @@ async fn a_token_that_expired_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_scope_that_the_registry_names_is_asked_for_too() {
+    let evil = Scripted::start(|request| {
+        let host = request.header("host").unwrap().to_owned();
+        if request.path.starts_with("/token") {
+            let token = if request.path.contains("named") {
+                "much"
+            } else {
+                "little"
+            };
+            return Answer::ok(format!(r#"{{"token":"{token}"}}"#));
+        }
+        match request.header("authorization") {
+            Some("Bearer much") => Answer::ok("{}"),
+            _ => Answer::challenge(&format!(
+                r#"Bearer realm="http://{host}/token",scope="repository:named:pull repository:a/b:pull""#
+            )),
+        }
+    });
+    let repository = pull(&evil.host());
+    repository.manifest("tag").await.unwrap();
+    repository.manifest("tag").await.unwrap();
+    let requests = evil.requests();
+    let tokens: Vec<&str> = requests
+        .iter()
+        .map(|request| request.path.as_str())
+        .filter(|path| path.starts_with("/token"))
+        .collect();
+    assert_eq!(
+        tokens,
+        [
+            "/token?scope=repository%3Aa%2Fb%3Apull",
+            "/token?scope=repository%3Aa%2Fb%3Apull&scope=repository%3Anamed%3Apull"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn an_identity_token_buys_tokens_by_post() {
     let (evil, _) = with_tokens(0, "");
     let credentials = Credentials::IdentityToken("canary&identity".to_owned());
