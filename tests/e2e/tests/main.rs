@@ -20,6 +20,7 @@ mod network;
 mod ps;
 mod registry;
 mod registry_evil;
+mod registry_login;
 mod run;
 mod runtime;
 mod soak;
