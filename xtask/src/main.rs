@@ -30,7 +30,8 @@ usage: cargo xtask COMMAND
   test FILTER     the same, only the tests whose name contains FILTER
   tidy            layers, file headers and lengths, licences, unsafe code, words
   fixtures        make the images and the tree of real clients (cached)
-  vm [--all]      run the runtime's and the engine's tests under a stock kernel with cgroup v2
+  vm [--all]      run the subset, or every test, under a stock kernel with cgroup v2
+  vm --power [N]  cut that kernel's power N times in the middle of work, and look what is left
   record          record what dockerd answers to the table of commands (tests/e2e/testdata)
   bench [ARG...]  measure Corten beside the peers that this machine has";
 
