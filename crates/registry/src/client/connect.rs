@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -119,9 +120,16 @@ impl Connector {
     async fn encrypt(&self, stream: Box<dyn Stream>, url: &Url) -> Result<Box<dyn Stream>, Cause> {
         let name = ServerName::try_from(url.host().to_owned())
             .map_err(|error| Cause::Tls(format!("tls: {error}")))?;
+        let plain = Arc::new(AtomicBool::new(false));
+        let stream = Listening {
+            stream,
+            heard: false,
+            plain: plain.clone(),
+        };
         let connecting = TlsConnector::from(self.tls.clone()).connect(name, stream);
         match timeout(HANDSHAKE, connecting).await {
             Err(_) => Err(Cause::Timeout),
+            Ok(Err(_)) if plain.load(Ordering::Relaxed) => Err(Cause::PlainHttp),
             Ok(Ok(stream)) => Ok(Box::new(stream)),
             Ok(Err(error)) => Err(tls_cause(&error)),
         }
@@ -140,8 +148,6 @@ fn tls_cause(error: &io::Error) -> Cause {
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
-        // What HTTP's answer to our greeting looks like to TLS.
-        Some(rustls::Error::InvalidMessage(_)) => Cause::PlainHttp,
         Some(error) => Cause::Tls(tls::words(error)),
         None if error.kind() == io::ErrorKind::UnexpectedEof => Cause::Tls("EOF".to_owned()),
         None => Cause::Tls(format!("tls: {error}")),
@@ -246,6 +252,48 @@ impl std::fmt::Debug for Link {
 impl Connection for Link {
     fn connected(&self) -> Connected {
         Connected::new().proxy(self.proxied)
+    }
+}
+
+/// A connection below TLS that hears whether it is HTTP that answers.
+struct Listening {
+    stream: Box<dyn Stream>,
+    heard: bool,
+    plain: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Listening {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if !self.heard && outcome.is_ready() {
+            self.heard = true;
+            let plain = buffer.filled()[before..].starts_with(b"HTTP/");
+            self.plain.store(plain, Ordering::Relaxed);
+        }
+        outcome
+    }
+}
+
+impl AsyncWrite for Listening {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

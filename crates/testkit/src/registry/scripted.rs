@@ -268,16 +268,15 @@ fn read_head(stream: &TcpStream) -> io::Result<Option<Request>> {
         if reader.read(&mut byte)? == 0 {
             return Ok(None);
         }
-        // The greeting of TLS, which is not spoken here: whoever waits for its answer would wait for ever.
-        if head.is_empty() && byte == [0x16] {
-            return Ok(None);
-        }
         head.push(byte[0]);
         if head[0] == TLS_HANDSHAKE {
             // As Go's server answers.
             let answer =
                 "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTPS request to an HTTP server.\n";
             reader.write_all(answer.as_bytes())?;
+            stream.shutdown(Shutdown::Write)?;
+            // Bytes that are left unread would reset the connection, perhaps before the answer is read.
+            while reader.read(&mut [0; 1024])? > 0 {}
             return Ok(None);
         }
     }

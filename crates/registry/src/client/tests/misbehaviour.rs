@@ -337,6 +337,61 @@ async fn a_mirror_is_asked_first_and_told_nothing() {
     );
 }
 
+/// A client with this `hosts.toml` for `registry.example`.
+fn with_hosts(folder: &tempfile::TempDir, text: &str) -> Client {
+    let own = folder.path().join("registry.example");
+    std::fs::create_dir_all(&own).unwrap();
+    let mut file = std::fs::File::create(own.join("hosts.toml")).unwrap();
+    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    Client::new(Options {
+        certs: vec![folder.path().to_owned()],
+        ..options()
+    })
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_host_that_fails_is_passed_over() {
+    let broken = registry(|_| Answer::new(404));
+    let lying =
+        registry(|_| Answer::ok("{}").header("Docker-Content-Digest", sha256(b"x").as_str()));
+    let good = registry(|_| Answer::ok(r#"{"good":true}"#));
+    let folder = tempfile::tempdir().unwrap();
+    let client = with_hosts(
+        &folder,
+        &format!(
+            "server = \"http://{}\"\n[host.\"http://127.0.0.1:1\"]\n[host.\"http://{}\"]\n[host.\"http://{}\"]\n",
+            good.host(),
+            broken.host(),
+            lying.host()
+        ),
+    );
+    let repository = client.repository(&name("registry.example"), user(), Scope::Pull);
+    let manifest = repository.manifest("tag").await.unwrap();
+    assert_eq!(manifest.bytes, r#"{"good":true}"#.as_bytes());
+    for host in [broken, lying, good] {
+        let requests = host.requests();
+        let last = requests.last().unwrap();
+        assert_eq!(last.path, "/v2/a/b/manifests/tag?ns=registry.example");
+        assert_eq!(last.header("authorization"), None);
+    }
+}
+
+#[tokio::test]
+async fn what_must_be_encrypted_is_never_asked_in_clear() {
+    let plain = registry(|_| Answer::ok("{}"));
+    let folder = tempfile::tempdir().unwrap();
+    let client = with_hosts(&folder, &format!("server = \"https://{}\"\n", plain.host()));
+    let repository = client.repository(&name("registry.example"), user(), Scope::Pull);
+    let error = repository.manifest("tag").await.unwrap_err();
+    let host = plain.host();
+    assert_eq!(
+        error.to_string(),
+        format!("Get \"https://{host}/v2/\": http: server gave HTTP response to HTTPS client")
+    );
+    assert!(plain.requests().is_empty());
+}
+
 #[tokio::test]
 async fn uploads_go_where_the_registry_says_and_credentials_do_not() {
     let elsewhere = Scripted::start(|_| Answer::new(201));
