@@ -164,7 +164,8 @@ fn lies_about_content_are_refused_and_nothing_is_stored() {
 
     let mut repository = Repository::default();
     repository.layer(&good);
-    let name = repository.layer(b"second");
+    // An entry of another archive: its directory first, so it does not depend on the layer below.
+    let name = repository.layer(&tar(&context.directory().join("tree"), &["./bin"]));
     let registry = serve(repository.clone(), move |asked, request, bytes| {
         let mut bytes = bytes.to_vec();
         if asked == name {
@@ -277,6 +278,7 @@ fn a_download_goes_on_where_a_killed_daemon_left_it() {
     let mut repository = Repository::default();
     repository.layer(&good);
     let slow = repository.layer(&large);
+    let hex = slow.replace("sha256:", "");
     let stalled = Arc::new(AtomicBool::new(true));
     let offsets = Arc::new(Mutex::new(Vec::new()));
     let registry = {
@@ -301,17 +303,8 @@ fn a_download_goes_on_where_a_killed_daemon_left_it() {
     let name = format!("{}/slow", registry.host());
     let data = context.directory().join("data");
     let pull = context.corten_start(&["pull", &name]);
-    let begun = || {
-        fs::read_dir(data.join("content/partial"))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .any(|entry| {
-                entry
-                    .metadata()
-                    .is_ok_and(|metadata| metadata.len() > 150_000)
-            })
-    };
+    let partial = data.join("content/partial").join(&hex);
+    let begun = || fs::metadata(&partial).is_ok_and(|metadata| metadata.len() > 150_000);
     assert!(eventually(Duration::from_secs(20), begun));
     context.kill_daemon();
     drop(pull.wait(command::LIMIT));
