@@ -22,7 +22,7 @@ mod upload;
 mod url;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ::http::HeaderValue;
 use hyper_util::client::proxy::matcher::Matcher;
@@ -57,7 +57,8 @@ pub struct Client {
 struct Shared {
     options: Options,
     insecure: Insecure,
-    roots: RootCertStore,
+    /// Read with the first connection: a daemon that starts for another command need not wait for it.
+    roots: OnceLock<RootCertStore>,
     proxies: Arc<Matcher>,
     user_agent: HeaderValue,
     tokens: Tokens,
@@ -66,7 +67,7 @@ struct Shared {
 }
 
 impl Client {
-    /// A client with these settings. Reads the trusted certificates, asks nobody.
+    /// A client with these settings. Asks nobody yet.
     pub fn new(options: Options) -> Result<Self> {
         let user_agent = HeaderValue::from_str(&options.user_agent).map_err(|_| {
             Error::Settings("user agent with signs that HTTP cannot say".to_owned())
@@ -79,7 +80,7 @@ impl Client {
         Ok(Self {
             shared: Arc::new(Shared {
                 insecure: Insecure::new(&options.insecure),
-                roots: tls::machine_roots(),
+                roots: OnceLock::new(),
                 proxies: Arc::new(proxies),
                 user_agent,
                 tokens: Tokens::default(),
@@ -134,7 +135,10 @@ impl Shared {
             return Ok(http.clone());
         }
         let connector = Connector {
-            tls: Arc::new(tls::config(&self.roots, &key.0)?),
+            tls: Arc::new(tls::config(
+                self.roots.get_or_init(tls::machine_roots),
+                &key.0,
+            )?),
             proxies: self.proxies.clone(),
             reach: key.1.clone(),
         };
