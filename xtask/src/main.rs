@@ -32,6 +32,7 @@ usage: cargo xtask COMMAND
   fixtures        make the images and the tree of real clients (cached)
   vm [--all]      run the subset, or every test, under a stock kernel with cgroup v2
   vm --power [N]  cut that kernel's power N times in the middle of work, and look what is left
+  soak [SECONDS]  work and kill at random for so long (600), then count what is left
   record          record what dockerd answers to the table of commands (tests/e2e/testdata)
   bench [ARG...]  measure Corten beside the peers that this machine has";
 
@@ -54,6 +55,8 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["tidy"] => tidy::run(),
         ["fixtures"] => fixtures::make_all(),
         ["vm", options @ ..] => vm::run(options),
+        ["soak"] => testing::soak("600"),
+        ["soak", seconds] => testing::soak(seconds),
         ["record"] => record::run(),
         ["bench", rest @ ..] => bench(rest),
         [] | ["help" | "-h" | "--help", ..] => {

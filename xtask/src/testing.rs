@@ -79,6 +79,30 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// The soak test of `tests/e2e` for as long as one likes; its output is shown as it comes.
+pub(crate) fn soak(seconds: &str) -> Result<()> {
+    seconds
+        .parse::<u64>()
+        .with_context(|| format!("{seconds:?} is no number of seconds"))?;
+    packages::install()?;
+    fixtures::make_all()?;
+    shell::cargo(&["build", "--quiet", "--release", "--package", "corten"])?;
+    shell::run(
+        Command::new(env!("CARGO"))
+            .args([
+                "test",
+                "--release",
+                "--package",
+                "e2e",
+                "--",
+                "soak::",
+                "--nocapture",
+            ])
+            .current_dir(shell::root())
+            .env("CORTEN_SOAK_SECONDS", seconds),
+    )
+}
+
 /// Builds the program and every test once, and returns the test binaries.
 pub(crate) fn build() -> Result<Vec<Binary>> {
     shell::cargo(&["build", "--quiet", "--release", "--package", "corten"])?;
