@@ -317,3 +317,30 @@ fn a_download_goes_on_where_a_killed_daemon_left_it() {
     assert_eq!(entries(&data.join("content/partial")), [""; 0]);
     assert_eq!(context.corten(&["run", "--rm", &name]).ok(), "whole");
 }
+
+#[test]
+fn a_daemon_that_is_told_to_stop_gives_up_a_pull() {
+    let mut context = Context::new();
+    let tree = context.directory().join("tree");
+    let mut repository = Repository::default();
+    let name = repository.layer(&tar(&tree, &["bin"]));
+    let registry = serve(repository, move |asked, request, bytes| {
+        // It never comes to its end.
+        (asked == name).then(|| Answer::range(request, bytes).closed_after(10_000))
+    });
+    let image = format!("{}/slow", registry.host());
+    let data = context.directory().join("data");
+    let pull = context.corten_start(&["pull", &image]);
+    assert!(eventually(Duration::from_secs(20), || {
+        !entries(&data.join("content/partial")).is_empty()
+    }));
+    context.stop_daemon();
+    drop(pull.wait(command::LIMIT));
+    assert!(
+        context.daemon_log().contains("Daemon shutdown complete"),
+        "{}",
+        context.daemon_log()
+    );
+    context.start_daemon();
+    assert_eq!(context.corten(&["images", "-aq"]).ok(), "");
+}

@@ -34,10 +34,12 @@ pub(crate) async fn save(session: &Session, given: &Given) -> Outcome {
     let mut response = session.client().await?.send(request).await?;
     let Some(path) = output else {
         let mut stdout = io::stdout();
+        let mut tail = Tail::default();
         while let Some(piece) = response.body.chunk().await? {
+            tail.add(&piece);
             stdout.write_all(&piece).map_err(|error| failed(&error))?;
         }
-        return Ok(0);
+        return tail.check().map(|()| 0);
     };
     let target = session.env.absolute(path);
     let name = target.file_name().unwrap_or_default().to_string_lossy();
@@ -55,10 +57,35 @@ pub(crate) async fn save(session: &Session, given: &Given) -> Outcome {
 async fn write(response: &mut client::Response, path: &Path) -> Result<(), Failure> {
     let mut file =
         File::create(path).map_err(|error| io_failure("open", &path.to_string_lossy(), &error))?;
+    let mut tail = Tail::default();
     while let Some(piece) = response.body.chunk().await? {
+        tail.add(&piece);
         file.write_all(&piece).map_err(|error| failed(&error))?;
     }
-    Ok(())
+    tail.check()
+}
+
+/// The end of an archive: the daemon cannot say that it failed once it has begun, so an archive must have its own end.
+#[derive(Debug, Default)]
+struct Tail(Vec<u8>);
+
+impl Tail {
+    /// An archive ends with two empty blocks.
+    const END: usize = 1024;
+
+    fn add(&mut self, piece: &[u8]) {
+        self.0
+            .extend_from_slice(&piece[piece.len().saturating_sub(Self::END)..]);
+        self.0.drain(..self.0.len().saturating_sub(Self::END));
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        if self.0.len() == Self::END && self.0.iter().all(|byte| *byte == 0) {
+            Ok(())
+        } else {
+            Err(Failure::new("write the archive: unexpected EOF"))
+        }
+    }
 }
 
 fn failed(error: &io::Error) -> Failure {

@@ -182,6 +182,13 @@ struct Fetch {
     wanted: watch::Receiver<()>,
 }
 
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        // A download that is cut off with its runtime must not leave its readers waiting. The first end counts.
+        self.arrival.end(End::Broken);
+    }
+}
+
 impl Fetch {
     async fn run(&self) -> Result<(), Error> {
         let mut wanted = self.wanted.clone();
