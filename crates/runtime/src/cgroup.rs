@@ -238,26 +238,20 @@ impl Cgroup {
     }
 }
 
-/// Makes one group; missing parents are made with what the container will need of them.
+/// Makes one group and its missing parents. Those above give it what the container will need, whoever made them.
 fn make(directory: &Path, cpuset: bool, v2: bool) -> io::Result<()> {
+    let parent = directory.parent().ok_or(io::ErrorKind::InvalidInput)?;
     match fs::create_dir(directory) {
-        Ok(()) => {
-            return if cpuset {
-                copy_cpuset(directory)
-            } else {
-                Ok(())
-            };
+        Ok(()) if cpuset => copy_cpuset(directory)?,
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make(parent, cpuset, v2)?;
+            return make(directory, cpuset, v2);
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let parent = directory.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    make(parent, cpuset, v2)?;
-    if v2 {
-        delegate(parent)?;
-    }
-    make(directory, cpuset, v2)
+    if v2 { delegate(parent) } else { Ok(()) }
 }
 
 /// A v1 cpuset is born empty, and nobody can enter it before it has processors and nodes.

@@ -22,6 +22,21 @@ pub(super) fn apply(group: &Cgroup, limits: &Limits, devices: bool) -> Result<Ve
     Ok(writer.warnings)
 }
 
+/// The cgroup2 controllers that a group's parent has, and does not give to its children.
+fn withheld(directory: &Path) -> Vec<String> {
+    let controllers = |directory: &Path| {
+        let names = files::read(directory, "cgroup.controllers").unwrap_or_default();
+        names
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let given = controllers(directory);
+    let mut withheld = directory.parent().map(controllers).unwrap_or_default();
+    withheld.retain(|name| !given.contains(name));
+    withheld
+}
+
 struct Writer<'a> {
     group: &'a Cgroup,
     warnings: Vec<String>,
@@ -279,7 +294,15 @@ impl Writer<'_> {
                     .map(|(device, rate)| ("io.max", format!("{device} {name}={rate}"))),
             );
         }
+        let withheld = withheld(&directory);
         for (file, value) in values {
+            let controller = file.split('.').next().unwrap_or(file);
+            if withheld.iter().any(|name| name == controller) {
+                return Err(Error::Unsupported(format!(
+                    "a {controller} limit below {}, whose own processes keep it from giving the {controller} controller to its children",
+                    directory.parent().unwrap_or(&directory).display()
+                )));
+            }
             self.optional(&directory, file, &value)?;
         }
         for (size, limit) in &limits.hugepages {

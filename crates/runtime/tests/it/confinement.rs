@@ -10,6 +10,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("confinement::masked_and_read_only_paths", masked),
     ("confinement::read_only_root", read_only_root),
     ("confinement::limits_are_written", limits),
+    (
+        "confinement::limits_are_written_below_a_group_that_others_made",
+        limits_below_others,
+    ),
     ("confinement::out_of_memory_is_counted", out_of_memory),
     ("confinement::devices_are_denied", devices),
     ("confinement::sysctls_and_rlimits", sysctls_and_rlimits),
@@ -125,6 +129,24 @@ fn limits() {
         }
     }
     assert_eq!(read("pids", "pids.max"), "17");
+    drop(created);
+}
+
+/// Nobody has given controllers to the children of a group that was there before.
+fn limits_below_others() {
+    let bundle = limited("true");
+    let group = bundle.plan().cgroup.unwrap();
+    let directory = group.controller("memory").or_else(|| group.unified());
+    let directory = directory.unwrap();
+    std::fs::create_dir(directory.parent().unwrap()).unwrap();
+    let (created, _reader) = bundle.create().unwrap();
+    let file = if group.is_v2() {
+        "memory.max"
+    } else {
+        "memory.limit_in_bytes"
+    };
+    let limit = std::fs::read_to_string(directory.join(file)).unwrap();
+    assert_eq!(limit.trim(), (64 << 20).to_string());
     drop(created);
 }
 
