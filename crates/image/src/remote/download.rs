@@ -39,6 +39,8 @@ struct Interest {
 /// How far a download is.
 #[derive(Clone, Debug)]
 pub(super) enum State {
+    /// Nothing to tell yet.
+    Begun,
     /// Others come first.
     Waiting,
     /// So many bytes have come.
@@ -103,7 +105,7 @@ impl Downloads {
         repository: &Repository,
         blob: &Descriptor,
     ) -> Download {
-        let (state, watched) = watch::channel(State::Waiting);
+        let (state, watched) = watch::channel(State::Begun);
         let (alive, wanted) = watch::channel(());
         let interest = Arc::new(Interest { _alive: alive });
         let arrival = Arc::new(Arrival::default());
@@ -165,7 +167,7 @@ impl Download {
         // A download that has ended without a word has a state that says so.
         drop(
             self.state
-                .wait_for(|state| !matches!(state, State::Waiting))
+                .wait_for(|state| !matches!(state, State::Begun | State::Waiting))
                 .await,
         );
     }
@@ -192,9 +194,15 @@ impl Drop for Fetch {
 impl Fetch {
     async fn run(&self) -> Result<(), Error> {
         let mut wanted = self.wanted.clone();
-        let _slot = tokio::select! {
-            slot = self.slots.acquire() => slot.expect("the semaphore is never closed"),
-            _ = wanted.changed() => return Err(Error::Cancelled),
+        let _slot = match self.slots.try_acquire() {
+            Ok(slot) => slot,
+            Err(_) => {
+                self.state.send_replace(State::Waiting);
+                tokio::select! {
+                    slot = self.slots.acquire() => slot.expect("the semaphore is never closed"),
+                    _ = wanted.changed() => return Err(Error::Cancelled),
+                }
+            }
         };
         let digest = &self.blob.digest;
         if self.content.has(digest)? {

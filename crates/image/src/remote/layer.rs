@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oci::image::Descriptor;
-use registry::client::Repository;
 use tokio::sync::watch;
 
 use super::arrival::Follow;
@@ -19,7 +18,6 @@ use crate::{Error, decompress};
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) remote: Arc<Remote>,
-    pub(super) repository: Repository,
     pub(super) progress: Progress,
     /// Set when the pull is given up: for what blocks, and for what waits.
     pub(super) abandoned: Arc<AtomicBool>,
@@ -40,6 +38,8 @@ pub(super) struct Layer {
     pub(super) shared: Arc<Shared>,
     pub(super) place: Place,
     pub(super) blob: Descriptor,
+    /// Its download; none where the blob is there.
+    pub(super) download: Option<Download>,
     /// Whether the layer below is there.
     pub(super) below: Option<watch::Receiver<bool>>,
     /// Tells the layer above.
@@ -48,11 +48,11 @@ pub(super) struct Layer {
 
 impl Layer {
     /// Downloads and unpacks. Every wait ends when the pull is cancelled; what blocks is waited for.
-    pub(super) async fn get(self) -> Result<(), Error> {
+    pub(super) async fn get(mut self) -> Result<(), Error> {
         let remote = Arc::clone(&self.shared.remote);
         let mut line = self.shared.progress.line(self.blob.digest.short());
         let lock = remote.chain_lock(&self.place.chain);
-        if self.has_blob().await? {
+        let Some(mut download) = self.download.take() else {
             let _one = self.or_cancelled(lock.lock()).await?;
             if remote.images.snapshots.has(&self.place.chain) {
                 line.say("Already exists");
@@ -63,13 +63,7 @@ impl Layer {
             }
             self.ready.send_replace(true);
             return Ok(());
-        }
-        line.say("Pulling fs layer");
-        let content = &remote.images.content;
-        let getting = remote
-            .downloads
-            .get(content, &self.shared.repository, &self.blob);
-        let mut download = self.or_cancelled(getting).await?;
+        };
         let mut told = download.state.clone();
         let size = self.blob.size;
         // The line is told of the download until the layer is there; then of the unpacking.
@@ -102,11 +96,6 @@ impl Layer {
         line.say("Pull complete");
         self.ready.send_replace(true);
         Ok(())
-    }
-
-    async fn has_blob(&self) -> Result<bool, Error> {
-        let (remote, digest) = (Arc::clone(&self.shared.remote), self.blob.digest.clone());
-        Ok(blocking(move || remote.images.content.has(&digest)).await?)
     }
 
     /// Unpacks what is still being downloaded.
@@ -247,6 +236,7 @@ async fn show(state: &mut watch::Receiver<State>, line: &mut Line, size: u64) {
     loop {
         let now = state.borrow_and_update().clone();
         match now {
+            State::Begun => {}
             State::Waiting => line.say("Waiting"),
             State::Running(current) => line.count("Downloading", current, size),
             State::Verifying => line.say("Verifying Checksum"),

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use content::digest_of;
-use oci::image::Platform;
+use oci::image::{Descriptor, Platform};
 use oci::{Digest, ImageConfig, Reference};
 use registry::client::{Repository, Scope};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::download::Download;
 use super::layer::{Layer, Shared};
 use super::resolve::{self, Found, Root, tag_or_digest};
 use super::step::{Progress, Step};
@@ -193,6 +194,22 @@ impl Remote {
         Err(error)
     }
 
+    /// Begins to download a layer whose blob is not there.
+    async fn download(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        progress: &Progress,
+    ) -> Result<Option<Download>, Error> {
+        let (images, digest) = (Arc::clone(&self.images), blob.digest.clone());
+        if blocking(move || images.content.has(&digest)).await? {
+            return Ok(None);
+        }
+        progress.line(blob.digest.short()).say("Pulling fs layer");
+        let content = &self.images.content;
+        Ok(Some(self.downloads.get(content, repository, blob).await))
+    }
+
     /// Fetches all layers at once; the first error counts, and is returned when all have ended.
     async fn layers(
         self: &Arc<Self>,
@@ -203,16 +220,21 @@ impl Remote {
     ) -> Result<(), Error> {
         let shared = Arc::new(Shared {
             remote: Arc::clone(self),
-            repository: repository.clone(),
             progress: progress.clone(),
             abandoned: Arc::default(),
             stopped: watch::channel(false).0,
         });
-        let mut tasks = JoinSet::new();
+        let mut layers = Vec::new();
         let mut below = None;
         for (position, blob) in found.manifest.layers.iter().enumerate() {
             let (ready, watched) = watch::channel(false);
-            let layer = Layer {
+            // In their order, whichever task runs first.
+            let download = tokio::select! {
+                download = self.download(repository, blob, progress) => download?,
+                error = progress.cancelled() => return Err(error),
+            };
+            layers.push(Layer {
+                download,
                 shared: Arc::clone(&shared),
                 place: Place {
                     position,
@@ -223,7 +245,10 @@ impl Remote {
                 blob: blob.clone(),
                 below: below.replace(watched),
                 ready,
-            };
+            });
+        }
+        let mut tasks = JoinSet::new();
+        for layer in layers {
             tasks.spawn(layer.get());
         }
         let mut failure: Option<Error> = None;
