@@ -168,13 +168,11 @@ pub(crate) fn directory(binary: &Binary) -> PathBuf {
 }
 
 fn run_binary(binary: &Binary, filters: &[&str]) -> Result<Count> {
-    let held_back = held_back(binary);
     let mut command = Command::new("timeout");
     command
         .args(["--kill-after=10", &LIMIT.as_secs().to_string()])
         .arg(&binary.path)
         .args(["--show-output", "--color=never"])
-        .args(held_back.iter().flat_map(|(name, _)| ["--skip", name]))
         .args(filters)
         .current_dir(directory(binary))
         .env("RUST_BACKTRACE", "1")
@@ -195,8 +193,7 @@ fn run_binary(binary: &Binary, filters: &[&str]) -> Result<Count> {
             count.passed, count.failed, count.skipped
         );
     }
-    count.skipped += held_back.len() as u64;
-    for (name, why) in skips(&text).iter().chain(&held_back) {
+    for (name, why) in skips(&text) {
         println!("      skipped {name}: {why}");
     }
     if count.failed > 0 {
@@ -205,19 +202,6 @@ fn run_binary(binary: &Binary, filters: &[&str]) -> Result<Count> {
         println!("   {title}: {}", output.status);
     }
     Ok(count)
-}
-
-/// Tests that are known to fail, with the reason: `package test reason` a line. Counted as skipped; a list to empty.
-const HELD_BACK: &str = include_str!("held_back.txt");
-
-fn held_back(binary: &Binary) -> Vec<(&'static str, &'static str)> {
-    let lines = HELD_BACK.lines().filter(|line| !line.starts_with('#'));
-    let entries = lines.filter_map(|line| {
-        let (package, rest) = line.split_once(' ')?;
-        let (test, why) = rest.split_once(' ')?;
-        (package == binary.package).then_some((test, why))
-    });
-    entries.collect()
 }
 
 /// The count of a run with `--show-output`, from libtest's last line and the skips in the tests' output.
