@@ -139,6 +139,10 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
     };
     let (monitor_groups, more) = cgroups::open_monitors(&host, &config.cgroup_parent);
     warnings.extend(more);
+    warnings.extend(crate::ops::system::lacking(&host));
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
     let engine = Engine {
         id: stable_id(&config)?,
         seccomp: SeccompFilters::new(&host),

@@ -162,3 +162,26 @@ fn excepted(request: &str, path: &str) -> bool {
             (of == "*" || request == of) && path == key
         })
 }
+
+/// Once in the log of each daemon, and in every answer of `info`.
+#[test]
+fn what_the_host_cannot_do_is_told() {
+    const CAP_SYS_RESOURCE: u64 = 1 << 24;
+    let context = Context::new();
+    let status = std::fs::read_to_string("/proc/self/status").expect("own status");
+    let capable = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & CAP_SYS_RESOURCE != 0);
+    let told = usize::from(!capable);
+    let answer = context.request("GET", "/info", None).expect("an answer");
+    let warnings = answer.json()["Warnings"].to_string();
+    assert_eq!(
+        warnings.matches("WARNING: No CAP_SYS_RESOURCE").count(),
+        told,
+        "{warnings}"
+    );
+    let log = context.daemon_log();
+    assert_eq!(log.matches("No CAP_SYS_RESOURCE").count(), told, "{log}");
+}

@@ -5,5 +5,6 @@ mod info;
 mod version;
 
 pub use events::{Selection, Stream, events};
+pub(crate) use info::lacking;
 pub use info::{CgroupFacts, Counts, Info, info};
 pub use version::{Version, version};

@@ -93,8 +93,14 @@ pub fn info(engine: &Arc<Engine>) -> Info {
     let cgroup = control_groups(host);
     let ipv4_forwarding = std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward")
         .is_ok_and(|value| value.trim() == "1");
-    let mut warnings = engine.warnings.clone();
-    warnings.extend(lacking(cgroup, ipv4_forwarding));
+    let mut warnings: Vec<String> = engine
+        .warnings
+        .iter()
+        .map(|warning| format!("WARNING: {warning}"))
+        .collect();
+    if !ipv4_forwarding {
+        warnings.push("WARNING: IPv4 forwarding is disabled".to_owned());
+    }
     Info {
         id: engine.id.clone(),
         containers: count(engine),
@@ -154,8 +160,11 @@ fn control_groups(host: &Host) -> CgroupFacts {
     }
 }
 
-/// What this host cannot do, in dockerd's words.
-fn lacking(cgroup: CgroupFacts, ipv4_forwarding: bool) -> Vec<String> {
+/// What this host cannot do, in dockerd's words where it has them.
+pub(crate) fn lacking(host: &Host) -> Vec<String> {
+    let cgroup = control_groups(host);
+    let may_raise =
+        sys::caps::by_name("CAP_SYS_RESOURCE").is_some_and(|bit| host.capabilities & bit != 0);
     let facts = [
         (cgroup.memory, "No memory limit support"),
         (cgroup.swap, "No swap limit support"),
@@ -163,14 +172,14 @@ fn lacking(cgroup: CgroupFacts, ipv4_forwarding: bool) -> Vec<String> {
         (cgroup.cpu_shares, "No cpu shares support"),
         (cgroup.cpuset, "No cpuset support"),
         (cgroup.pids, "No pids limit support"),
+        (
+            may_raise,
+            "No CAP_SYS_RESOURCE: ulimits above the daemon's own are cut, oom_score_adj cannot be lowered",
+        ),
     ];
-    let mut warnings: Vec<String> = facts
+    facts
         .iter()
         .filter(|(there, _)| !there)
-        .map(|(_, what)| format!("WARNING: {what}"))
-        .collect();
-    if !ipv4_forwarding {
-        warnings.push("WARNING: IPv4 forwarding is disabled".to_owned());
-    }
-    warnings
+        .map(|(_, what)| (*what).to_owned())
+        .collect()
 }
