@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use crate::answer::Answer;
 use crate::body::Body;
 use crate::hijack::{Hijack, Wire};
+use crate::leftover::RequestBody;
 use crate::routes::Daemon;
 use crate::stream::{Connection, Shared, Socket};
 use crate::{error, router};
@@ -81,7 +82,7 @@ async fn answer(
 ) -> Result<http::Response<Body>, Infallible> {
     connection.serving();
     let head = request.method() == http::Method::HEAD;
-    let answer = match tokio::spawn(router::route(daemon, request)).await {
+    let answer = match tokio::spawn(router::route(daemon, request.map(RequestBody::new))).await {
         Ok(answer) => answer,
         Err(failure) => {
             tracing::error!("panic in a handler: {failure}");

@@ -8,7 +8,7 @@
 //! | [`main`] | flags, configuration file, signals: the parts are opened and joined here |
 //! | [`listener`], [`stream`], [`connection`] | sockets, and one connection from accept to hijack |
 //! | [`router`], [`routes`] | which path is which operation, and the handlers |
-//! | [`request`], [`answer`], [`body`] | what handlers are given and give back |
+//! | [`request`], [`leftover`], [`answer`], [`body`] | what handlers are given and give back |
 //! | [`convert`] | wire to domain and back, with what differs by version; what is not built is refused here |
 //! | [`error`] | failure to status and message |
 
@@ -20,6 +20,7 @@ pub mod convert;
 pub mod error;
 pub mod hijack;
 pub mod idle;
+pub mod leftover;
 pub mod listener;
 pub mod log;
 pub mod options;

@@ -7,10 +7,10 @@ use bytes::{Buf, Bytes};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
+use crate::leftover::RequestBody;
 use crate::query::Query;
 
 /// The longest JSON body.
@@ -26,7 +26,7 @@ pub struct Request {
     /// Method, headers and so on.
     pub parts: Parts,
     /// Not read yet.
-    pub body: Incoming,
+    pub body: RequestBody,
 }
 
 impl Request {
@@ -106,7 +106,7 @@ impl Request {
 }
 
 /// moby's check: a body must say that it is JSON, no body need say nothing.
-fn check_type(content_type: Option<&str>, body: &Incoming) -> Result<()> {
+fn check_type(content_type: Option<&str>, body: &RequestBody) -> Result<()> {
     let content_type = content_type.unwrap_or_default();
     if content_type.is_empty() && hyper::body::Body::is_end_stream(body) {
         return Ok(());

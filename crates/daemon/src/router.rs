@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use api::version::{ApiVersion, MAXIMUM, MINIMUM};
 use http::{HeaderValue, Method, Response};
-use hyper::body::Incoming;
 
 use crate::answer::{Answer, empty};
 use crate::body::Body;
 use crate::error::{self, Error, Result};
+use crate::leftover::RequestBody;
 use crate::query::{Query, decode};
 use crate::request::Request;
 use crate::routes::{
@@ -19,7 +19,7 @@ use crate::routes::{
 const SURFACE: &str = include_str!("surface.tsv");
 
 /// Answers a request, whatever it is.
-pub async fn route(daemon: Arc<Daemon>, request: http::Request<Incoming>) -> Answer {
+pub async fn route(daemon: Arc<Daemon>, request: http::Request<RequestBody>) -> Answer {
     tracing::debug!(method = %request.method(), uri = %request.uri(), "Calling");
     match dispatch(daemon, request).await {
         Ok(answer) => answer,
@@ -40,7 +40,7 @@ pub fn common_headers(response: &mut Response<Body>) {
 }
 
 /// The table: one line an operation.
-async fn dispatch(daemon: Arc<Daemon>, request: http::Request<Incoming>) -> Result<Answer> {
+async fn dispatch(daemon: Arc<Daemon>, request: http::Request<RequestBody>) -> Result<Answer> {
     let (parts, body) = request.into_parts();
     let path = decode(parts.uri.path());
     let (version, path) = split_version(&path)?;

@@ -185,3 +185,24 @@ fn what_the_host_cannot_do_is_told() {
     let log = context.daemon_log();
     assert_eq!(log.matches("No CAP_SYS_RESOURCE").count(), told, "{log}");
 }
+
+/// Docker's client sends the head of a push and its body apart; nobody needs the body.
+#[test]
+fn a_body_that_comes_after_the_answer_is_taken() {
+    use std::io::{Read as _, Write as _};
+    let context = Context::new();
+    let mut connection =
+        std::os::unix::net::UnixStream::connect(context.socket()).expect("connect");
+    let mut exchange = |request: &[u8]| {
+        connection.write_all(request).expect("send");
+        let mut answer = [0; 4096];
+        let length = connection.read(&mut answer).expect("receive");
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    };
+    for _ in 0..20 {
+        let answer = exchange(b"POST /nosuch HTTP/1.1\r\nHost: d\r\nContent-Length: 3\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer:?}");
+        let answer = exchange(b"{}\nGET /_ping HTTP/1.1\r\nHost: d\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+    }
+}
