@@ -12,6 +12,25 @@ use crate::config::one_or_many;
 use crate::is_zero;
 use crate::network::PortMap;
 
+/// The names that a [`Ulimit`] may have: the kernel's, in lower case and without `RLIMIT_`, as `--ulimit` takes them.
+pub const ULIMITS: [&str; 15] = [
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];
+
 /// The host-bound half of a container's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]

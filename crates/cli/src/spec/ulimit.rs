@@ -1,30 +1,12 @@
 //! `--ulimit name=soft[:hard]`.
 
-use api::host_config::Ulimit;
-
-const NAMES: [&str; 15] = [
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
+use api::host_config::{ULIMITS, Ulimit};
 
 /// Parses a limit in the manner of Go's units package.
 pub(crate) fn parse(text: &str) -> Result<Ulimit, String> {
     let invalid = || format!("invalid ulimit argument: {text}");
     let (name, values) = text.split_once('=').ok_or_else(invalid)?;
-    if !NAMES.contains(&name) {
+    if !ULIMITS.contains(&name) {
         return Err(format!("invalid ulimit type: {name}"));
     }
     let parts: Vec<&str> = values.split(':').collect();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use api::host_config::HostConfig;
+use api::host_config::{HostConfig, ULIMITS};
 use engine::container::spec::{Device, DeviceRule, Resources, Ulimit};
 
 use super::invalid;
@@ -12,25 +12,6 @@ use crate::error::{Error, Result};
 const MINIMUM_MEMORY: i64 = 6 << 20;
 /// Weights that the kernel accepts.
 const SHARES: std::ops::RangeInclusive<i64> = 2..=262_144;
-/// The kernel's names of limits, as `--ulimit` has them.
-const ULIMITS: &[&str] = &[
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
-
 /// Limits and devices of a request.
 pub fn convert(host: &HostConfig, warnings: &mut Vec<String>) -> Result<Resources> {
     memory(host)?;
