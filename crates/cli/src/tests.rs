@@ -87,6 +87,14 @@ fn what_is_not_built_is_refused_by_name() {
             "image ls --tree",
             "corten: flag --tree of 'corten image ls' is not implemented yet",
         ),
+        (
+            "history --platform linux/arm64 x",
+            "corten: flag --platform of 'corten history' is not implemented yet",
+        ),
+        (
+            "pull --disable-content-trust=false x",
+            "corten: flag --disable-content-trust of 'corten pull' is not implemented yet",
+        ),
         ("--tls ps", "corten: flag --tls is not implemented yet"),
     ] {
         let words: Vec<String> = words.split(' ').map(str::to_owned).collect();

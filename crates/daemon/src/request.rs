@@ -30,6 +30,14 @@ pub struct Request {
 }
 
 impl Request {
+    /// Refuses a parameter that is not built, by its name; an empty one asks for nothing.
+    pub fn refuse(&self, parameter: &str) -> Result<()> {
+        if self.query.text(parameter).is_empty() {
+            return Ok(());
+        }
+        crate::convert::refused(format!("parameter {parameter}"))
+    }
+
     /// Whether the client asks to leave HTTP with a 101.
     pub fn wants_upgrade(&self) -> bool {
         self.parts.headers.contains_key(http::header::UPGRADE)

@@ -91,17 +91,17 @@ async fn dispatch(daemon: Arc<Daemon>, request: http::Request<RequestBody>) -> R
             images::inspect(d, &r, &name.join("/")).await
         }
         ["images", name @ .., "history"] if get && !name.is_empty() => {
-            images::history(d, &name.join("/")).await
+            images::history(d, &r, &name.join("/")).await
         }
         ["images", name @ .., "tag"] if post && !name.is_empty() => {
             images::tag(d, &r, &name.join("/")).await
         }
         ["images", "prune"] if post => images::prune(d, &r).await,
         ["images", "get"] if get => {
-            images::save(d, r.query.all("names").map(str::to_owned).collect()).await
+            images::save(d, &r, r.query.all("names").map(str::to_owned).collect()).await
         }
         ["images", name @ .., "get"] if get && !name.is_empty() => {
-            images::save(d, vec![name.join("/")]).await
+            images::save(d, &r, vec![name.join("/")]).await
         }
         ["images", name @ .., "push"] if post && !name.is_empty() => {
             images::push(d, &r, &name.join("/")).await

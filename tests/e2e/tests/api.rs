@@ -206,3 +206,20 @@ fn a_body_that_comes_after_the_answer_is_taken() {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
     }
 }
+
+#[test]
+fn a_platform_where_none_can_be_chosen_is_refused() {
+    let context = Context::busybox();
+    for (method, path) in [
+        ("GET", "/images/busybox/json"),
+        ("GET", "/images/busybox/history"),
+        ("GET", "/images/busybox/get"),
+        ("POST", "/images/load"),
+    ] {
+        let answer = context
+            .request(method, &format!("{path}?platform=linux%2Farm64"), None)
+            .expect("an answer");
+        assert_eq!(answer.status, 501, "{path}");
+        assert!(answer.json()["message"].to_string().contains("platform"));
+    }
+}

@@ -88,6 +88,8 @@ fn unbuilt_flags(path: &str) -> &'static [&'static str] {
         "run" | "create" => &spec::UNBUILT,
         "start" => &["checkpoint", "checkpoint-dir"],
         "images" | "ls" => &["tree"],
+        "history" | "inspect" => &["platform"],
+        "pull" | "push" => &["disable-content-trust"],
         _ => &[],
     }
 }

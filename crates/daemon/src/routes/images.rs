@@ -29,12 +29,14 @@ pub fn list(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
 
 /// `GET /images/{name}/json`.
 pub async fn inspect(daemon: &Arc<Daemon>, request: &Request, name: &str) -> Result<Answer> {
+    request.refuse("platform")?;
     let image = ops::inspect(&daemon.engine, name).await?;
     json(&convert::images::inspect(&image, request.version))
 }
 
 /// `GET /images/{name}/history`.
-pub async fn history(daemon: &Arc<Daemon>, name: &str) -> Result<Answer> {
+pub async fn history(daemon: &Arc<Daemon>, request: &Request, name: &str) -> Result<Answer> {
+    request.refuse("platform")?;
     json(&convert::images::history(
         &*ops::inspect(&daemon.engine, name).await?,
     ))
@@ -64,6 +66,7 @@ pub async fn remove(daemon: &Arc<Daemon>, request: &Request, name: &str) -> Resu
 
 /// `POST /images/load`: what fails after the head is told inside the stream.
 pub fn load(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
+    request.refuse("platform")?;
     let engine = daemon.engine.clone();
     let (sender, body) = Body::stream();
     let (tell, mut told) = mpsc::unbounded_channel();
@@ -105,7 +108,8 @@ pub async fn prune(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
 }
 
 /// `GET /images/get` and `GET /images/{name}/get`.
-pub async fn save(daemon: &Arc<Daemon>, names: Vec<String>) -> Result<Answer> {
+pub async fn save(daemon: &Arc<Daemon>, request: &Request, names: Vec<String>) -> Result<Answer> {
+    request.refuse("platform")?;
     let (sender, body) = Body::stream();
     let end = ops::save(&daemon.engine, names, Box::new(BodyWriter(sender))).await?;
     tokio::spawn(async move {
