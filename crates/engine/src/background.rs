@@ -65,10 +65,9 @@ pub(crate) fn tidy(engine: &Engine) -> bool {
 async fn refill_forever(engine: Weak<Engine>) {
     while let Some(strong) = engine.upgrade() {
         let notified = tokio::time::timeout(AGAIN, strong.refill.notified()).await;
-        if let (Ok(()), Ok(bridge)) = (notified, &strong.bridge) {
-            let bridge = bridge.clone();
+        if notified.is_ok() {
             blocking("refill network sandboxes", Class::Kernel, move || {
-                bridge.refill();
+                strong.networks.refill();
             })
             .await;
         }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use content::Content;
 use image::Images;
 use image::remote::Remote;
-use network::Bridge;
+use network::Networks;
 use snapshots::Snapshots;
 use tokio::sync::Notify;
 
@@ -39,7 +39,8 @@ pub struct Engine {
     pub(crate) snapshots: Arc<Snapshots>,
     /// Opened when a registry is first needed.
     remote: Mutex<Option<Arc<Remote>>>,
-    pub(crate) bridge: std::result::Result<Arc<Bridge>, String>,
+    /// The networks.
+    pub networks: Networks,
     pub(crate) execs: Execs,
     pub(crate) executable: OwnedFd,
     pub(crate) seccomp: SeccompFilters,
@@ -83,13 +84,6 @@ impl Engine {
         self.containers.is_empty()
     }
 
-    /// The default network, or why there is none.
-    pub fn bridge(&self) -> Result<&Arc<Bridge>> {
-        self.bridge
-            .as_ref()
-            .map_err(|why| Error::NoBridge(why.clone()))
-    }
-
     /// Ends what runs in the background (not the containers) before the process ends.
     pub async fn close(self: &Arc<Self>) {
         let engine = self.clone();
@@ -122,21 +116,14 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
         ));
     }
     let settings = network::Config {
+        dir: config.data_root.join("networks"),
+        quarantine: config.data_root.join("quarantine"),
         bridge: config.bridge.clone(),
         bip: config.bip,
         mtu: config.mtu,
-        state_dir: config.data_root.join("network"),
     };
-    let bridge = match Bridge::open(settings, &found.addresses()) {
-        Ok((bridge, more)) => {
-            warnings.extend(more);
-            Ok(Arc::new(bridge))
-        }
-        Err(error) => {
-            warnings.push(format!("the bridge network is not available: {error}"));
-            Err(error.to_string())
-        }
-    };
+    let (networks, more) = Networks::open(&settings, &found.endpoints())?;
+    warnings.extend(more);
     let (monitor_groups, more) = cgroups::open_monitors(&host, &config.cgroup_parent);
     warnings.extend(more);
     warnings.extend(crate::ops::system::lacking(&host));
@@ -157,7 +144,7 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
         images,
         snapshots,
         remote: Mutex::default(),
-        bridge,
+        networks,
         monitor_groups,
         warnings,
         host,

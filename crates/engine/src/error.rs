@@ -48,9 +48,6 @@ pub enum Error {
     /// A valid request for something that is not built.
     #[error("{0} is not supported")]
     Unsupported(String),
-    /// The default network could not be opened.
-    #[error("the bridge network is not available: {0}")]
-    NoBridge(String),
     /// The container's program could not be started.
     #[error("{message}")]
     Start {
@@ -133,7 +130,6 @@ impl Error {
             }
             Self::NameInUse { .. } | Self::Conflict(_) => ErrorKind::Conflict,
             Self::NotModified(_) => ErrorKind::NotModified,
-            Self::NoBridge(_) => ErrorKind::Unavailable,
             Self::Unsupported(_) => ErrorKind::Unsupported,
             Self::Start { kind, .. } => *kind,
             Self::Undo { error, .. } => error.kind(),

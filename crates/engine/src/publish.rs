@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use network::Endpoint;
+
 use crate::Engine;
 use crate::container::Published;
-use crate::container::spec::NetworkMode;
 use crate::events::Kind;
 
 impl Engine {
@@ -21,47 +22,22 @@ impl Engine {
             .publish(Kind::Container, action, now.id(), attributes);
     }
 
-    /// A container joined its network or left it.
-    pub(crate) fn network_event(&self, now: &Published, action: &str) {
-        let name = match now.record.spec.network {
-            NetworkMode::Bridge => "bridge",
-            NetworkMode::Host => "host",
-            NetworkMode::None => "none",
-        };
+    /// A container joined a network or left it.
+    pub(crate) fn network_event(&self, endpoint: &Endpoint, action: &str, container: &str) {
+        let driver = self.networks.find(&endpoint.network_id);
+        let driver = driver.map_or("", |network| network.record.driver.as_str());
         let attributes = [
-            ("container", now.id()),
-            ("name", name),
-            ("type", if name == "none" { "null" } else { name }),
+            ("container", container),
+            ("name", &endpoint.network),
+            ("type", driver),
         ];
         let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
         self.events.publish(
             Kind::Network,
             action,
-            &self.network_id(name),
+            &endpoint.network_id,
             BTreeMap::from(attributes),
         );
-    }
-
-    /// The id of a predefined network: stable for this data root, as `network inspect` shows it.
-    pub fn network_id(&self, name: &str) -> String {
-        let seed = self
-            .id
-            .bytes()
-            .chain(name.bytes())
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-            });
-        let word = |turn: u32| {
-            seed.rotate_left(turn * 13 + 1)
-                .wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ u64::from(turn))
-        };
-        format!(
-            "{:016x}{:016x}{:016x}{:016x}",
-            word(0),
-            word(1),
-            word(2),
-            word(3)
-        )
     }
 
     /// Something happened to an image.

@@ -11,11 +11,11 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use monitor::protocol::{Event, Reply, Request};
+use network::Endpoint;
 use sys::socket::SeqPacket;
 use tokio::sync::mpsc;
 
@@ -40,12 +40,10 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Addresses that running containers may have.
-    pub(crate) fn addresses(&self) -> Vec<Ipv4Addr> {
-        self.containers
-            .iter()
-            .filter_map(|(_, run)| Some(run.as_ref()?.endpoint.as_ref()?.ip))
-            .collect()
+    /// Places on networks that running containers may have.
+    pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
+        let runs = self.containers.iter().filter_map(|(_, run)| run.as_ref());
+        runs.flat_map(|run| run.endpoints.iter().cloned()).collect()
     }
 }
 
@@ -145,9 +143,12 @@ fn register(engine: &Arc<Engine>, stored: Stored) -> Option<Arc<Container>> {
         .ok()?;
     let published = Published {
         name: name.name().clone(),
+        attachments: stored
+            .attachments
+            .unwrap_or_else(|| stored.record.spec.attachments()),
         record: stored.record,
         state: stored.state,
-        endpoint: None,
+        endpoints: Vec::new(),
         exits: 0,
         removed: false,
         execs: Vec::new(),
@@ -244,13 +245,13 @@ async fn ask(container: &Arc<Container>, run: &Run) -> Option<Alive> {
 }
 
 fn take_over(engine: &Engine, container: &Container, run: &Run, running: Running, paused: bool) {
-    if let (Some(endpoint), Ok(bridge)) = (&run.endpoint, &engine.bridge)
-        && let Err(error) = bridge.adopt(endpoint)
-    {
-        tracing::warn!(container = %container.id, %error, "keep a running container's address");
+    for endpoint in &run.endpoints {
+        if let Err(error) = engine.networks.adopt(endpoint) {
+            tracing::warn!(container = %container.id, %error, "keep a running container's address");
+        }
     }
     container.publish(|now| {
-        now.endpoint.clone_from(&run.endpoint);
+        now.endpoints.clone_from(&run.endpoints);
         now.state = if paused {
             State::Paused(running)
         } else {

@@ -116,9 +116,7 @@ pub(crate) fn unknown_end(started_at: SystemTime) -> Exited {
 
 async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited) {
     let before = container.now();
-    if let (Some(endpoint), Ok(bridge)) = (&before.endpoint, &engine.bridge) {
-        bridge.release(endpoint);
-    }
+    engine.networks.release(&before.endpoints);
     step("exit.released");
     engine.forget_execs(container);
     let (code, unseen) = (exited.code, exited.code == LOST && !exited.error.is_empty());
@@ -128,12 +126,14 @@ async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited)
     container.retire_task();
     container.publish(|now| {
         now.state = State::Exited(exited);
-        now.endpoint = None;
+        now.endpoints.clear();
         now.exits += 1;
     });
     step("exit.published");
     engine.container_event(&before, "die", &[("exitCode", &code.to_string())]);
-    engine.network_event(&before, "disconnect");
+    for endpoint in &before.endpoints {
+        engine.network_event(endpoint, "disconnect", &container.id);
+    }
     if before.record.spec.auto_remove {
         let lease = container.lease().await;
         if !container.now().removed

@@ -5,8 +5,6 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::net::Ipv4Addr;
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ipnet::Ipv4Net;
@@ -14,32 +12,30 @@ use sys::netlink::{Protocol, Refused, Socket};
 
 use crate::ipam::Ipam;
 use crate::link::{self, Link};
-use crate::sandbox::{self, Attachment, Endpoint, Sandbox};
-use crate::{Error, Result, firewall, net_none, subnet, sysctl};
+use crate::sandbox::{self, Connected, Plug};
+use crate::{Endpoint, Error, Result, firewall, subnet, sysctl};
 
-/// The network's name, in endpoints and towards clients.
-const NETWORK: &str = "bridge";
 /// Marks our bridges, as the alias that `ip link` shows.
 const ALIAS: &str = "corten";
 const DEFAULT_MTU: u32 = 1500;
 /// Connected sandboxes kept ready, and how many may be gone before a refill makes new ones.
 const POOL: usize = 8;
-/// Unconnected sandboxes kept ready.
-const POOL_NONE: usize = 2;
 /// The kernel's IFNAMSIZ, with the closing zero.
 const NAME_SIZE: usize = 16;
 
 /// How a bridge is to be.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The network's id.
+    pub network_id: String,
+    /// The network's name.
+    pub network: String,
     /// The interface's name.
     pub bridge: String,
     /// The bridge's own address and its subnet; the first free default subnet when none.
     pub bip: Option<Ipv4Net>,
     /// The MTU of the bridge and its containers; the default route's when none.
     pub mtu: Option<u32>,
-    /// Where state that must outlive the process would be kept. Nothing is, at present.
-    pub state_dir: PathBuf,
 }
 
 /// What others may know about a bridge.
@@ -60,6 +56,8 @@ pub struct BridgeInfo {
 /// An open bridge.
 #[derive(Debug)]
 pub struct Bridge {
+    network_id: String,
+    network: String,
     name: String,
     /// The firewall's socket; none without nftables.
     filter: Option<Socket>,
@@ -70,8 +68,7 @@ pub struct Bridge {
     ipam: Mutex<Ipam>,
     /// Claimed at open for running containers, not adopted so far.
     expected: Mutex<HashSet<Ipv4Addr>>,
-    pool: Mutex<VecDeque<Sandbox>>,
-    pool_none: Mutex<Vec<OwnedFd>>,
+    pool: Mutex<VecDeque<Connected>>,
     refilling: Mutex<()>,
 }
 
@@ -117,6 +114,8 @@ impl Bridge {
             }
         }
         let bridge = Self {
+            network_id: config.network_id,
+            network: config.network,
             name: config.bridge,
             filter,
             index,
@@ -125,41 +124,34 @@ impl Bridge {
             ipam: Mutex::new(ipam),
             expected: Mutex::new(expected),
             pool: Mutex::default(),
-            pool_none: Mutex::default(),
             refilling: Mutex::default(),
         };
         Ok((bridge, warnings))
     }
 
-    /// A connected sandbox for this owner: a ready one, else a new one.
-    pub fn connect(&self, id: &str) -> Result<Sandbox> {
+    /// A connected network namespace: a ready one, else a new one.
+    pub fn connect(&self) -> Result<Connected> {
         let ready = lock(&self.pool).pop_front();
-        let mut sandbox = match ready {
-            Some(sandbox) => sandbox,
-            None => self.make()?,
-        };
-        id.clone_into(&mut sandbox.endpoint.id);
-        Ok(sandbox)
-    }
-
-    /// A network namespace without a connection: a ready one, else a new one.
-    pub fn connect_none(&self) -> Result<OwnedFd> {
-        let ready = lock(&self.pool_none).pop();
-        ready.map_or_else(net_none, Ok)
+        ready.map_or_else(|| self.make(), Ok)
     }
 
     /// The endpoint is gone: its address is free at once. Its interfaces die with their namespace.
     pub fn release(&self, endpoint: &Endpoint) {
-        lock(&self.expected).remove(&endpoint.ip);
-        lock(&self.ipam).release(endpoint.ip);
+        if let Some(ipv4) = endpoint.ipv4 {
+            lock(&self.expected).remove(&ipv4.addr());
+            lock(&self.ipam).release(ipv4.addr());
+        }
     }
 
     /// Takes over the endpoint of a container that was running before this bridge was opened.
     pub fn adopt(&self, endpoint: &Endpoint) -> Result<()> {
-        if lock(&self.expected).remove(&endpoint.ip) {
+        let Some(ipv4) = endpoint.ipv4 else {
+            return Ok(());
+        };
+        if lock(&self.expected).remove(&ipv4.addr()) {
             return Ok(());
         }
-        lock(&self.ipam).claim(endpoint.ip)
+        lock(&self.ipam).claim(ipv4.addr())
     }
 
     /// Makes sandboxes until the pool is full or the subnet is nearly so. A failure is no one's answer here: the next
@@ -172,10 +164,6 @@ impl Bridge {
         while lock(&self.pool).len() < keep {
             let Ok(sandbox) = self.make() else { break };
             lock(&self.pool).push_back(sandbox);
-        }
-        while lock(&self.pool_none).len() < POOL_NONE {
-            let Ok(netns) = net_none() else { break };
-            lock(&self.pool_none).push(netns);
         }
     }
 
@@ -217,12 +205,13 @@ impl Bridge {
         hosts / 8
     }
 
-    fn make(&self) -> Result<Sandbox> {
+    fn make(&self) -> Result<Connected> {
         let host = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket"))?;
         let ip = lock(&self.ipam).allocate()?;
-        let to = Attachment {
+        let to = Plug {
             host: &host,
-            network: NETWORK,
+            network_id: &self.network_id,
+            network: &self.network,
             bridge: self.index,
             mtu: self.mtu,
             gateway: self.address.addr(),

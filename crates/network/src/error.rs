@@ -79,6 +79,23 @@ pub enum Error {
         /// The bridge.
         bridge: String,
     },
+    /// No network has that name or id.
+    #[error("network {0} not found")]
+    NoSuchNetwork(String),
+    /// More than one network's id begins so.
+    #[error("network {0} is ambiguous (2 matches found based on ID prefix)")]
+    Ambiguous(String),
+    /// The network has no open bridge.
+    #[error("the network {network} is not available: {why}")]
+    Closed {
+        /// The network's name.
+        network: String,
+        /// Why it has none.
+        why: String,
+    },
+    /// A record could not be read or written.
+    #[error(transparent)]
+    Store(#[from] store::Error),
 }
 
 impl Error {
@@ -87,11 +104,16 @@ impl Error {
         match self {
             Self::Refused { source, .. } if source.is(1) => ErrorKind::Forbidden, // EPERM
             Self::Refused { .. } | Self::Io { .. } => ErrorKind::Internal,
-            Self::Exhausted { .. } | Self::NoSubnet { .. } => ErrorKind::Unavailable,
-            Self::AddressInUse { .. } | Self::Foreign { .. } => ErrorKind::Conflict,
-            Self::AddressOutside { .. } | Self::InvalidName { .. } | Self::InvalidSubnet { .. } => {
-                ErrorKind::Invalid
+            Self::Exhausted { .. } | Self::NoSubnet { .. } | Self::Closed { .. } => {
+                ErrorKind::Unavailable
             }
+            Self::NoSuchNetwork(_) => ErrorKind::NotFound,
+            Self::Store(error) => error.kind(),
+            Self::AddressInUse { .. } | Self::Foreign { .. } => ErrorKind::Conflict,
+            Self::AddressOutside { .. }
+            | Self::InvalidName { .. }
+            | Self::InvalidSubnet { .. }
+            | Self::Ambiguous(_) => ErrorKind::Invalid,
         }
     }
 

@@ -5,42 +5,31 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ipnet::Ipv4Net;
-use serde::{Deserialize, Serialize};
 use sys::netlink::{Protocol, Socket};
 use sys::netns;
 
 use crate::link::{self, Pair};
-use crate::{Error, Result, sysctl};
+use crate::{Endpoint, Error, Result, sysctl};
 
 const INTERFACE: &str = "eth0";
 const LOOPBACK: u32 = 1;
 
-/// A connected network namespace. It lives as long as this descriptor or a process inside it; its interfaces die with it.
+/// Where a container runs as far as networks are concerned.
 #[derive(Debug)]
 pub struct Sandbox {
-    /// The namespace.
-    pub netns: OwnedFd,
-    /// How it hangs on its network.
-    pub endpoint: Endpoint,
+    /// Its network namespace, which lives as long as this descriptor or a process inside it; none: the host's.
+    pub netns: Option<OwnedFd>,
+    /// Its places on networks.
+    pub endpoints: Vec<Endpoint>,
 }
 
-/// One container's place on one network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Endpoint {
-    /// The endpoint's owner.
-    pub id: String,
-    /// The network's name.
-    pub network: String,
-    /// The container's address.
-    pub ip: Ipv4Addr,
-    /// The subnet's prefix length.
-    pub prefix: u8,
-    /// Where the default route leads.
-    pub gateway: Ipv4Addr,
-    /// The hardware address of the container's end.
-    pub mac: String,
-    /// The name of the host's end.
-    pub host_interface: String,
+/// A network namespace with a place on one network, and nothing else.
+#[derive(Debug)]
+pub struct Connected {
+    /// It lives as long as this descriptor or a process inside it; its interface dies with it.
+    pub netns: OwnedFd,
+    /// The place.
+    pub endpoint: Endpoint,
 }
 
 /// Makes a network namespace with nothing but a loopback interface that is up.
@@ -59,8 +48,9 @@ pub fn net_none() -> Result<OwnedFd> {
 
 /// What a new sandbox is attached to.
 #[derive(Debug)]
-pub(crate) struct Attachment<'a> {
+pub(crate) struct Plug<'a> {
     pub(crate) host: &'a Socket,
+    pub(crate) network_id: &'a str,
     pub(crate) network: &'a str,
     pub(crate) bridge: u32,
     pub(crate) mtu: u32,
@@ -69,7 +59,7 @@ pub(crate) struct Attachment<'a> {
 }
 
 /// Makes a sandbox. On failure nothing is left: the interfaces die with the namespace.
-pub(crate) fn make(to: &Attachment<'_>) -> Result<Sandbox> {
+pub(crate) fn make(to: &Plug<'_>) -> Result<Connected> {
     let host_interface = random_name();
     let mac = link::mac_of(to.address.addr());
     let (netns, inside) = netns::create(|fd| fill(to, fd, &host_interface, mac))
@@ -77,24 +67,21 @@ pub(crate) fn make(to: &Attachment<'_>) -> Result<Sandbox> {
     inside?;
     attach(to, &host_interface, mac)?;
     let endpoint = Endpoint {
-        id: String::new(),
+        id: stdx::id::random_hex(),
+        network_id: to.network_id.to_owned(),
         network: to.network.to_owned(),
-        ip: to.address.addr(),
-        prefix: to.address.prefix_len(),
-        gateway: to.gateway,
-        mac: link::mac_text(mac),
+        interface: INTERFACE.to_owned(),
         host_interface,
+        mac: link::mac_text(mac),
+        ipv4: Some(to.address),
+        gateway4: Some(to.gateway),
+        ..Endpoint::default()
     };
-    Ok(Sandbox { netns, endpoint })
+    Ok(Connected { netns, endpoint })
 }
 
 /// Runs inside the new namespace: makes the pair through the host's socket, then configures this end.
-fn fill(
-    to: &Attachment<'_>,
-    netns: BorrowedFd<'_>,
-    host_interface: &str,
-    mac: link::Mac,
-) -> Result<()> {
+fn fill(to: &Plug<'_>, netns: BorrowedFd<'_>, host_interface: &str, mac: link::Mac) -> Result<()> {
     let inside = Socket::open(Protocol::Route)
         .map_err(Error::io("open netlink socket in new network namespace"))?;
     allow_unprivileged()?;
@@ -148,7 +135,7 @@ fn allow_unprivileged() -> Result<()> {
 }
 
 /// Brings the host's end up, on the host's side.
-fn attach(to: &Attachment<'_>, host_interface: &str, mac: link::Mac) -> Result<()> {
+fn attach(to: &Plug<'_>, host_interface: &str, mac: link::Mac) -> Result<()> {
     // Before the interface is up: a port of a bridge speaks no IPv6 itself.
     sysctl::set_if_present(&format!("ipv6/conf/{host_interface}/disable_ipv6"), "1")
         .map_err(Error::io(format!("disable IPv6 on {host_interface}")))?;

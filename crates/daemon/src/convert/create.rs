@@ -1,5 +1,6 @@
 //! `POST /containers/create`: the wire's request to a validated spec.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use api::config::Config;
@@ -106,6 +107,7 @@ fn spec(wire: &CreateRequest, warnings: &mut Vec<String>) -> Result<Spec> {
         console_size: console_size(Some(host.console_size))?,
         mounts: mounts::convert(host)?,
         network,
+        endpoints: BTreeMap::new(),
         extra_hosts: extra_hosts(host)?,
         dns: dns(host)?,
         resources: resources::convert(host, warnings)?,

@@ -1,6 +1,7 @@
 //! `GET /containers/{id}/json`: the request as it came, filled with what the container got.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use api::config::{Config, Empty, Set};
 use api::container::{Inspect, MountPoint, State as WireState};
@@ -12,8 +13,9 @@ use engine::Engine;
 use engine::container::record::Record;
 use engine::container::spec::{Mount, NetworkMode, defaults};
 use engine::container::{Container, Published, State};
+use network::Attachment;
 
-use super::{create, mounts, networks, time};
+use super::{create, mounts, time};
 use crate::error::{Error, Result};
 
 /// A container.
@@ -224,7 +226,6 @@ pub(super) fn mount_points(record: &Record, host: &HostConfig) -> Vec<MountPoint
 }
 
 fn network_settings(engine: &Engine, published: &Published) -> NetworkSettings {
-    let (name, endpoint) = endpoint(engine, published);
     let running = published.state.is_running();
     let mut settings = NetworkSettings {
         sandbox_id: if running {
@@ -240,21 +241,27 @@ fn network_settings(engine: &Engine, published: &Published) -> NetworkSettings {
         ports: Some(ports(published)),
         ..NetworkSettings::default()
     };
-    if published.record.spec.network == NetworkMode::Bridge {
+    let networks = endpoints(engine, published);
+    // The fields from before there were several: of the default bridge alone.
+    if let Some(endpoint) = networks.get("bridge") {
         settings.endpoint_id.clone_from(&endpoint.endpoint_id);
         settings.gateway.clone_from(&endpoint.gateway);
         settings.ip_address.clone_from(&endpoint.ip_address);
         settings.ip_prefix_len = endpoint.ip_prefix_len;
+        settings.ipv6_gateway.clone_from(&endpoint.ipv6_gateway);
+        settings
+            .global_ipv6_address
+            .clone_from(&endpoint.global_ipv6_address);
+        settings.global_ipv6_prefix_len = endpoint.global_ipv6_prefix_len;
         settings.mac_address.clone_from(&endpoint.mac_address);
     }
-    settings.networks = Some(BTreeMap::from([(name.to_owned(), endpoint)]));
+    settings.networks = Some(networks);
     settings
 }
 
 /// The image's ports, exposed and not published, while it runs.
 fn ports(published: &Published) -> PortMap {
-    let shown =
-        published.state.is_running() && published.record.spec.network == NetworkMode::Bridge;
+    let shown = published.endpoints.iter().any(|one| one.ipv4.is_some());
     let ports = published
         .record
         .effective
@@ -264,21 +271,51 @@ fn ports(published: &Published) -> PortMap {
     ports.map(|port| (port.clone(), None)).collect()
 }
 
-/// The network that a container is on, and its place there.
-pub(super) fn endpoint(engine: &Engine, published: &Published) -> (&'static str, EndpointSettings) {
-    let name = networks::name(published.record.spec.network);
-    let mut settings = EndpointSettings::default();
-    if published.state.is_running() || published.record.spec.network != NetworkMode::Bridge {
-        settings.network_id = engine.network_id(name);
+/// The networks that a container is on by their names, and its places there.
+pub(super) fn endpoints(
+    engine: &Engine,
+    published: &Published,
+) -> BTreeMap<String, EndpointSettings> {
+    let attachments = published.attachments.iter();
+    attachments
+        .map(|attachment| {
+            (
+                attachment.network.clone(),
+                endpoint(engine, published, attachment),
+            )
+        })
+        .collect()
+}
+
+fn endpoint(engine: &Engine, published: &Published, attachment: &Attachment) -> EndpointSettings {
+    let mut settings = EndpointSettings {
+        network_id: attachment.network_id.clone(),
+        ..EndpointSettings::default()
+    };
+    if published.record.spec.network == NetworkMode::Host
+        || published.record.spec.network == NetworkMode::None
+    {
+        settings.network_id = engine
+            .networks
+            .find(attachment.id_or_name())
+            .map_or_else(|_| String::new(), |network| network.record.id.clone());
     }
-    if published.state.is_running() {
-        settings.endpoint_id = engine.network_id(published.id());
+    let mut endpoints = published.endpoints.iter();
+    let Some(endpoint) = endpoints.find(|one| one.network_id == attachment.network_id) else {
+        return settings;
+    };
+    settings.endpoint_id.clone_from(&endpoint.id);
+    settings.mac_address.clone_from(&endpoint.mac);
+    let text = |address: Option<IpAddr>| address.map_or_else(String::new, |it| it.to_string());
+    settings.gateway = text(endpoint.gateway4.map(IpAddr::V4));
+    settings.ipv6_gateway = text(endpoint.gateway6.map(IpAddr::V6));
+    if let Some(ipv4) = endpoint.ipv4 {
+        settings.ip_address = ipv4.addr().to_string();
+        settings.ip_prefix_len = i64::from(ipv4.prefix_len());
     }
-    if let Some(endpoint) = &published.endpoint {
-        settings.gateway = endpoint.gateway.to_string();
-        settings.ip_address = endpoint.ip.to_string();
-        settings.ip_prefix_len = i64::from(endpoint.prefix);
-        settings.mac_address.clone_from(&endpoint.mac);
+    if let Some(ipv6) = endpoint.ipv6 {
+        settings.global_ipv6_address = ipv6.addr().to_string();
+        settings.global_ipv6_prefix_len = i64::from(ipv6.prefix_len());
     }
-    (name, settings)
+    settings
 }

@@ -8,7 +8,6 @@ use api::container::{Port, Summary, SummaryHostConfig, SummaryNetworkSettings};
 use api::host_config::HostConfig;
 use api::version::ApiVersion;
 use engine::Engine;
-use engine::container::spec::NetworkMode;
 use engine::container::{Published, State};
 use engine::ops::container::list::List;
 
@@ -59,7 +58,6 @@ fn summary(
             .unwrap_or_default(),
     )
     .unwrap_or_default();
-    let (name, endpoint) = inspect::endpoint(engine, published);
     let annotations = if version.at_least(46) {
         host.annotations.clone()
     } else {
@@ -77,11 +75,11 @@ fn summary(
         state: published.state.docker_status().to_owned(),
         status: status(&published.state, now),
         host_config: SummaryHostConfig {
-            network_mode: networks::name(record.spec.network).to_owned(),
+            network_mode: networks::mode(&record.spec.network),
             annotations,
         },
         network_settings: SummaryNetworkSettings {
-            networks: BTreeMap::from([(name.to_owned(), endpoint)]),
+            networks: inspect::endpoints(engine, published),
         },
         mounts: inspect::mount_points(record, &host),
         ..Summary::default()
@@ -105,8 +103,7 @@ fn command(published: &Published) -> String {
 }
 
 fn ports(published: &Published) -> Vec<Port> {
-    let shown =
-        published.state.is_running() && published.record.spec.network == NetworkMode::Bridge;
+    let shown = published.endpoints.iter().any(|one| one.ipv4.is_some());
     let port = |text: &String| {
         let (number, kind) = text.split_once('/').unwrap_or((text, "tcp"));
         Some(Port {

@@ -1,34 +1,28 @@
-//! The three networks that always exist: bridge, host, none.
+//! Networks, listed and inspected.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::network::{EndpointResource, Ipam, IpamConfig, Network};
+use api::network::{EndpointResource, Ipam, IpamConfig, Network as Wire};
 use engine::Engine;
-use engine::container::Published;
 use engine::container::spec::NetworkMode;
 use engine::ops::container::list::List;
+use network::{Endpoint, Network};
 
 use super::invalid;
 use crate::error::{Error, Result};
 use crate::query::Query;
 
-const NAMES: [(&str, NetworkMode, &str); 3] = [
-    ("bridge", NetworkMode::Bridge, "bridge"),
-    ("host", NetworkMode::Host, "host"),
-    ("none", NetworkMode::None, "null"),
-];
-
-/// The name of a container's network.
-pub fn name(mode: NetworkMode) -> &'static str {
-    NAMES
-        .iter()
-        .find(|(_, found, _)| *found == mode)
-        .map_or("bridge", |(name, _, _)| *name)
+/// A network mode as clients write it.
+pub fn mode(mode: &NetworkMode) -> String {
+    match mode {
+        NetworkMode::Container(other) => format!("container:{other}"),
+        mode => mode.network().unwrap_or_default().to_owned(),
+    }
 }
 
 /// `GET /networks`.
-pub fn list(engine: &Arc<Engine>, query: &Query) -> Result<Vec<Network>> {
+pub fn list(engine: &Arc<Engine>, query: &Query) -> Result<Vec<Wire>> {
     let filters = query.filters("filters").map_err(Error::Invalid)?;
     let known = ["name", "id", "driver", "scope", "type", "dangling", "label"];
     if let Some(unknown) = filters.keys().find(|name| !known.contains(&name.as_str())) {
@@ -39,7 +33,7 @@ pub fn list(engine: &Arc<Engine>, query: &Query) -> Result<Vec<Network>> {
             values.is_empty() || values.iter().any(|value| found.contains(value.as_str()))
         })
     };
-    let wanted = |network: &Network| {
+    let wanted = |network: &Wire| {
         any("name", &network.name)
             && any("id", &network.id)
             && any("driver", &network.driver)
@@ -48,93 +42,81 @@ pub fn list(engine: &Arc<Engine>, query: &Query) -> Result<Vec<Network>> {
             && any("dangling", "false")
             && filters.get("label").is_none_or(Vec::is_empty)
     };
-    Ok(NAMES
+    let networks = engine.networks.all();
+    Ok(networks
         .iter()
-        .map(|entry| network(engine, entry))
+        .map(|one| wire(one))
         .filter(wanted)
         .collect())
 }
 
 /// `GET /networks/{id}`, with the containers on it.
-pub fn inspect(engine: &Arc<Engine>, wanted: &str) -> Result<Network> {
-    let found = NAMES.iter().find(|(name, ..)| *name == wanted);
-    let by_id = || {
-        NAMES
-            .iter()
-            .find(|(name, ..)| wanted.len() >= 4 && engine.network_id(name).starts_with(wanted))
-    };
-    let Some(entry) = found.or_else(by_id) else {
-        return Err(Error::NotFound(format!("network {wanted} not found")));
-    };
-    let mut network = network(engine, entry);
+pub fn inspect(engine: &Arc<Engine>, wanted: &str) -> Result<Wire> {
+    let found = engine.networks.find(wanted).map_err(engine::Error::from)?;
+    let mut answer = wire(&found);
     let containers = engine::ops::container::list(engine, &List::default())?;
-    let on_it = containers
-        .iter()
-        .filter(|container| container.record.spec.network == entry.1);
-    network.containers = on_it
-        .map(|container| (container.id().to_owned(), resource(engine, container)))
-        .collect();
-    Ok(network)
+    for container in containers {
+        let mut endpoints = container.endpoints.iter();
+        if let Some(endpoint) = endpoints.find(|one| one.network_id == found.record.id) {
+            let resource = resource(container.name.as_str(), endpoint);
+            answer
+                .containers
+                .insert(container.id().to_owned(), resource);
+        }
+    }
+    Ok(answer)
 }
 
-fn resource(engine: &Engine, container: &Published) -> EndpointResource {
-    let endpoint = container.endpoint.as_ref();
+fn resource(name: &str, endpoint: &Endpoint) -> EndpointResource {
+    let text = |address: Option<String>| address.unwrap_or_default();
     EndpointResource {
-        name: container.name.to_string(),
-        endpoint_id: engine.network_id(container.id()),
-        mac_address: endpoint
-            .map(|endpoint| endpoint.mac.clone())
-            .unwrap_or_default(),
-        ipv4_address: endpoint
-            .map(|endpoint| format!("{}/{}", endpoint.ip, endpoint.prefix))
-            .unwrap_or_default(),
-        ipv6_address: String::new(),
+        name: name.to_owned(),
+        endpoint_id: endpoint.id.clone(),
+        mac_address: endpoint.mac.clone(),
+        ipv4_address: text(endpoint.ipv4.map(|address| address.to_string())),
+        ipv6_address: text(endpoint.ipv6.map(|address| address.to_string())),
     }
 }
 
-fn network(engine: &Arc<Engine>, (name, mode, driver): &(&str, NetworkMode, &str)) -> Network {
-    let mut options = BTreeMap::new();
+fn wire(network: &Network) -> Wire {
+    let record = &network.record;
+    let mut options = record.options.clone();
     let mut config = Vec::new();
-    if *mode == NetworkMode::Bridge {
-        let bridge = engine.bridge().ok().map(|bridge| bridge.info());
+    if let Ok(bridge) = network.bridge() {
+        let bridge = bridge.info();
         for (option, value) in [
             ("com.docker.network.bridge.default_bridge", "true"),
             ("com.docker.network.bridge.enable_icc", "true"),
             ("com.docker.network.bridge.enable_ip_masquerade", "true"),
             ("com.docker.network.bridge.host_binding_ipv4", "0.0.0.0"),
+            ("com.docker.network.bridge.name", &bridge.name),
+            ("com.docker.network.driver.mtu", &bridge.mtu.to_string()),
         ] {
             options.insert(option.to_owned(), value.to_owned());
         }
-        options.insert(
-            "com.docker.network.bridge.name".to_owned(),
-            engine.config.bridge.clone(),
-        );
-        if let Some(bridge) = bridge {
-            options.insert(
-                "com.docker.network.driver.mtu".to_owned(),
-                bridge.mtu.to_string(),
-            );
-            config.push(IpamConfig {
-                subnet: bridge.subnet.to_string(),
-                gateway: bridge.gateway.to_string(),
-                ..IpamConfig::default()
-            });
-        }
+        config.push(IpamConfig {
+            subnet: bridge.subnet.to_string(),
+            gateway: bridge.gateway.to_string(),
+            ..IpamConfig::default()
+        });
     }
-    Network {
-        name: (*name).to_owned(),
-        id: engine.network_id(name),
-        created: stdx::time::rfc3339_nano(engine.opened_at),
+    Wire {
+        name: record.name.clone(),
+        id: record.id.clone(),
+        created: stdx::time::rfc3339_nano(record.created),
         scope: "local".to_owned(),
-        driver: (*driver).to_owned(),
-        enable_ipv4: true,
+        driver: record.driver.as_str().to_owned(),
+        enable_ipv4: record.enable_ipv4,
+        enable_ipv6: record.enable_ipv6,
         ipam: Ipam {
             driver: "default".to_owned(),
             options: None,
             config: (!config.is_empty()).then_some(config),
         },
+        internal: record.internal,
+        attachable: record.attachable,
         options: Some(options),
-        labels: Some(BTreeMap::new()),
-        ..Network::default()
+        labels: Some(BTreeMap::clone(&record.labels)),
+        ..Wire::default()
     }
 }

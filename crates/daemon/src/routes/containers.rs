@@ -32,7 +32,8 @@ pub async fn create(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
     let (version, name) = (request.version, request.query.text("name").to_owned());
     let gateway = daemon
         .engine
-        .bridge()
+        .networks
+        .default_bridge()
         .ok()
         .map(|bridge| bridge.info().gateway);
     let create = convert::create::request(&name, &request.json_bytes().await?, version, gateway)?;

@@ -109,11 +109,16 @@ impl Starting {
         &self.lease.container
     }
 
-    /// The only way into `Running`.
-    pub fn commit(self, running: Running, endpoint: Option<Endpoint>) -> Lease {
+    /// The only way into `Running`. The endpoints are in the order of the attachments.
+    pub fn commit(self, running: Running, endpoints: Vec<Endpoint>) -> Lease {
         self.lease.container.publish(|now| {
             now.state = State::Running(running);
-            now.endpoint = endpoint;
+            // Named so far, known by id from here on: another network may have the name one day.
+            for (attachment, endpoint) in now.attachments.iter_mut().zip(&endpoints) {
+                attachment.network_id.clone_from(&endpoint.network_id);
+                attachment.network.clone_from(&endpoint.network);
+            }
+            now.endpoints = endpoints;
         });
         self.lease
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use network::Endpoint;
+use network::{Attachment, Endpoint};
 use tokio::sync::watch;
 
 use super::name::Reservation;
@@ -20,8 +20,10 @@ pub struct Published {
     pub name: ContainerName,
     /// How it stands.
     pub state: State,
-    /// Its place in the default network while it runs.
-    pub endpoint: Option<Endpoint>,
+    /// The networks it belongs to, that of its mode first.
+    pub attachments: Vec<Attachment>,
+    /// Its places on networks while it runs.
+    pub endpoints: Vec<Endpoint>,
     /// How often it has ended: `wait` for the next exit compares this.
     pub exits: u64,
     /// It has been removed; only waiters still see it.
@@ -41,7 +43,8 @@ impl Published {
         Stored {
             name: self.name.clone(),
             state: self.state.clone(),
-            endpoint: self.endpoint.clone(),
+            attachments: Some(self.attachments.clone()),
+            endpoints: self.endpoints.clone(),
             record: self.record.clone(),
         }
     }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use network::Endpoint;
-use serde::{Deserialize, Serialize};
+use network::{Attachment, Endpoint};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{ContainerName, Signal, Spec, State};
 
@@ -89,8 +89,12 @@ pub struct Stored {
     pub name: ContainerName,
     /// How it stood when this was written.
     pub state: State,
-    /// Its place in the network while it runs.
-    pub endpoint: Option<Endpoint>,
+    /// The networks it belongs to; none recorded: those of its specification, which the earlier build knew alone.
+    #[serde(default)]
+    pub attachments: Option<Vec<Attachment>>,
+    /// Its places on networks while it runs.
+    #[serde(default, alias = "endpoint", deserialize_with = "one_or_several")]
+    pub endpoints: Vec<Endpoint>,
     /// The unchanging part.
     pub record: Arc<Record>,
 }
@@ -104,12 +108,27 @@ impl store::Record for Stored {
 pub struct Run {
     /// Before the program could start.
     pub began: SystemTime,
-    /// Its place in the network.
-    pub endpoint: Option<Endpoint>,
+    /// Its places on networks.
+    #[serde(default, alias = "endpoint", deserialize_with = "one_or_several")]
+    pub endpoints: Vec<Endpoint>,
 }
 
 impl store::Record for Run {
     const SCHEMA: u32 = 1;
+}
+
+/// Endpoints as they are read: a list, or the one or none of the build that knew no more.
+fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Endpoint>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Several(Vec<Endpoint>),
+        Perhaps(Option<Endpoint>),
+    }
+    Ok(match Form::deserialize(from)? {
+        Form::Several(endpoints) => endpoints,
+        Form::Perhaps(endpoint) => endpoint.into_iter().collect(),
+    })
 }
 
 /// Where the files of a container are.
@@ -163,5 +182,25 @@ impl Paths {
             state_dir: state_dir.to_owned(),
             run_dir: run_dir.to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_the_earlier_build_noted_is_read() {
+        let old = r#"{"began":{"secs_since_epoch":1,"nanos_since_epoch":0},"endpoint":{"id":"c","network":"bridge",
+            "ip":"172.17.0.2","prefix":16,"gateway":"172.17.0.1","mac":"02:42:ac:11:00:02","host_interface":"v"}}"#;
+        let run: Run = serde_json::from_str(old).unwrap();
+        assert_eq!(
+            run.endpoints[0].ipv4,
+            Some("172.17.0.2/16".parse().unwrap())
+        );
+        let without = r#"{"began":{"secs_since_epoch":1,"nanos_since_epoch":0},"endpoint":null}"#;
+        assert_eq!(serde_json::from_str::<Run>(without).unwrap().endpoints, []);
+        let written = serde_json::to_string(&run).unwrap();
+        assert_eq!(serde_json::from_str::<Run>(&written).unwrap(), run);
     }
 }

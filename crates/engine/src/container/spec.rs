@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use network::Attachment;
 use serde::{Deserialize, Serialize};
 
 use super::Signal;
@@ -53,6 +54,9 @@ pub struct Spec {
     pub mounts: Vec<Mount>,
     /// The network it joins.
     pub network: NetworkMode,
+    /// What is asked of its places on networks, by the network as it was named; more networks than that of `network`
+    /// may be among them.
+    pub endpoints: BTreeMap<String, network::Settings>,
     /// `name:ip` lines for /etc/hosts.
     pub extra_hosts: Vec<String>,
     /// Contents of resolv.conf, if not the host's.
@@ -107,7 +111,7 @@ pub struct AttachStreams {
 }
 
 /// The network a container joins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NetworkMode {
     /// The default bridge, with outbound access.
     #[default]
@@ -116,6 +120,40 @@ pub enum NetworkMode {
     Host,
     /// Loopback alone.
     None,
+    /// Another container's, by its name or id.
+    Container(String),
+    /// One that somebody made, by its name or id.
+    Network(String),
+}
+
+impl NetworkMode {
+    /// The network of this mode; another container's has none of its own.
+    pub fn network(&self) -> Option<&str> {
+        match self {
+            Self::Bridge => Some("bridge"),
+            Self::Host => Some("host"),
+            Self::None => Some("none"),
+            Self::Network(name) => Some(name),
+            Self::Container(_) => None,
+        }
+    }
+}
+
+impl Spec {
+    /// The networks a new container belongs to: that of its mode first.
+    pub fn attachments(&self) -> Vec<Attachment> {
+        let Some(first) = self.network.network() else {
+            return Vec::new();
+        };
+        let others = self.endpoints.keys().map(String::as_str);
+        std::iter::once(first)
+            .chain(others.filter(|name| *name != first))
+            .map(|name| Attachment {
+                settings: self.endpoints.get(name).cloned().unwrap_or_default(),
+                ..Attachment::to(name)
+            })
+            .collect()
+    }
 }
 
 /// Whose control group tree the container sees.

@@ -401,20 +401,21 @@ async fn bridged() {
             "busybox ip -4 -o addr show eth0; busybox ip route; busybox cat /etc/hosts",
         ))
         .await;
-    let gateway = engine.bridge().unwrap().info().gateway.to_string();
+    let gateway = engine
+        .networks
+        .default_bridge()
+        .unwrap()
+        .info()
+        .gateway
+        .to_string();
     assert!(
         code == 0 && text.contains(&format!("default via {gateway}")),
         "{text}"
     );
     let first = context.create("", spec("busybox sleep 100")).await;
     ops::start(engine, &first).await.unwrap();
-    let endpoint = ops::inspect(engine, &first)
-        .unwrap()
-        .1
-        .endpoint
-        .clone()
-        .unwrap();
-    assert_eq!(endpoint.gateway.to_string(), gateway);
+    let endpoint = ops::inspect(engine, &first).unwrap().1.endpoints[0].clone();
+    assert_eq!(endpoint.gateway4.unwrap().to_string(), gateway);
     ops::remove(
         engine,
         &first,

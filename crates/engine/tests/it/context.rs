@@ -154,11 +154,12 @@ impl Context {
         for (group, _) in host.group_dirs(&parent) {
             sys::cgroup::remove(&group).unwrap();
         }
-        let none = network::Config {
+        let none = network::BridgeConfig {
+            network_id: String::new(),
+            network: String::new(),
             bridge,
             bip: None,
             mtu: None,
-            state_dir: config.data_root,
         };
         network::Bridge::open(none, &[])
             .unwrap()

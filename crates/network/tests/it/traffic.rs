@@ -4,27 +4,29 @@ use std::os::fd::AsFd;
 
 use sys::netns;
 
-use crate::world::{HOST, OUTSIDE, config, listen, on_host, open, outside, reach, route_to};
+use crate::world::{
+    Address as _, HOST, OUTSIDE, config, listen, on_host, open, outside, reach, route_to,
+};
 
 #[test]
 fn containers_reach_each_other_and_the_host() {
     on_host(|| {
         let bridge = open(config());
-        let (a, b) = (bridge.connect("a").unwrap(), bridge.connect("b").unwrap());
+        let (a, b) = (bridge.connect().unwrap(), bridge.connect().unwrap());
         let listener = listen(b.netns.as_fd());
         assert_eq!(
-            reach(a.netns.as_fd(), b.endpoint.ip.into(), &listener).unwrap(),
-            a.endpoint.ip
+            reach(a.netns.as_fd(), b.ip().into(), &listener).unwrap(),
+            a.ip()
         );
         let host = netns::current().unwrap();
         assert_eq!(
-            reach(host.as_fd(), b.endpoint.ip.into(), &listener).unwrap(),
+            reach(host.as_fd(), b.ip().into(), &listener).unwrap(),
             bridge.info().gateway
         );
         let listener = listen(host.as_fd());
         assert_eq!(
             reach(a.netns.as_fd(), bridge.info().gateway.into(), &listener).unwrap(),
-            a.endpoint.ip
+            a.ip()
         );
     });
 }
@@ -35,7 +37,7 @@ fn the_outside_sees_the_hosts_address() {
         let outside = outside(1400);
         let bridge = open(config());
         bridge.refill();
-        let sandbox = bridge.connect("a").unwrap();
+        let sandbox = bridge.connect().unwrap();
         let listener = listen(outside.as_fd());
         let seen = reach(sandbox.netns.as_fd(), OUTSIDE.parse().unwrap(), &listener).unwrap();
         assert_eq!(seen.to_string(), HOST);
@@ -47,16 +49,16 @@ fn neighbours_do_not_reach_a_container() {
     on_host(|| {
         let outside = outside(1500);
         let bridge = open(config());
-        let sandbox = bridge.connect("a").unwrap();
+        let sandbox = bridge.connect().unwrap();
         let listener = listen(sandbox.netns.as_fd());
         netns::enter(outside.as_fd(), || route_to(bridge.info().subnet.network())).unwrap();
-        assert!(reach(outside.as_fd(), sandbox.endpoint.ip.into(), &listener).is_err());
+        assert!(reach(outside.as_fd(), sandbox.ip().into(), &listener).is_err());
         // The route itself works: without the rules the same connection is made.
         let status = std::process::Command::new("nft")
             .args(["delete", "table", "ip", "corten0"])
             .status();
         if status.is_ok_and(|status| status.success()) {
-            reach(outside.as_fd(), sandbox.endpoint.ip.into(), &listener).unwrap();
+            reach(outside.as_fd(), sandbox.ip().into(), &listener).unwrap();
         }
     });
 }
@@ -65,13 +67,13 @@ fn neighbours_do_not_reach_a_container() {
 fn two_bridges_are_apart() {
     on_host(|| {
         let one = open(config());
-        let two = open(network::Config {
+        let two = open(network::BridgeConfig {
             bridge: "corten1".into(),
             ..config()
         });
         assert_ne!(one.info().subnet, two.info().subnet);
-        let (a, b) = (one.connect("a").unwrap(), two.connect("b").unwrap());
+        let (a, b) = (one.connect().unwrap(), two.connect().unwrap());
         let listener = listen(b.netns.as_fd());
-        assert!(reach(a.netns.as_fd(), b.endpoint.ip.into(), &listener).is_err());
+        assert!(reach(a.netns.as_fd(), b.ip().into(), &listener).is_err());
     });
 }

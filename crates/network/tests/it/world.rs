@@ -3,10 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use network::{Bridge, Config, Sandbox};
+use network::{Bridge, BridgeConfig as Config, Connected};
 use sys::netlink::{ACK, CREATE, Message, Protocol, Socket};
 use sys::netns;
 
@@ -14,6 +13,17 @@ use sys::netns;
 pub(crate) const HOST: &str = "198.51.100.1";
 /// The outside machine.
 pub(crate) const OUTSIDE: &str = "198.51.100.2";
+
+/// The address that a container got.
+pub(crate) trait Address {
+    fn ip(&self) -> Ipv4Addr;
+}
+
+impl Address for Connected {
+    fn ip(&self) -> Ipv4Addr {
+        self.endpoint.ipv4.unwrap().addr()
+    }
+}
 
 /// Runs a test on a thread inside a new network namespace, which is the host of the test.
 pub(crate) fn on_host(test: impl FnOnce() + Send) {
@@ -110,10 +120,11 @@ fn socket() -> Socket {
 
 pub(crate) fn config() -> Config {
     Config {
+        network_id: "id".into(),
+        network: "bridge".into(),
         bridge: "corten0".into(),
         bip: None,
         mtu: None,
-        state_dir: PathBuf::new(),
     }
 }
 
@@ -167,7 +178,7 @@ pub(crate) fn reach(
 }
 
 /// Reads a file as the sandbox's processes would see it.
-pub(crate) fn read_inside(sandbox: &Sandbox, path: &str) -> String {
+pub(crate) fn read_inside(sandbox: &Connected, path: &str) -> String {
     netns::enter(sandbox.netns.as_fd(), || {
         std::fs::read_to_string(path).unwrap()
     })

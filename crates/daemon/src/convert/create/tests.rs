@@ -27,8 +27,8 @@ fn a_plain_request_is_converted_and_kept_as_it_came() {
     let spec = &converted.spec;
     assert_eq!(converted.name.as_deref(), Some("web"));
     assert_eq!(
-        (spec.image.as_str(), spec.network, spec.console_size),
-        ("busybox", NetworkMode::None, Some((24, 80)))
+        (spec.image.as_str(), &spec.network, spec.console_size),
+        ("busybox", &NetworkMode::None, Some((24, 80)))
     );
     assert!(spec.tty && spec.auto_remove && spec.host_pid && spec.init);
     assert_eq!(

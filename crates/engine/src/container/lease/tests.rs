@@ -25,7 +25,8 @@ fn container(state: State) -> Arc<Container> {
         name: reservation.name().clone(),
         record: Arc::new(record),
         state,
-        endpoint: None,
+        attachments: Vec::new(),
+        endpoints: Vec::new(),
         exits: 0,
         removed: false,
         execs: Vec::new(),
@@ -55,7 +56,7 @@ async fn a_start_that_is_dropped_has_not_happened() {
             .await
             .begin_start("web")
             .unwrap()
-            .commit(running(), None),
+            .commit(running(), Vec::new()),
     );
     assert_eq!(container.now().state, State::Running(running()));
 }

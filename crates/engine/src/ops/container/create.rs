@@ -85,7 +85,7 @@ fn record(
     request: serde_json::Value,
     image: &Image,
 ) -> Result<Record> {
-    let hostname = match (spec.hostname.as_str(), spec.network, spec.host_uts) {
+    let hostname = match (spec.hostname.as_str(), &spec.network, spec.host_uts) {
         ("", NetworkMode::Host, _) | ("", _, true) => engine.host.hostname.clone(),
         ("", _, _) => id[..12].to_owned(),
         (own, _, _) => own.to_owned(),
@@ -127,11 +127,13 @@ fn keep(
     store::create_dir(&paths.state_dir.join("log"))?;
     step("create.directory");
     let durable = !record.spec.auto_remove;
+    let attachments = record.spec.attachments();
     let published = Published {
         name: name.name().clone(),
         record: Arc::new(record),
         state: State::Created(None),
-        endpoint: None,
+        attachments,
+        endpoints: Vec::new(),
         exits: 0,
         removed: false,
         execs: Vec::new(),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use oci::Reference;
 
-use crate::container::spec::NetworkMode;
 use crate::container::{Published, State};
 use crate::filters::Filters;
 use crate::{Engine, Error, Result};
@@ -86,16 +85,11 @@ fn check(filters: &Filters, name: &str, allowed: &[&str]) -> Result<()> {
 
 fn by_words(filters: &Filters, now: &Published) -> bool {
     let id = now.id();
-    let network = match now.record.spec.network {
-        NetworkMode::Bridge => "bridge",
-        NetworkMode::Host => "host",
-        NetworkMode::None => "none",
-    };
     filters.any("id", |prefix| id.starts_with(prefix))
         && filters.any("name", |pattern| name_matches(now.name.as_str(), pattern))
         && filters.labels(&now.record.effective.labels)
         && filters.any("status", |status| now.state.docker_status() == status)
-        && filters.any("network", |wanted| wanted == network)
+        && filters.any("network", |wanted| on_network(now, wanted))
         && filters.any("health", |health| health == "none")
         && filters.any("is-task", |value| value == "false")
         && filters.any("volume", |wanted| has_mount(now, wanted))
@@ -116,6 +110,13 @@ fn name_matches(name: &str, pattern: &str) -> bool {
         return false;
     };
     pattern.is_match(name) || pattern.is_match(&format!("/{name}"))
+}
+
+/// By the network's name or its id.
+fn on_network(now: &Published, wanted: &str) -> bool {
+    now.attachments
+        .iter()
+        .any(|one| one.network == wanted || (!wanted.is_empty() && one.network_id == wanted))
 }
 
 fn has_mount(now: &Published, wanted: &str) -> bool {

@@ -55,7 +55,7 @@ async fn start_leased(engine: &Arc<Engine>, lease: Lease, reference: &str) -> Re
     match run(engine, &container, &mut undo).await {
         Ok(run) => {
             undo.keep();
-            let lease = starting.commit(run.running, run.endpoint);
+            let lease = starting.commit(run.running, run.endpoints);
             step("start.running");
             say_started(engine, &container);
             attach::deliver(&container).await;
@@ -70,7 +70,7 @@ async fn start_leased(engine: &Arc<Engine>, lease: Lease, reference: &str) -> Re
 /// What runs.
 struct Run {
     running: Running,
-    endpoint: Option<Endpoint>,
+    endpoints: Vec<Endpoint>,
     events: mpsc::Receiver<Event>,
 }
 
@@ -124,7 +124,7 @@ async fn run(
     step("start.started");
     Ok(Run {
         running: Running { pid, started_at },
-        endpoint: launched.endpoint,
+        endpoints: launched.endpoints,
         events,
     })
 }
@@ -182,7 +182,9 @@ async fn failed(
 
 fn say_started(engine: &Engine, container: &Container) {
     let now = container.now();
-    engine.network_event(&now, "connect");
+    for endpoint in &now.endpoints {
+        engine.network_event(endpoint, "connect", &container.id);
+    }
     engine.container_event(&now, "start", &[]);
 }
 

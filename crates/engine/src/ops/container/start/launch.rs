@@ -3,7 +3,6 @@
 use std::ffi::CString;
 use std::fs;
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -11,7 +10,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use monitor::protocol::{self, Launch, Log, Stdio};
-use network::Endpoint;
+use network::{Attachment, Endpoint, Sandbox};
 use runtime::plan::{Extras, Plan};
 use stdx::Undo;
 use sys::cgroup::Layout;
@@ -33,7 +32,7 @@ const DETACH_KEYS: [u8; 2] = [16, 17];
 pub(super) struct Launched {
     pub(super) socket: SeqPacket,
     pub(super) pidfd: OwnedFd,
-    pub(super) endpoint: Option<Endpoint>,
+    pub(super) endpoints: Vec<Endpoint>,
 }
 
 /// Mounts, connects, writes, compiles and spawns.
@@ -62,15 +61,15 @@ pub(super) fn launch(
             .map_err(Error::io("duplicate the root mount"))?,
     );
     let identity = Accounts::read(&root)?.identify(&record.effective.user, &spec.group_add)?;
-    let (netns, endpoint) = connect(engine, &container.id, spec, undo)?;
+    let Sandbox { netns, endpoints } = connect(engine, &now.attachments, undo)?;
     step("start.connected");
-    etc_files(container, record, endpoint.as_ref())?;
+    etc_files(container, record, &endpoints)?;
     bind_sources(spec)?;
     store::save(
         &paths.run(),
         &Run {
             began,
-            endpoint: endpoint.clone(),
+            endpoints: endpoints.clone(),
         },
         false,
     )?;
@@ -91,42 +90,26 @@ pub(super) fn launch(
     Ok(Launched {
         socket,
         pidfd,
-        endpoint,
+        endpoints,
     })
 }
 
-type Connection = (Option<OwnedFd>, Option<Endpoint>);
-
 fn connect(
     engine: &Arc<Engine>,
-    id: &str,
-    spec: &Spec,
+    attachments: &[Attachment],
     undo: &mut Undo<'static>,
-) -> Result<Connection> {
-    match spec.network {
-        NetworkMode::Host => Ok((None, None)),
-        NetworkMode::None => {
-            let made = engine
-                .bridge
-                .as_ref()
-                .map_or_else(|_| network::net_none(), |bridge| bridge.connect_none());
-            Ok((Some(made?), None))
-        }
-        NetworkMode::Bridge => {
-            let bridge = engine.bridge()?.clone();
-            let sandbox = bridge.connect(id)?;
-            let endpoint = sandbox.endpoint.clone();
-            undo.push("release address", move || {
-                bridge.release(&endpoint);
-                Ok(())
-            });
-            Ok((Some(sandbox.netns), Some(sandbox.endpoint)))
-        }
-    }
+) -> Result<Sandbox> {
+    let sandbox = engine.networks.connect(attachments)?;
+    let (networks, endpoints) = (engine.clone(), sandbox.endpoints.clone());
+    undo.push("release addresses", move || {
+        networks.networks.release(&endpoints);
+        Ok(())
+    });
+    Ok(sandbox)
 }
 
 /// hostname, hosts and resolv.conf; nothing here needs to survive a crash.
-fn etc_files(container: &Container, record: &Record, endpoint: Option<&Endpoint>) -> Result<()> {
+fn etc_files(container: &Container, record: &Record, endpoints: &[Endpoint]) -> Result<()> {
     let spec = &record.spec;
     let hostname = &record.effective.hostname;
     let extra: Vec<(String, String)> = spec
@@ -141,7 +124,7 @@ fn etc_files(container: &Container, record: &Record, endpoint: Option<&Endpoint>
         network::hosts(
             hostname,
             &spec.domainname,
-            endpoint.map(|endpoint| IpAddr::V4(endpoint.ip)),
+            endpoints.iter().flat_map(Endpoint::addresses).next(),
             &extra,
         )
     };
