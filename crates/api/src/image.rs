@@ -138,12 +138,3 @@ pub struct Distribution {
     pub descriptor: Descriptor,
     pub platforms: Vec<Platform>,
 }
-
-/// Answer of `POST /images/prune`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub struct Pruned {
-    /// `null` when there is none.
-    pub images_deleted: Option<Vec<DeleteItem>>,
-    pub space_reclaimed: u64,
-}

@@ -16,6 +16,7 @@ pub mod host_config;
 pub mod image;
 pub mod network;
 pub mod progress;
+pub mod prune;
 pub mod stdcopy;
 pub mod system;
 pub mod version;

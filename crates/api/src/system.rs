@@ -1,4 +1,4 @@
-//! The daemon itself: version and info.
+//! The daemon itself: version, info and disk usage.
 #![allow(
     missing_docs,
     reason = "the fields are the Engine API's, documented in its own reference"
@@ -210,4 +210,15 @@ pub struct Commit {
     /// Until 1.49.
     #[serde(rename = "Expected", skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
+}
+
+/// `GET /system/df`. What was not asked for is `null`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct DiskUsage {
+    pub layers_size: i64,
+    pub images: Option<Vec<crate::image::Summary>>,
+    pub containers: Option<Vec<crate::container::Summary>>,
+    pub volumes: Option<Vec<serde_json::Value>>,
+    pub build_cache: Option<Vec<serde_json::Value>>,
 }

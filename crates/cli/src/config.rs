@@ -15,6 +15,8 @@ pub(crate) struct Config {
     pub(crate) ps_format: Option<String>,
     pub(crate) images_format: Option<String>,
     pub(crate) networks_format: Option<String>,
+    /// `NAME=VALUE`, for everything that prunes.
+    pub(crate) prune_filters: Vec<String>,
     /// Credentials by registry.
     pub(crate) auths: BTreeMap<String, AuthConfig>,
     /// The program that keeps all credentials.

@@ -12,7 +12,8 @@ use crate::leftover::RequestBody;
 use crate::query::{Query, decode};
 use crate::request::Request;
 use crate::routes::{
-    Daemon, containers, events, exec, images, logs, networks, plugins, registry, system, volumes,
+    Daemon, containers, events, exec, images, logs, networks, plugins, prune, registry, system,
+    volumes,
 };
 
 /// Every operation of the Engine API: method, path, name.
@@ -64,8 +65,10 @@ async fn dispatch(daemon: Arc<Daemon>, request: http::Request<RequestBody>) -> R
         ["_ping"] if get || method == Method::HEAD => Ok(system::ping()),
         ["version"] if get => system::version(d, &r),
         ["info"] if get => system::info(d, &r),
+        ["system", "df"] if get => system::disk_usage(d, &r).await,
         ["events"] if get => events::stream(d, &r),
         ["containers", "json"] if get => containers::list(d, &r).await,
+        ["containers", "prune"] if post => prune::containers(d, &r).await,
         ["containers", "create"] if post => containers::create(d, r).await,
         ["containers", id, "json"] if get => containers::inspect(d, &r, id).await,
         ["containers", id, "start"] if post => containers::start(d, r, id).await,
@@ -96,7 +99,7 @@ async fn dispatch(daemon: Arc<Daemon>, request: http::Request<RequestBody>) -> R
         ["images", name @ .., "tag"] if post && !name.is_empty() => {
             images::tag(d, &r, &name.join("/")).await
         }
-        ["images", "prune"] if post => images::prune(d, &r).await,
+        ["images", "prune"] if post => prune::images(d, &r).await,
         ["images", "get"] if get => {
             images::save(d, &r, r.query.all("names").map(str::to_owned).collect()).await
         }
@@ -113,7 +116,10 @@ async fn dispatch(daemon: Arc<Daemon>, request: http::Request<RequestBody>) -> R
             images::remove(d, &r, &name.join("/")).await
         }
         ["networks"] | ["networks", ""] if get => networks::list(d, &r),
+        ["networks", "prune"] if post => prune::networks(d, &r),
         ["networks", name] if get => networks::inspect(d, name),
+        ["volumes", "prune"] if post => prune::volumes(d, &r),
+        ["build", "prune"] if post => prune::build_cache(d, &r),
         ["volumes"] if get => volumes::list(),
         ["volumes", name] if get && !name.is_empty() => volumes::inspect(name),
         ["plugins"] if get => plugins::list(),

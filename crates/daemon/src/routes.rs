@@ -12,6 +12,7 @@ pub mod images;
 pub mod logs;
 pub mod networks;
 pub mod plugins;
+pub mod prune;
 pub mod registry;
 pub mod system;
 pub mod volumes;

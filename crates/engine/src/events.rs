@@ -22,6 +22,10 @@ pub enum Kind {
     Image,
     /// A network.
     Network,
+    /// A volume.
+    Volume,
+    /// The build cache.
+    Builder,
 }
 
 impl Kind {
@@ -31,6 +35,8 @@ impl Kind {
             Self::Container => "container",
             Self::Image => "image",
             Self::Network => "network",
+            Self::Volume => "volume",
+            Self::Builder => "builder",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Docker's filters: names with values, of which one must match; all names must match.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use crate::error::{Error, Result};
 
@@ -56,6 +57,25 @@ impl Filters {
         }
         Ok(found)
     }
+
+    /// The time that `until` sets as a bound: a duration before now, or a time.
+    pub fn until(&self) -> Result<Option<SystemTime>> {
+        let value = match self.values("until") {
+            [] => return Ok(None),
+            [value] => value,
+            _ => {
+                let why = "more than one until filter specified";
+                return Err(Error::Invalid(why.to_owned()));
+            }
+        };
+        stdx::time::parse_timestamp(value, SystemTime::now())
+            .map(Some)
+            .ok_or_else(|| {
+                Error::Invalid(format!(
+                    "failed to parse value as time or duration: {value:?}"
+                ))
+            })
+    }
 }
 
 fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
@@ -91,6 +111,24 @@ mod tests {
         assert!(
             filters(&[("status", &["running", "exited"])]).any("status", |value| value == "exited")
         );
+    }
+
+    #[test]
+    fn until_is_one_time() {
+        let bound = filters(&[("until", &["1700000000"])]).until();
+        let expected = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+        assert_eq!(bound.unwrap(), Some(expected));
+        assert_eq!(filters(&[]).until().unwrap(), None);
+        for (values, message) in [
+            (
+                &["x"][..],
+                "failed to parse value as time or duration: \"x\"",
+            ),
+            (&["1h", "2h"], "more than one until filter specified"),
+        ] {
+            let error = filters(&[("until", values)]).until().unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
     }
 
     #[test]

@@ -45,4 +45,10 @@ impl Engine {
         let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
         self.events.publish(Kind::Image, action, id, attributes);
     }
+
+    /// Everything of a kind that nobody used has been removed.
+    pub(crate) fn prune_event(&self, kind: Kind, freed: u64) {
+        let attributes = BTreeMap::from([("reclaimed".to_owned(), freed.to_string())]);
+        self.events.publish(kind, "prune", "", attributes);
+    }
 }

@@ -17,6 +17,7 @@ mod images;
 mod inspect;
 mod logs;
 mod network;
+mod prune;
 mod ps;
 mod registry;
 mod registry_evil;

@@ -123,4 +123,4 @@ macro_rules! groups {
     )*};
 }
 
-groups! { run lifecycle logs attach images load refused names formats }
+groups! { run lifecycle logs attach images load refused names formats prune }

@@ -14,7 +14,7 @@ use crate::template::Value;
 const COLUMNS: &str = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
 const COLUMNS_WITH_DIGEST: &str = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
 
-const LISTING: Listing = Listing {
+pub(super) const LISTING: Listing = Listing {
     columns: COLUMNS,
     headings: &[
         ("ID", "IMAGE ID"),
@@ -124,7 +124,14 @@ fn rows(image: &Summary, truncate: bool, digests: bool) -> Vec<Value> {
         .collect()
 }
 
-fn row(image: &Summary, truncate: bool, repository: String, tag: String, digest: String) -> Value {
+/// An image under one of its names.
+pub(super) fn row(
+    image: &Summary,
+    truncate: bool,
+    repository: String,
+    tag: String,
+    digest: String,
+) -> Value {
     let id = if truncate {
         format::short_id(&image.id)
     } else {

@@ -4,6 +4,7 @@
 
 mod attach;
 mod create;
+mod df;
 mod events;
 mod exec;
 mod history;
@@ -59,7 +60,12 @@ pub(crate) async fn dispatch(session: &Session, command: &Command, given: &Given
         "push" | "image push" => push::push(session, given).await,
         "history" | "image history" => history::history(session, given).await,
         "save" | "image save" => save::save(session, given).await,
+        "container prune" => prune::containers(session, given).await,
         "image prune" => prune::images(session, given).await,
+        "network prune" => prune::networks(session, given).await,
+        "volume prune" => prune::volumes(session, given).await,
+        "system df" => df::df(session, given).await,
+        "system prune" => prune::system(session, given).await,
         "login" => login::login(session, given).await,
         "logout" => Ok(login::logout(session, given)),
         "tag" | "image tag" => images::tag(session, given).await,

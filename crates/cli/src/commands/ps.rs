@@ -14,7 +14,7 @@ const COLUMNS: &str =
     "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
 const COLUMNS_WITH_SIZE: &str = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}\t{{.Size}}";
 
-const LISTING: Listing = Listing {
+pub(super) const LISTING: Listing = Listing {
     columns: COLUMNS,
     headings: &[
         ("ID", "CONTAINER ID"),
@@ -85,7 +85,8 @@ pub(crate) async fn ps(session: &Session, given: &Given) -> Outcome {
     Ok(0)
 }
 
-fn row(container: &Summary, truncate: bool) -> Value {
+/// A container in a list.
+pub(super) fn row(container: &Summary, truncate: bool) -> Value {
     let shortened = |text: &str, width| {
         if truncate {
             ellipsis(text, width)

@@ -57,7 +57,7 @@ pub fn summary(view: &ImageView, version: ApiVersion) -> Summary {
         labels: (!labels.is_empty()).then(|| labels.clone()),
         repo_tags,
         repo_digests,
-        shared_size: -1,
+        shared_size: view.shared.map_or(-1, u64::cast_signed),
         size,
         virtual_size: if version.at_least(44) { 0 } else { size },
         ..Summary::default()

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use api::container::Summary;
+use api::version::ApiVersion;
 use bytes::Bytes;
 use engine::ops::container as ops;
 use http::StatusCode;
@@ -17,14 +19,29 @@ use crate::request::Request;
 /// `GET /containers/json`.
 pub async fn list(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
     let which = convert::list::request(&request.query)?;
-    let containers = ops::list(&daemon.engine, &which)?;
-    let mut summaries = convert::list::summaries(&daemon.engine, &containers, request.version);
     if request.query.flag("size") {
-        for summary in &mut summaries {
-            (summary.size_rw, summary.size_root_fs) = size(daemon, &summary.id).await?;
-        }
+        return json(&sized(daemon, &which, request.version).await?);
     }
-    json(&summaries)
+    let containers = ops::list(&daemon.engine, &which)?;
+    json(&convert::list::summaries(
+        &daemon.engine,
+        &containers,
+        request.version,
+    ))
+}
+
+/// Entries of the list with their sizes.
+pub(super) async fn sized(
+    daemon: &Arc<Daemon>,
+    which: &ops::list::List,
+    version: ApiVersion,
+) -> Result<Vec<Summary>> {
+    let containers = ops::list(&daemon.engine, which)?;
+    let mut summaries = convert::list::summaries(&daemon.engine, &containers, version);
+    for summary in &mut summaries {
+        (summary.size_rw, summary.size_root_fs) = size(daemon, &summary.id).await?;
+    }
+    Ok(summaries)
 }
 
 /// `POST /containers/create`.

@@ -18,7 +18,10 @@ use crate::request::Request;
 /// `GET /images/json`.
 pub fn list(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
     let filters = convert::filters(&request.query)?;
-    let images = ops::list(&daemon.engine, &filters)?;
+    let mut images = ops::list(&daemon.engine, &filters)?;
+    if request.query.flag("shared-size") {
+        ops::measure(&daemon.engine, &mut images);
+    }
     json(
         &images
             .iter()
@@ -90,21 +93,6 @@ pub fn load(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
         }
     });
     Ok(with_type(StatusCode::OK, "application/json", body).into())
-}
-
-/// `POST /images/prune`.
-pub async fn prune(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
-    let filters = convert::filters(&request.query)?;
-    let pruned = ops::prune(&daemon.engine, filters).await?;
-    let removed: Vec<_> = pruned
-        .removed
-        .into_iter()
-        .map(convert::images::removed)
-        .collect();
-    json(&api::image::Pruned {
-        images_deleted: (!removed.is_empty()).then_some(removed),
-        space_reclaimed: pruned.freed,
-    })
 }
 
 /// `GET /images/get` and `GET /images/{name}/get`.

@@ -15,7 +15,7 @@ mod tag;
 pub use auth::{distribution, login};
 pub use import::{Import, import};
 pub use inspect::inspect;
-pub use list::{ImageView, list};
+pub use list::{ImageView, list, measure};
 pub use load::load;
 pub use prune::prune;
 pub use pull::{Pull, pull};

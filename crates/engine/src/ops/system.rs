@@ -2,6 +2,7 @@
 
 mod events;
 mod info;
+pub mod prune;
 mod version;
 
 pub use events::{Selection, Stream, events};

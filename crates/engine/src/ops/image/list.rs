@@ -28,12 +28,15 @@ pub struct ImageView {
     pub image: Arc<Image>,
     /// How many containers were made from it.
     pub containers: usize,
+    /// Length of all files of the layers that other images have too, where that was asked for.
+    pub shared: Option<u64>,
 }
 
 /// Lists images.
 pub fn list(engine: &Arc<Engine>, filters: &Filters) -> Result<Vec<ImageView>> {
     filters.allow(&KNOWN)?;
     let dangling = filters.boolean("dangling")?;
+    let until = filters.until()?;
     let bound = |name: &str| {
         filters
             .values(name)
@@ -50,9 +53,10 @@ pub fn list(engine: &Arc<Engine>, filters: &Filters) -> Result<Vec<ImageView>> {
     images.retain(|image| {
         dangling.is_none_or(|wanted| {
             wanted == (image.repo_tags.is_empty() && image.repo_digests.is_empty())
-        }) && before
-            .as_ref()
-            .is_none_or(|bound| created(image) < created(bound))
+        }) && until.is_none_or(|until| created(image) < until)
+            && before
+                .as_ref()
+                .is_none_or(|bound| created(image) < created(bound))
             && since
                 .as_ref()
                 .is_none_or(|bound| created(image) > created(bound))
@@ -60,14 +64,35 @@ pub fn list(engine: &Arc<Engine>, filters: &Filters) -> Result<Vec<ImageView>> {
             && filters.any("reference", |pattern| {
                 image.repo_tags.iter().any(|tag| matches(tag, pattern))
             })
-            && filters.every("until", |text| until(image, text))
     });
     images.sort_by_key(|image| std::cmp::Reverse(created(image)));
     let view = |image: Arc<Image>| ImageView {
         containers: users.get(&image.id.to_string()).copied().unwrap_or(0),
         image: with_matching_tags(image, filters),
+        shared: None,
     };
     Ok(images.into_iter().map(view).collect())
+}
+
+/// Finds what images share with any other; returns the length of all files of all layers, each counted once.
+pub fn measure(engine: &Engine, views: &mut [ImageView]) -> u64 {
+    let images = engine.images.list();
+    let mut users: HashMap<&str, (usize, u64)> = HashMap::new();
+    for image in &images {
+        for (chain, size) in image.chains.iter().zip(&image.layer_sizes) {
+            users.entry(chain).or_insert((0, *size)).0 += 1;
+        }
+    }
+    let shared = |chain: &&String| {
+        users
+            .get(chain.as_str())
+            .is_some_and(|(count, _)| *count > 1)
+    };
+    for view in views {
+        let layers = view.image.chains.iter().filter(shared);
+        view.shared = Some(layers.map(|chain| users[chain.as_str()].1).sum());
+    }
+    users.values().map(|(_, size)| size).sum()
 }
 
 /// Of an image that was found by one of its names, only the names that were asked for are shown.
@@ -81,12 +106,8 @@ fn with_matching_tags(image: Arc<Image>, filters: &Filters) -> Arc<Image> {
     Arc::new(image)
 }
 
-fn created(image: &Image) -> SystemTime {
+pub(super) fn created(image: &Image) -> SystemTime {
     stdx::time::parse_rfc3339(&image.created).unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-pub(super) fn until(image: &Image, text: &str) -> bool {
-    stdx::time::parse_timestamp(text, SystemTime::now()).is_none_or(|until| created(image) < until)
 }
 
 /// `busybox`, `busy*:1.?`: a pattern for the name, or for the name with its tag.

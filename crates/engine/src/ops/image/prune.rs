@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use image::{Image, Pruned, Removed};
 
-use super::list::until;
+use super::list::created;
 use super::remove::in_use;
 use crate::blocking::{Class, blocking};
 use crate::detached::detached;
+use crate::events::Kind;
 use crate::filters::Filters;
 use crate::{Engine, Result};
 
@@ -18,12 +19,13 @@ const KNOWN: [&str; 4] = ["dangling", "label", "label!", "until"];
 pub async fn prune(engine: &Arc<Engine>, filters: Filters) -> Result<Pruned> {
     filters.allow(&KNOWN)?;
     let dangling = filters.boolean("dangling")?.unwrap_or(true);
+    let until = filters.until()?;
     let engine = engine.clone();
     let pruning = move || {
         let wanted = |image: &Image| {
             (!dangling || (image.repo_tags.is_empty() && image.repo_digests.is_empty()))
                 && filters.labels(&image.config.config.labels)
-                && filters.every("until", |text| until(image, text))
+                && until.is_none_or(|until| created(image) < until)
         };
         let pruned = engine.images.prune(&wanted, &|id| in_use(&engine, id))?;
         for removed in &pruned.removed {
@@ -31,7 +33,7 @@ pub async fn prune(engine: &Arc<Engine>, filters: Filters) -> Result<Pruned> {
                 engine.image_event("delete", id, id);
             }
         }
-        engine.image_event("prune", "", "");
+        engine.prune_event(Kind::Image, pruned.freed);
         Ok(pruned)
     };
     detached(blocking("prune images", Class::Disk, pruning)).await
