@@ -23,7 +23,7 @@ pub(super) struct Machine<'run> {
     pub(super) lanes: usize,
     /// Ended then, whatever it does.
     pub(super) limit: Duration,
-    /// Where its lines are kept.
+    /// Where its lines are added.
     pub(super) log: PathBuf,
 }
 
@@ -87,6 +87,63 @@ impl Port {
     }
 }
 
+/// All ports, and everything that came through them.
+struct Ports {
+    list: Vec<Port>,
+    log: Vec<String>,
+    /// The log as it comes: whoever waits may look.
+    file: File,
+}
+
+impl Ports {
+    fn open(machine: &Machine<'_>) -> Result<Self> {
+        Ok(Self {
+            list: (0..=machine.lanes)
+                .map(|number| Port::open(machine.scratch, number))
+                .collect::<Result<_>>()?,
+            log: Vec::new(),
+            file: File::options()
+                .create(true)
+                .append(true)
+                .open(&machine.log)?,
+        })
+    }
+
+    /// Takes what is new; shows `watch` every line of the lanes, and returns what it said last.
+    fn hear(
+        &mut self,
+        time: f64,
+        watch: &mut impl FnMut(f64, Option<&str>) -> Option<End>,
+    ) -> Result<Option<End>> {
+        let mut end = None;
+        for (number, port) in self.list.iter_mut().enumerate() {
+            port.read(|name, line| {
+                let line_of_log = format!("{time:7.1} {name}: {line}\n");
+                _ = self.file.write_all(line_of_log.as_bytes());
+                self.log.push(line_of_log);
+                if number > 0 {
+                    end = watch(time, Some(line)).or(end);
+                }
+            })?;
+        }
+        Ok(end)
+    }
+
+    /// Lines that never ended: the last words.
+    fn close(&mut self) -> Result<()> {
+        for port in &self.list {
+            let words = format!("        {}: {}\n", port.name, port.begun());
+            self.file.write_all(words.as_bytes())?;
+            self.log.push(words);
+        }
+        Ok(())
+    }
+
+    fn lanes(&self) -> impl Iterator<Item = &Port> {
+        self.list.iter().skip(1)
+    }
+}
+
 impl Machine<'_> {
     /// Runs it until it switches itself off or `watch` says that the power is cut. `watch` gets the time, and
     /// every complete line of the lanes, or None many times a second. Returns the text of every lane.
@@ -94,29 +151,15 @@ impl Machine<'_> {
         &self,
         mut watch: impl FnMut(f64, Option<&str>) -> Option<End>,
     ) -> Result<(End, Vec<String>)> {
-        let mut ports = (0..=self.lanes)
-            .map(|number| Port::open(self.scratch, number))
-            .collect::<Result<Vec<_>>>()?;
+        let mut ports = Ports::open(self)?;
         let mut child = self.start()?;
         let begun = Instant::now();
-        let mut log = Vec::new();
-        // Written as it comes: whoever waits may look.
-        let mut file = File::create(&self.log)?;
         let mut reminded = Instant::now();
         let end = loop {
             let ended = child.try_wait()?;
             let time = begun.elapsed().as_secs_f64();
-            let mut cut = watch(time, None);
-            for (number, port) in ports.iter_mut().enumerate() {
-                port.read(|name, line| {
-                    log.push(format!("{time:7.1} {name}: {line}\n"));
-                    _ = file.write_all(log[log.len() - 1].as_bytes());
-                    if number > 0 {
-                        cut = watch(time, Some(line)).or(cut);
-                    }
-                })?;
-            }
-            if cut.is_some() {
+            let cut = watch(time, None);
+            if ports.hear(time, &mut watch)?.or(cut).is_some() {
                 break Ok(End::Cut);
             }
             if let Some(status) = ended {
@@ -126,7 +169,7 @@ impl Machine<'_> {
                     Err(format!("qemu ended: {status}"))
                 };
             }
-            if begun.elapsed() > BOOT && ports.iter().skip(1).all(|port| port.text.is_empty()) {
+            if begun.elapsed() > BOOT && ports.lanes().all(|port| port.text.is_empty()) {
                 break Err(format!("it did not boot within {} s", BOOT.as_secs()));
             }
             if begun.elapsed() > self.limit {
@@ -134,7 +177,7 @@ impl Machine<'_> {
             }
             if reminded.elapsed() > Duration::from_secs(30) {
                 reminded = Instant::now();
-                for port in ports.iter().skip(1).filter(|port| !port.begun().is_empty()) {
+                for port in ports.lanes().filter(|port| !port.begun().is_empty()) {
                     println!("   after {time:.0} s, {}: {}", port.name, port.begun());
                 }
             }
@@ -142,17 +185,21 @@ impl Machine<'_> {
         };
         _ = child.kill();
         _ = child.wait();
-        for port in &ports {
-            log.push(format!("        {}: {}\n", port.name, port.begun()));
-            file.write_all(log[log.len() - 1].as_bytes())?;
-        }
+        // What it said between the last look and its end counts too.
+        ports.hear(begun.elapsed().as_secs_f64(), &mut watch)?;
+        ports.close()?;
         match end {
             Ok(end) => Ok((
                 end,
-                ports.into_iter().skip(1).map(|port| port.text).collect(),
+                ports
+                    .list
+                    .into_iter()
+                    .skip(1)
+                    .map(|port| port.text)
+                    .collect(),
             )),
             Err(why) => {
-                let tail = &log[log.len().saturating_sub(40)..];
+                let tail = &ports.log[ports.log.len().saturating_sub(40)..];
                 bail!(
                     "the virtual machine: {why}; {} has all of it, and at the end:\n{}",
                     self.log.display(),

@@ -171,6 +171,8 @@ fn boot(binaries: &[Binary], selection: Selection, limits: Limits, disk: bool) -
         make_disk(&image, Some(&fixtures::directory()))?;
     }
     let accelerator = kernel::accelerator(&scratch.0, &kernel)?;
+    let log = shell::cache().join("vm.log");
+    fs::File::create(&log)?;
     println!("   {} jobs, accelerator {accelerator}", jobs.len());
     let machine = Machine {
         scratch: &scratch.0,
@@ -180,7 +182,7 @@ fn boot(binaries: &[Binary], selection: Selection, limits: Limits, disk: bool) -
         disk: disk.then_some(&image),
         lanes: LANES,
         limit: limits.all,
-        log: shell::cache().join("vm.log"),
+        log,
     };
     let mut begun = vec![0.0; jobs.len()];
     let (_, lanes) = machine.run(|time, line| {

@@ -5,7 +5,8 @@
 //! power goes: at another moment each round, from the seed that is printed.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -36,6 +37,8 @@ pub(super) fn run(cuts: u64, seed: u64) -> Result<()> {
     let disk = scratch.0.join("disk");
     make_disk(&disk, None)?;
     let accelerator = kernel::accelerator(&scratch.0, &kernel)?;
+    // One log of all boots: what a cut has left was begun before it.
+    File::create(log())?;
     println!("   {cuts} cuts, seed {seed}, accelerator {accelerator}");
     let mut random = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut known = Known::default();
@@ -110,7 +113,7 @@ fn boot(
         disk: Some(disk),
         lanes: 1,
         limit: Duration::from_mins(10),
-        log: shell::cache().join("vm-power.log"),
+        log: log(),
     };
     let mut whole = None;
     let mut broken = Vec::new();
@@ -143,8 +146,12 @@ fn boot(
     Ok(())
 }
 
+fn log() -> PathBuf {
+    shell::cache().join("vm-power.log")
+}
+
 /// The program, as cargo builds it for release.
-fn program() -> std::path::PathBuf {
+fn program() -> PathBuf {
     let own = std::env::var_os("CARGO_TARGET_DIR");
     let target = own.map_or_else(|| shell::root().join("target"), Into::into);
     let tripled = target
@@ -160,22 +167,25 @@ fn program() -> std::path::PathBuf {
 /// The guest's part. It never syncs: what is durable, is so by our own doing.
 const SCRIPT: &str = r#"
 export DOCKER_HOST=unix:///run/corten.sock DOCKER_CONFIG=/run/config
-broken() { echo "=== corten broken: $*"; cat /run/daemon.log; ls -R /disk/corten/quarantine; exit 1; }
+# Straight to the port, as all of these: through a pipe they would come in another order.
+say() { echo "=== corten $*" >/dev/ttyS1; }
+broken() { say broken: $*; cat /run/daemon.log; ls -R /disk/corten/quarantine; exit 1; }
 remove() {
   # Past the port before the question is asked.
-  echo "=== corten asked $1" >/dev/ttyS1; sleep 0.2
+  say asked $1; sleep 0.2
   /corten rm $1 >/dev/null || broken $1 cannot be removed
-  echo "=== corten removed $1"
+  say removed $1
 }
 /corten daemon --host $DOCKER_HOST --data-root /disk/corten --exec-root /run/corten --bridge ct0 --bip 10.219.1.1/24 \
   >/run/daemon.log 2>&1 &
 i=0; until /corten version >/dev/null 2>&1; do i=$((i+1)); [ $i -lt 300 ] || broken no daemon; sleep 0.1; done
 /corten ps -a --format '{{.Names}}' >/run/names || broken ps
-/corten images --format '{{.Repository}}:{{.Tag}}' >/run/images || broken images
+# By their ids: a removal that was cut off may have taken the last name and not yet the image.
+/corten images -a -q --no-trunc >/run/images || broken images
 [ -z "$(ls -A /disk/corten/quarantine 2>/dev/null)" ] || broken something is in quarantine
 for name in $there; do grep -qx $name /run/names || broken $name was created and is gone; done
 for name in $gone; do ! grep -qx $name /run/names || broken $name was removed and is back; done
-for image in $(cat /run/images); do
+for image in $(sort -u /run/images); do
   code=$(/corten run --rm --network none $image sh -c 'exit 7' 2>/run/error; echo $?)
   [ $code = 7 ] || broken $image: $code $(cat /run/error)
 done
@@ -185,7 +195,7 @@ for name in $(cat /run/names); do
 done
 left=$(ls /disk/corten/containers /disk/corten/content/ingest 2>/dev/null | grep -v :)
 [ -z "$left" ] || broken left behind: $left
-echo "=== corten whole"
+say whole
 [ $work = 1 ] || exit 0
 n=0
 while true; do
@@ -193,7 +203,7 @@ while true; do
   /corten load -q -i /root/.cache/corten/fixtures/busybox.tar >/dev/null || broken load
   /corten tag busybox:latest other:$n || broken tag
   /corten create --name $name --network none busybox:latest sh -c 'exit 3' >/dev/null || broken create
-  echo "=== corten created $name"
+  say created $name
   [ $((n%2)) = 0 ] || continue
   remove $name
   /corten rmi -f other:$n other:$((n-1)) busybox:latest >/dev/null || broken rmi
