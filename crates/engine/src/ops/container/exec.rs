@@ -82,6 +82,18 @@ pub enum Progress {
     Exited(i32, i32),
 }
 
+impl Progress {
+    /// The step after this one. The end of a short exec may be told before its beginning: the pid counts even then.
+    fn followed_by(self, to: Self) -> Self {
+        match (self, to) {
+            (Self::Running(pid), Self::Exited(code, 0))
+            | (Self::Exited(code, 0), Self::Running(pid)) => Self::Exited(code, pid),
+            (Self::Exited(..), _) => self,
+            (_, to) => to,
+        }
+    }
+}
+
 /// An exec about to be started.
 #[derive(Debug)]
 pub struct Prepared {
@@ -109,17 +121,9 @@ impl Exec {
     /// Takes the next step; an end is final.
     fn advance(&self, to: Progress) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(progress.0, Progress::Exited(..)) {
-            let pid = if let Progress::Running(pid) = progress.0 {
-                pid
-            } else {
-                0
-            };
-            progress.0 = match to {
-                Progress::Exited(code, 0) => Progress::Exited(code, pid),
-                to => to,
-            };
-            progress.1 = matches!(to, Progress::Exited(..)).then(Instant::now);
+        progress.0 = progress.0.followed_by(to);
+        if progress.1.is_none() && matches!(progress.0, Progress::Exited(..)) {
+            progress.1 = Some(Instant::now());
         }
     }
 
@@ -410,5 +414,25 @@ pub async fn resize(engine: &Arc<Engine>, id: &str, rows: u16, columns: u16) -> 
             id: container.id.clone(),
             why: format!("it answered {other:?}"),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Progress::{Created, Exited, Running};
+
+    #[test]
+    fn an_end_is_final_and_knows_the_pid_in_whatever_order_both_are_told() {
+        assert_eq!(
+            Created.followed_by(Running(7)).followed_by(Exited(3, 0)),
+            Exited(3, 7)
+        );
+        assert_eq!(
+            Created.followed_by(Exited(3, 0)).followed_by(Running(7)),
+            Exited(3, 7)
+        );
+        assert_eq!(Exited(3, 7).followed_by(Exited(9, 0)), Exited(3, 7));
+        assert_eq!(Exited(3, 7).followed_by(Running(8)), Exited(3, 7));
+        assert_eq!(Created.followed_by(Exited(126, 0)), Exited(126, 0));
     }
 }
