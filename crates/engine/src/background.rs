@@ -1,4 +1,4 @@
-//! What is done behind the answers: deleting what was removed, keeping network sandboxes ready. Both try again.
+//! What is done behind the answers: deleting what was removed, keeping network sandboxes and empty trees ready. Both try again.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -66,8 +66,9 @@ async fn refill_forever(engine: Weak<Engine>) {
     while let Some(strong) = engine.upgrade() {
         let notified = tokio::time::timeout(AGAIN, strong.refill.notified()).await;
         if notified.is_ok() {
-            blocking("refill network sandboxes", Class::Kernel, move || {
+            blocking("refill sandboxes and trees", Class::Kernel, move || {
                 strong.networks.refill();
+                strong.snapshots.refill();
             })
             .await;
         }

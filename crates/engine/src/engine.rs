@@ -18,7 +18,7 @@ use crate::events::Events;
 use crate::host::Host;
 use crate::ops::container::exec::Execs;
 use crate::seccomp_filters::Filters as SeccompFilters;
-use crate::{Config, Error, Result, background, cgroups, recover, steps};
+use crate::{Config, Error, Result, background, cgroups, ground, recover, steps};
 
 /// The engine: a struct of parts. Operations are free functions in [`crate::ops`].
 #[derive(Debug)]
@@ -102,6 +102,8 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
     store::create_dir_all(&config.exec_root.join("containers"))?;
     let lock = store::Lock::acquire(&config.data_root.join("lock"))?;
     store::check_format(&config.data_root)?;
+    ground::make(&ground::directory(&config))
+        .map_err(Error::io("make the mount points of containers"))?;
     let host = Host::look()?;
     let content =
         Arc::new(Content::open(&config.data_root).map_err(|error| opening("content", &error))?);

@@ -24,6 +24,7 @@ mod engine;
 pub mod error;
 pub mod events;
 pub mod filters;
+mod ground;
 mod hello;
 pub mod host;
 pub mod ops;

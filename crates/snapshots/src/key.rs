@@ -13,7 +13,7 @@ pub(crate) fn directory(key: &str) -> Result<String, Error> {
         && key
             .bytes()
             .all(|byte| plain(byte) || matches!(byte, b'_' | b'.' | b'-' | b':'));
-    if valid && !key.starts_with(REMOVED) {
+    if valid && !key.starts_with(REMOVED) && !key.starts_with(READY) {
         Ok(key.replace(':', "@"))
     } else {
         Err(Error::Key(key.to_owned()))
@@ -30,3 +30,6 @@ pub(crate) fn of_directory(name: &str) -> Option<String> {
 
 /// How names of directories begin that are on their way out.
 pub(crate) const REMOVED: &str = "removed-";
+
+/// How names of directories begin that no tree has yet.
+pub(crate) const READY: &str = "ready-";

@@ -8,6 +8,7 @@
 //! snapshots/<name>/record.json    of a committed tree: its parent and size; written last
 //! snapshots/<name>/parent         of an active tree: a symbolic link to its parent
 //! snapshots/<name>/work           of an active tree: scratch space of overlayfs
+//! snapshots/ready-*               an empty tree that waits for its key
 //! snapshots/removed-*             on its way out
 //! ```
 //!
@@ -18,6 +19,7 @@ pub mod archive;
 mod error;
 mod key;
 mod lifecycle;
+mod ready;
 mod usage;
 
 pub use apply::{Alone, Applied, Limits};

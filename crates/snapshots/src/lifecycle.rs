@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use sys::overlay;
 use sys::root::{RootDir, sync_filesystem};
 
-use crate::key::{self, REMOVED};
+use crate::key::{self, READY, REMOVED};
+use crate::ready::{self, Ready};
 use crate::{Alone, Applied, Error, Limits, apply, usage};
 
 /// The trees below one directory. Internally synchronised.
@@ -21,6 +22,7 @@ pub struct Snapshots {
     root: PathBuf,
     index: Mutex<Index>,
     reaping: Mutex<()>,
+    ready: Ready,
     quarantined: Vec<(PathBuf, String)>,
 }
 
@@ -67,6 +69,10 @@ impl Snapshots {
             let Some(name) = file_name.to_str().filter(|name| *name != EMPTY) else {
                 continue;
             };
+            if name.starts_with(READY) {
+                store::remove_tree(&entry.path())?;
+                continue;
+            }
             if let Some(count) = name
                 .strip_prefix(REMOVED)
                 .and_then(|rest| rest.split('-').next()?.parse().ok())
@@ -86,6 +92,7 @@ impl Snapshots {
             root,
             index: Mutex::new(index),
             reaping: Mutex::new(()),
+            ready: Ready::default(),
             quarantined,
         })
     }
@@ -116,17 +123,29 @@ impl Snapshots {
                 },
             );
         }
-        make_active(&dir, below.as_deref()).inspect_err(|_error| {
-            self.lock().entries.remove(key);
-            // The failure to make it is what counts; a rest is removed at the next start.
-            drop(store::remove_tree(&dir));
-        })
+        self.make_active(&dir, below.as_deref())
+            .inspect_err(|_error| {
+                self.lock().entries.remove(key);
+                // The failure to make it is what counts; a rest is removed at the next start.
+                drop(store::remove_tree(&dir));
+            })
     }
 
     /// Mounts a tree over all below it and returns the mount, attached nowhere.
     ///
     /// A committed tree is always read-only. `volatile` leaves out every sync of an active one.
     pub fn mount(&self, key: &str, read_only: bool, volatile: bool) -> Result<OwnedFd, Error> {
+        self.mount_above(key, read_only, volatile, None)
+    }
+
+    /// [`Snapshots::mount`] with a directory below the lowest tree: what no tree has, is seen from there.
+    pub fn mount_above(
+        &self,
+        key: &str,
+        read_only: bool,
+        volatile: bool,
+        ground: Option<&Path>,
+    ) -> Result<OwnedFd, Error> {
         let (active, chain) = self.chain(key)?;
         let mut lower: Vec<PathBuf> = chain.iter().map(|dir| dir.join("fs")).collect();
         let writable = active && !read_only;
@@ -135,10 +154,15 @@ impl Snapshots {
         } else {
             None
         };
+        let max = overlay::MAX_LAYERS;
+        match ground {
+            // An image of as many layers as the kernel takes does without.
+            Some(ground) if lower.len() < max => lower.push(ground.to_owned()),
+            _ => {}
+        }
         if lower.len() < 2 {
             lower.push(self.root.join(EMPTY));
         }
-        let max = overlay::MAX_LAYERS;
         if lower.len() > max {
             return Err(Error::TooManyLayers {
                 key: key.to_owned(),
@@ -272,6 +296,34 @@ impl Snapshots {
         Ok(())
     }
 
+    /// Keeps empty trees ready for [`Snapshots::prepare`]: making three directories costs the disk's file system a third of
+    /// a millisecond.
+    pub fn refill(&self) {
+        self.ready.refill(&self.root);
+    }
+
+    fn make_active(&self, dir: &Path, below: Option<&Path>) -> Result<(), Error> {
+        match self.ready.take() {
+            Some(ready) => store::rename(&ready, dir, false)?,
+            None => ready::make(dir)?,
+        }
+        let Some(below) = below else { return Ok(()) };
+        let root = RootDir::open_path(&below.join("fs"))
+            .map_err(Error::io("open", below.display().to_string()))?;
+        let stat = root
+            .stat(Path::new("."), true)
+            .map_err(Error::io("stat", below.display().to_string()))?;
+        if (stat.mode, stat.uid, stat.gid) != (ready::MODE, 0, 0) {
+            // The root of the mount takes owner and mode of the topmost layer's root.
+            RootDir::open_path(&dir.join("fs"))
+                .and_then(|root| root.dir()?.set_self(stat.uid, stat.gid, stat.mode, None))
+                .map_err(Error::io("prepare", dir.display().to_string()))?;
+        }
+        let name = below.file_name().unwrap_or_default();
+        symlink(Path::new("..").join(name), dir.join("parent"))
+            .map_err(Error::io("link parent of", dir.display().to_string()))
+    }
+
     /// Deletes the files of removed trees.
     pub fn reap(&self) -> Result<(), Error> {
         let _one = self.reaping.lock().unwrap_or_else(PoisonError::into_inner);
@@ -400,37 +452,6 @@ impl fmt::Debug for Snapshots {
 
 /// Name of the directory without files; no key begins with a dot.
 const EMPTY: &str = ".empty";
-
-fn make_active(dir: &Path, below: Option<&Path>) -> Result<(), Error> {
-    fs::create_dir(dir).map_err(Error::io("create", dir.display().to_string()))?;
-    private(dir)?;
-    let (mut mode, mut owner) = (0o755, (0, 0));
-    if let Some(below) = below {
-        let root = RootDir::open_path(&below.join("fs"))
-            .map_err(Error::io("open", below.display().to_string()))?;
-        let stat = root
-            .stat(Path::new("."), true)
-            .map_err(Error::io("stat", below.display().to_string()))?;
-        (mode, owner) = (stat.mode, (stat.uid, stat.gid));
-        let name = below.file_name().unwrap_or_default();
-        symlink(Path::new("..").join(name), dir.join("parent"))
-            .map_err(Error::io("link parent of", dir.display().to_string()))?;
-    }
-    // The work directory before the tree: a directory without a tree is known to be unfinished.
-    store::create_dir(&dir.join("work"))?;
-    store::create_dir(&dir.join("fs"))?;
-    // The root of the mount takes owner and mode of the topmost layer's root.
-    RootDir::open_path(&dir.join("fs"))
-        .and_then(|root| root.dir()?.set_self(owner.0, owner.1, mode, None))
-        .map_err(Error::io("prepare", dir.display().to_string()))
-}
-
-/// Closes a directory to everybody but root, whatever the umask was.
-fn private(dir: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
-        .map_err(Error::io("set mode of", dir.display().to_string()))
-}
 
 /// Reads a tree's directory: its key and entry, nothing for an unfinished one, or what is damaged.
 fn read(dir: &Path, name: &str) -> Result<Option<(String, Entry)>, String> {

@@ -22,6 +22,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("gets_names_users_and_files_of_its_image", || {
         block(identity);
     }),
+    ("a_start_writes_nothing_into_the_containers_layer", || {
+        block(mount_points);
+    }),
     ("is_confined_as_dockers_are", || block(confined)),
     ("programs_that_cannot_start_have_dockers_codes", || {
         block(failures);
@@ -58,6 +61,19 @@ async fn runs() {
             .await,
         (7, "out\nerr\n".into())
     );
+    context.finish().await;
+}
+
+async fn mount_points() {
+    let context = Context::new().await;
+    let script = "busybox test -f /.dockerenv && busybox readlink /etc/mtab && busybox grep -c . /etc/hostname";
+    let id = context.create("", shell(script)).await;
+    let waited = ops::wait(context.engine(), &id, Condition::NextExit).unwrap();
+    ops::start(context.engine(), &id).await.unwrap();
+    let code = waited.await.code;
+    assert_eq!((code, &*context.logs(&id).await), (0, "/proc/mounts\n1\n"));
+    let own = context.root().join("data/snapshots").join(&id).join("fs");
+    assert_eq!(std::fs::read_dir(own).unwrap().count(), 0);
     context.finish().await;
 }
 

@@ -23,7 +23,7 @@ use crate::container::spec::{LogConfig, Mount, NetworkMode};
 use crate::container::{Container, Spec};
 use crate::steps::step;
 use crate::users::{Accounts, Identity};
-use crate::{Engine, Error, Result};
+use crate::{Engine, Error, Result, ground};
 
 /// ctrl-p ctrl-q.
 const DETACH_KEYS: [u8; 2] = [16, 17];
@@ -51,9 +51,11 @@ pub(super) fn launch(
     undo.push("remove run directory", move || {
         store::remove_tree(&run_dir).map_err(|error| error.to_string())
     });
-    let rootfs = engine
-        .snapshots
-        .mount(&container.id, false, spec.auto_remove)?;
+    let ground = ground::directory(&engine.config);
+    let rootfs =
+        engine
+            .snapshots
+            .mount_above(&container.id, false, spec.auto_remove, Some(&ground))?;
     step("start.mounted");
     let root = RootDir::from_fd(
         rootfs
