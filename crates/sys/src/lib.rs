@@ -5,6 +5,8 @@
 pub mod bpf;
 pub mod caps;
 pub mod cgroup;
+pub mod epoll;
+pub mod inet;
 pub mod inotify;
 pub mod memfd;
 pub mod memory;

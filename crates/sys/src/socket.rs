@@ -11,7 +11,7 @@ use rustix::net::{
 };
 
 /// Descriptors that one packet can carry.
-pub const MAX_FDS: usize = 8;
+pub const MAX_FDS: usize = 64;
 
 /// The largest packet: an exec's whole environment fits. Memory is taken only while a packet is under way.
 const PACKET: usize = 2 * 1024 * 1024;
