@@ -3,8 +3,8 @@
 //! ```text
 //! edges      cli  client  daemon
 //! domain     engine
-//! stores     image -> {registry, content, snapshots}    network
-//! process    monitor -> runtime
+//! stores     image -> {registry, content, snapshots}    network -> netd
+//! process    monitor -> runtime    netd
 //! ground     store -> sys -> stdx    oci -> stdx    seccomp, api -> nothing
 //! ```
 //!
@@ -43,7 +43,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     // The one binary, and what tests and tools may see.
     layer(
         "corten",
-        &["cli", "daemon", "monitor", "runtime", "stdx", "sys"],
+        &["cli", "daemon", "monitor", "netd", "runtime", "stdx", "sys"],
         &[],
     ),
     layer("bench", &["stdx", "sys", "testkit"], &[]),
@@ -103,7 +103,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     ),
     layer("snapshots", &["oci", "stdx", "store", "sys"], HTTP),
     layer("content", &["oci", "stdx", "store", "sys"], HTTP),
-    layer("network", &["stdx", "store", "sys"], HTTP),
+    layer("network", &["netd", "stdx", "store", "sys"], HTTP),
     // Process: one thread each, so nothing that would start another.
     layer(
         "monitor",
@@ -115,6 +115,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         &["oci", "seccomp", "stdx", "store", "sys"],
         THREADS,
     ),
+    layer("netd", &["stdx", "sys"], THREADS),
     // Ground.
     layer("store", &["stdx", "sys"], THREADS),
     layer("sys", &["stdx"], THREADS),
@@ -156,4 +157,5 @@ pub(crate) const OPEN_MODULES: &[(&str, &str, &[&str])] = &[
     // (importer, imported, its open modules)
     ("engine", "monitor", &["protocol", "logfile"]),
     ("engine", "runtime", &["plan"]),
+    ("network", "netd", &["client", "protocol"]),
 ];

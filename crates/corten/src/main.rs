@@ -14,6 +14,7 @@ enum Role {
     Daemon,
     Runtime,
     Monitor,
+    Netd,
     Init,
     Hello,
 }
@@ -35,6 +36,7 @@ fn role(args: &[OsString]) -> (Role, usize) {
         Some("daemon") => (Role::Daemon, 1),
         Some("runtime") => (Role::Runtime, 1),
         Some("monitor") => (Role::Monitor, 1),
+        Some("netd") => (Role::Netd, 1),
         Some("init") => (Role::Init, 1),
         Some("hello") => (Role::Hello, 1),
         _ => (Role::CommandLine, 0),
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
     args.drain(..words);
     let code = match role {
         Role::Monitor => monitor::main(&args[1..]),
+        Role::Netd => netd::main(&args[1..]),
         Role::Init => runtime::init::main(args.split_off(1)),
         Role::Runtime => runtime::command::main(args.split_off(1)),
         Role::Daemon => daemon::main(
@@ -103,6 +106,7 @@ mod tests {
         check(&["docker", "daemon"], (Role::CommandLine, 0));
         check(&["corten-runtime", "state", "x"], (Role::Runtime, 0));
         check(&["corten", "monitor"], (Role::Monitor, 1));
+        check(&["corten", "netd"], (Role::Netd, 1));
         check(&[], (Role::CommandLine, 0));
     }
 }
