@@ -47,7 +47,7 @@ fn flag_table(flags: &[Flag], style: &Style<'_>) -> String {
         .unwrap_or(0);
     let mut table = String::new();
     for (left, flag) in shown {
-        let text = flag.text().replace("{config}", style.config);
+        let text = flag.text.replace("{config}", style.config);
         let padding = " ".repeat(widest - left.len());
         table.push_str(&format!(
             "{left} {padding} {}\n",

@@ -14,6 +14,7 @@ mod format;
 pub mod hello;
 mod help;
 mod join;
+mod ports;
 mod progress;
 mod reference;
 mod report;

@@ -55,16 +55,10 @@ pub(crate) struct Flag {
     /// The word shown for its value; empty for a switch.
     pub(crate) value_name: &'static str,
     pub(crate) hidden: bool,
-    /// Its description, escaped: few who look for a flag read it.
-    text: &'static str,
+    pub(crate) text: String,
 }
 
 impl Flag {
-    /// Its description.
-    pub(crate) fn text(&self) -> String {
-        self.text.replace("\\n", "\n").replace("\\\\", "\\")
-    }
-
     /// How error messages call it: `-m, --memory`.
     pub(crate) fn label(&self) -> String {
         match self.short {
@@ -164,6 +158,6 @@ fn flag(line: &'static str, hidden: bool) -> Option<Flag> {
         kind: fields.next()?,
         value_name: fields.next()?,
         hidden,
-        text: fields.next()?,
+        text: fields.next()?.replace("\\n", "\n").replace("\\\\", "\\"),
     })
 }

@@ -74,7 +74,6 @@ fn refusals_are_dockers() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     for (words, expect) in [
-        ("port x", "corten: 'corten port' is not implemented yet"),
         (
             "swarm init",
             "corten: 'corten swarm init' is not implemented yet",

@@ -23,6 +23,7 @@ pub mod log_config;
 pub mod logs;
 pub mod mounts;
 pub mod networks;
+pub mod ports;
 pub mod registry;
 pub mod resources;
 pub mod security;

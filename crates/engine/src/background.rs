@@ -3,8 +3,11 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::Engine;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
 use crate::blocking::{Class, blocking};
+use crate::{Engine, ports};
 
 /// Names of removed containers' directories begin so.
 pub(crate) const REMOVED: &str = ".removed-";
@@ -19,6 +22,7 @@ pub(crate) fn begin(engine: &Arc<Engine>) {
     engine.refill.notify_one();
     tokio::spawn(tidy_forever(Arc::downgrade(engine)));
     tokio::spawn(refill_forever(Arc::downgrade(engine)));
+    tokio::spawn(watch_netd(Arc::downgrade(engine)));
 }
 
 async fn tidy_forever(engine: Weak<Engine>) {
@@ -65,6 +69,15 @@ pub(crate) fn tidy(engine: &Engine) -> bool {
 async fn refill_forever(engine: Weak<Engine>) {
     while let Some(strong) = engine.upgrade() {
         let notified = tokio::time::timeout(AGAIN, strong.refill.notified()).await;
+        if notified.is_err() {
+            let keeper = strong.clone();
+            blocking("look after the rules of ports", Class::Kernel, move || {
+                if let Err(error) = keeper.ports.keep_rules() {
+                    tracing::warn!(%error, "put the rules of published ports back");
+                }
+            })
+            .await;
+        }
         if notified.is_ok() {
             blocking("refill sandboxes and trees", Class::Kernel, move || {
                 strong.networks.refill();
@@ -72,5 +85,38 @@ async fn refill_forever(engine: Weak<Engine>) {
             })
             .await;
         }
+    }
+}
+
+/// Waits for the end of netd, and gives what it held to a new one.
+async fn watch_netd(engine: Weak<Engine>) {
+    while let Some(strong) = engine.upgrade() {
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe to call; the watch owns its descriptor and never changes it"
+        )]
+        let process = strong
+            .keeper
+            .process()
+            .and_then(|fd| AsyncFd::with_interest(fd, Interest::READABLE).ok());
+        let Some(process) = process else {
+            drop(tokio::time::timeout(AGAIN, strong.netd.notified()).await);
+            continue;
+        };
+        drop(strong);
+        let ended = loop {
+            match tokio::time::timeout(AGAIN, process.readable()).await {
+                Ok(ended) => break ended.is_ok(),
+                Err(_) if engine.strong_count() == 0 => return,
+                Err(_) => {}
+            }
+        };
+        let Some(strong) = engine.upgrade().filter(|_| ended) else {
+            return;
+        };
+        blocking("replace netd", Class::Kernel, move || {
+            ports::hand_over(&strong);
+        })
+        .await;
     }
 }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use content::Content;
 use image::Images;
 use image::remote::Remote;
-use network::Networks;
+use network::{Keeper, Names, Networks, Ports};
 use snapshots::Snapshots;
 use tokio::sync::Notify;
 
@@ -41,6 +41,13 @@ pub struct Engine {
     remote: Mutex<Option<Arc<Remote>>>,
     /// The networks.
     pub networks: Networks,
+    /// Published ports.
+    pub(crate) ports: Ports,
+    /// What containers are called.
+    pub(crate) names: Names,
+    pub(crate) keeper: Keeper,
+    /// Told when netd may have been started.
+    pub(crate) netd: Notify,
     pub(crate) execs: Execs,
     pub(crate) executable: OwnedFd,
     pub(crate) seccomp: SeccompFilters,
@@ -132,11 +139,19 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
+    let executable = sys::memfd::own_executable()
+        .map_err(Error::io("copy the engine's program to a memory file"))?;
+    let keeper = Keeper::new(
+        config.exec_root.clone(),
+        executable
+            .try_clone()
+            .map_err(Error::io("duplicate the engine's program"))?,
+        monitor_groups.clone(),
+    );
     let engine = Engine {
         id: stable_id(&config)?,
         seccomp: SeccompFilters::new(&host),
-        executable: sys::memfd::own_executable()
-            .map_err(Error::io("copy the engine's program to a memory file"))?,
+        executable,
         opened_at: SystemTime::now(),
         events: Events::default(),
         containers: Containers::default(),
@@ -147,6 +162,10 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
         snapshots,
         remote: Mutex::default(),
         networks,
+        ports: Ports::open(&format!("{}-ports", config.bridge)),
+        names: Names::default(),
+        keeper,
+        netd: Notify::new(),
         monitor_groups,
         warnings,
         host,

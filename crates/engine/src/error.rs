@@ -48,6 +48,19 @@ pub enum Error {
     /// A valid request for something that is not built.
     #[error("{0} is not supported")]
     Unsupported(String),
+    /// The container's ports could not be published.
+    #[error(
+        "failed to set up container networking: driver failed programming external connectivity on endpoint {name} \
+         ({endpoint}): {error}"
+    )]
+    Connectivity {
+        /// The container's name.
+        name: String,
+        /// The endpoint's id.
+        endpoint: String,
+        /// Why.
+        error: Box<network::Error>,
+    },
     /// The container's program could not be started.
     #[error("{message}")]
     Start {
@@ -137,6 +150,7 @@ impl Error {
             Self::Image(error) => error.kind(),
             Self::Snapshot(error) => error.kind(),
             Self::Network(error) => error.kind(),
+            Self::Connectivity { error, .. } => error.kind(),
             Self::Store(error) => error.kind(),
         }
     }

@@ -28,6 +28,7 @@ mod ground;
 mod hello;
 pub mod host;
 pub mod ops;
+mod ports;
 mod publish;
 pub mod recover;
 mod seccomp_filters;

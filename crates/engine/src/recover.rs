@@ -26,7 +26,7 @@ use crate::container::state::Running;
 use crate::container::{Container, Published, State};
 use crate::supervise::{clean_up, known, read_exit, read_run, supervise, unknown_end};
 use crate::task::Task;
-use crate::{Config, Engine, Result, cgroups};
+use crate::{Config, Engine, Result, cgroups, ports};
 
 /// How long a monitor may take to answer before it is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -121,7 +121,11 @@ pub(crate) async fn recover(engine: &Arc<Engine>, found: Found) -> Result<()> {
         }
     }
     let sweeper = engine.clone();
-    blocking("sweep leftovers", Class::Disk, move || sweep(&sweeper)).await;
+    blocking("sweep leftovers", Class::Disk, move || {
+        ports::restore(&sweeper);
+        sweep(&sweeper);
+    })
+    .await;
     Ok(())
 }
 
@@ -149,6 +153,7 @@ fn register(engine: &Arc<Engine>, stored: Stored) -> Option<Arc<Container>> {
         record: stored.record,
         state: stored.state,
         endpoints: Vec::new(),
+        ports: Vec::new(),
         exits: 0,
         removed: false,
         execs: Vec::new(),
@@ -245,6 +250,7 @@ async fn ask(container: &Arc<Container>, run: &Run) -> Option<Alive> {
 }
 
 fn take_over(engine: &Engine, container: &Container, run: &Run, running: Running, paused: bool) {
+    ports::adopt(engine, &container.id, &run.endpoints, &run.ports);
     for endpoint in &run.endpoints {
         if let Err(error) = engine.networks.adopt(endpoint) {
             tracing::warn!(container = %container.id, %error, "keep a running container's address");
@@ -252,6 +258,7 @@ fn take_over(engine: &Engine, container: &Container, run: &Run, running: Running
     }
     container.publish(|now| {
         now.endpoints.clone_from(&run.endpoints);
+        now.ports.clone_from(&run.ports);
         now.state = if paused {
             State::Paused(running)
         } else {

@@ -17,7 +17,7 @@ use crate::container::record::{Paths, Run};
 use crate::container::state::{Exited, time_from_nanos};
 use crate::container::{Container, State};
 use crate::steps::step;
-use crate::{Engine, cgroups};
+use crate::{Engine, cgroups, ports};
 
 /// What dockerd reports when it cannot know how a container ended.
 pub(crate) const LOST: i32 = 255;
@@ -116,6 +116,14 @@ pub(crate) fn unknown_end(started_at: SystemTime) -> Exited {
 
 async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited) {
     let before = container.now();
+    if !before.ports.is_empty() {
+        // First: nothing that is published may lead to an address that another container has by then.
+        let (releasing, id) = (engine.clone(), container.id.clone());
+        blocking("release published ports", Class::Kernel, move || {
+            ports::unpublish(&releasing, &id);
+        })
+        .await;
+    }
     engine.networks.release(&before.endpoints);
     step("exit.released");
     engine.forget_execs(container);
@@ -127,6 +135,7 @@ async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited)
     container.publish(|now| {
         now.state = State::Exited(exited);
         now.endpoints.clear();
+        now.ports.clear();
         now.exits += 1;
     });
     step("exit.published");

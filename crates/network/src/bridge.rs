@@ -362,9 +362,11 @@ fn create(socket: &Socket, name: &str, mtu: u32, mac: link::Mac) -> Result<u32> 
 }
 
 /// The kernel settings a bridge needs, in the host's namespace.
-fn settings(bridge: &str) -> [(String, &'static str); 3] {
+fn settings(bridge: &str) -> [(String, &'static str); 4] {
     [
         ("ipv4/ip_forward".to_owned(), "1"),
+        // A port published on localhost leads out through the bridge; the firewall's first chain keeps the reverse closed.
+        (format!("ipv4/conf/{bridge}/route_localnet"), "1"),
         // Nothing on the bridge speaks IPv6, and a container's router advertisements must not configure the host.
         (format!("ipv6/conf/{bridge}/accept_ra"), "0"),
         (format!("ipv6/conf/{bridge}/disable_ipv6"), "1"),

@@ -1,9 +1,10 @@
 //! What can go wrong with a network.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use ipnet::Ipv4Net;
+use netd::protocol::Protocol;
 use stdx::ErrorKind;
 use sys::netlink::Refused;
 
@@ -73,6 +74,30 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+    /// Another container has published the port.
+    #[error("Bind for {host} failed: port is already allocated")]
+    PortAllocated {
+        /// The host's address and port.
+        host: SocketAddr,
+    },
+    /// The host's port cannot be had.
+    #[error("failed to bind host port for {host}:{target}/{}: {}", protocol.name(), reason(source))]
+    PortTaken {
+        /// The host's address and port.
+        host: SocketAddr,
+        /// The container's.
+        target: SocketAddr,
+        /// The transport.
+        protocol: Protocol,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The process that holds ports and answers queries refused something.
+    #[error("netd: {why}")]
+    Netd {
+        /// Its words.
+        why: String,
+    },
     /// Every default subnet clashes with the host's own addresses or routes.
     #[error("open bridge {bridge}: all predefined address pools have been fully subnetted")]
     NoSubnet {
@@ -103,7 +128,11 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Refused { source, .. } if source.is(1) => ErrorKind::Forbidden, // EPERM
-            Self::Refused { .. } | Self::Io { .. } => ErrorKind::Internal,
+            Self::Refused { .. }
+            | Self::Io { .. }
+            | Self::PortAllocated { .. }
+            | Self::PortTaken { .. }
+            | Self::Netd { .. } => ErrorKind::Internal,
             Self::Exhausted { .. } | Self::NoSubnet { .. } | Self::Closed { .. } => {
                 ErrorKind::Unavailable
             }
@@ -126,4 +155,11 @@ impl Error {
         let what = what.into();
         move |source| Self::Refused { what, source }
     }
+}
+
+/// The reason alone, in the C library's words and Go's spelling: clients show and match it.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or_default();
+    words.to_lowercase()
 }

@@ -4,6 +4,8 @@
 //! table ip <bridge> {
 //!   chain raw-prerouting { type filter hook prerouting priority raw;
 //!     ip daddr SUBNET iifname != BRIDGE drop                  neighbours do not reach containers by their own address
+//!     iifname BRIDGE ip daddr 127.0.0.0/8 drop                containers do not reach the host's localhost,
+//!     iifname BRIDGE ip saddr 127.0.0.0/8 drop                though route_localnet lets its published ports reach them
 //!   }
 //!   chain forward { type filter hook forward priority filter; policy accept;
 //!     iifname BRIDGE accept
@@ -13,6 +15,7 @@
 //!   }
 //!   chain postrouting { type nat hook postrouting priority srcnat;
 //!     ip saddr SUBNET oifname != BRIDGE masquerade
+//!     ip saddr SUBNET oifname BRIDGE ct status dnat masquerade    a published port used from the network it leads to
 //!   }
 //! }
 //! ```
@@ -21,6 +24,7 @@
 //! later. The host's own traffic to a container passes neither prerouting nor forward.
 
 use std::io;
+use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use sys::netlink::{ACK, APPEND, CREATE, DUMP, Message, Protocol, Refused, Socket, attributes};
@@ -48,6 +52,7 @@ const OFFSET_SOURCE: u32 = 12;
 const OFFSET_DESTINATION: u32 = 16;
 const STATE_ESTABLISHED_RELATED: u32 = 2 | 4;
 const STATUS_DNAT: u32 = 1 << 5;
+const LOCALHOST: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
 
 /// Opens the socket that all the rest is given. It is to be kept: closing one after a table was replaced waits for the
 /// kernel to free the old one, ten milliseconds and more (`nft_rcv_nl_event`).
@@ -139,6 +144,14 @@ fn raw_prerouting(bridge: &str, subnet: Ipv4Net) -> Vec<Rule> {
             .network(OFFSET_DESTINATION, subnet)
             .input(NOT_EQUAL, bridge)
             .verdict(DROP),
+        Rule::default()
+            .input(EQUAL, bridge)
+            .network(OFFSET_DESTINATION, LOCALHOST)
+            .verdict(DROP),
+        Rule::default()
+            .input(EQUAL, bridge)
+            .network(OFFSET_SOURCE, LOCALHOST)
+            .verdict(DROP),
     ]
 }
 
@@ -162,6 +175,12 @@ fn postrouting(bridge: &str, subnet: Ipv4Net) -> Vec<Rule> {
         Rule::default()
             .network(OFFSET_SOURCE, subnet)
             .output(NOT_EQUAL, bridge)
+            .masquerade(),
+        // The answer would go straight to the asker, who has asked somebody else: it has to come back through here.
+        Rule::default()
+            .network(OFFSET_SOURCE, subnet)
+            .output(EQUAL, bridge)
+            .conntrack(CT_STATUS, STATUS_DNAT)
             .masquerade(),
     ]
 }

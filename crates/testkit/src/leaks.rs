@@ -36,6 +36,7 @@ pub fn of_daemon(names: &Names) -> Vec<String> {
     left.extend(processes(names));
     left.extend(mounts(names));
     left.extend(interfaces(names));
+    left.extend(published(names));
     left.extend(cgroups(names));
     left
 }
@@ -55,10 +56,13 @@ pub fn remove_network(names: &Names) {
     if Path::new("/sys/class/net").join(&names.bridge).exists() {
         command::run(Command::new("ip").args(["link", "delete", &names.bridge]));
     }
-    _ = Command::new("nft")
-        .args(["delete", "table", "ip", &names.bridge])
-        .stderr(std::process::Stdio::null())
-        .status();
+    let ports = format!("{}-ports", names.bridge);
+    for (family, table) in [("ip", &names.bridge), ("ip", &ports), ("ip6", &ports)] {
+        _ = Command::new("nft")
+            .args(["delete", "table", family, table])
+            .stderr(std::process::Stdio::null())
+            .status();
+    }
 }
 
 fn containers_on_disk(names: &Names) -> Vec<String> {
@@ -128,6 +132,18 @@ fn mounts(names: &Names) -> Vec<String> {
 fn interfaces(names: &Names) -> Vec<String> {
     entries(&Path::new("/sys/class/net").join(&names.bridge).join("brif"))
         .map(|path| format!("interface {}", path.display()))
+        .collect()
+}
+
+/// Rules of published ports: without any, their tables are gone.
+fn published(names: &Names) -> Vec<String> {
+    let ports = format!("{}-ports", names.bridge);
+    let listed = Command::new("nft").args(["list", "tables"]).output();
+    let text = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    text.unwrap_or_default()
+        .lines()
+        .filter(|line| line.ends_with(&format!(" {ports}")))
+        .map(|line| format!("firewall {line}"))
         .collect()
 }
 

@@ -16,12 +16,14 @@ pub mod fixtures;
 pub mod harness;
 pub mod http;
 pub mod leaks;
+pub mod outside;
 pub mod registry;
 pub mod slots;
 pub mod table;
 
 pub use command::Output;
 pub use context::{Context, Settings};
+pub use outside::Outside;
 
 /// Says why a test cannot run here and returns from it: the test command counts it as skipped.
 #[macro_export]

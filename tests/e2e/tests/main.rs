@@ -17,6 +17,7 @@ mod images;
 mod inspect;
 mod logs;
 mod network;
+mod ports;
 mod prune;
 mod ps;
 mod registry;

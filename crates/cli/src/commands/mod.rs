@@ -17,6 +17,7 @@ mod load;
 mod login;
 mod logs;
 mod networks;
+mod port;
 mod prune;
 mod ps;
 mod pull;
@@ -45,6 +46,7 @@ pub(crate) async fn dispatch(session: &Session, command: &Command, given: &Given
         "exec" | "container exec" => exec::exec(session, given).await,
         "logs" | "container logs" => logs::logs(session, given).await,
         "ps" | "container ls" => ps::ps(session, given).await,
+        "port" | "container port" => port::port(session, given).await,
         "wait" | "container wait" => lifecycle::wait(session, given).await,
         "kill" | "container kill" => lifecycle::kill(session, given).await,
         "stop" | "container stop" => lifecycle::stop(session, given, "stop").await,

@@ -1,6 +1,6 @@
 //! `ps`: the list of containers.
 
-use api::container::{Port, Summary};
+use api::container::Summary;
 use client::{Method, Request, query};
 
 use crate::flags::Given;
@@ -140,7 +140,7 @@ pub(super) fn row(container: &Summary, truncate: bool) -> Value {
             "RunningFor",
             format!("{} ago", format::age(container.created)),
         ),
-        ("Ports", ports(&container.ports)),
+        ("Ports", crate::ports::column(&container.ports)),
         ("State", container.state.clone()),
         ("Status", container.status.clone()),
         ("Size", size(container)),
@@ -191,30 +191,6 @@ fn size(container: &Summary) -> String {
     }
 }
 
-fn ports(ports: &[Port]) -> String {
-    let mut ports: Vec<&Port> = ports.iter().collect();
-    ports.sort_by_key(|port| {
-        (
-            port.private_port,
-            port.public_port,
-            port.kind.clone(),
-            port.ip.clone(),
-        )
-    });
-    let shown = ports.iter().map(|port| match port.ip.as_str() {
-        "" => format!("{}/{}", port.private_port, port.kind),
-        ip if ip.contains(':') => format!(
-            "[{ip}]:{}->{}/{}",
-            port.public_port, port.private_port, port.kind
-        ),
-        ip => format!(
-            "{ip}:{}->{}/{}",
-            port.public_port, port.private_port, port.kind
-        ),
-    });
-    shown.collect::<Vec<_>>().join(", ")
-}
-
 /// Go's `strconv.Quote`.
 fn go_quote(text: &str) -> String {
     let mut quoted = String::from("\"");
@@ -236,6 +212,8 @@ fn go_quote(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use api::container::Port;
+
     use super::*;
 
     #[test]

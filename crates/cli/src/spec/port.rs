@@ -11,6 +11,7 @@ pub(crate) fn parse_all(given: &Given) -> Result<(PortMap, Set), Failure> {
     let mut bindings = PortMap::new();
     let mut exposed = Set::new();
     for text in given.list("publish") {
+        let text = short_form(&text).map_err(Failure::new)?;
         publish(&text, &mut bindings).map_err(Failure::new)?;
     }
     for port in bindings.keys() {
@@ -26,6 +27,28 @@ pub(crate) fn parse_all(given: &Given) -> Result<(PortMap, Set), Failure> {
         exposed.extend(range.map(|port| (format!("{port}/{protocol}"), Empty {})));
     }
     Ok((bindings, exposed))
+}
+
+/// `published=8080,target=80,protocol=udp` as it is written otherwise.
+fn short_form(text: &str) -> Result<String, String> {
+    if !text.contains('=') {
+        return Ok(text.to_owned());
+    }
+    let (mut published, mut target, mut protocol) = ("", "", "tcp");
+    for option in text.split(',') {
+        match option.split_once('=') {
+            Some(("published", value)) => published = value,
+            Some(("target", value)) => target = value,
+            Some(("protocol", value)) => protocol = value,
+            Some((name, _)) if !name.is_empty() => {}
+            _ => {
+                return Err(format!(
+                    "invalid publish opts format (should be name=value but got '{option}')"
+                ));
+            }
+        }
+    }
+    Ok(format!("{published}:{target}/{protocol}"))
 }
 
 /// `[[IP:]HOST:]CONTAINER[/PROTOCOL]`, ports or ranges of equal length.

@@ -11,7 +11,7 @@ use engine::container::ContainerName;
 use engine::container::spec::{AttachStreams, CgroupNamespace, Dns, NetworkMode, Spec};
 use engine::ops::container::create::Create;
 
-use super::{fields, invalid, log_config, mounts, refused, resources, security, signal};
+use super::{fields, invalid, log_config, mounts, ports, refused, resources, security, signal};
 use crate::error::{Error, Result};
 
 /// The name of the built-in runtime.
@@ -108,6 +108,9 @@ fn spec(wire: &CreateRequest, warnings: &mut Vec<String>) -> Result<Spec> {
         mounts: mounts::convert(host)?,
         network,
         endpoints: BTreeMap::new(),
+        ports: ports::requests(host)?,
+        publish_all: host.publish_all_ports,
+        exposed: ports::exposed(config.exposed_ports.keys())?,
         extra_hosts: extra_hosts(host)?,
         dns: dns(host)?,
         resources: resources::convert(host, warnings)?,

@@ -29,7 +29,7 @@ pub const CONFIG: &[(&str, Rule)] = &[
     ("AttachStdin", Acted),
     ("AttachStdout", Acted),
     ("AttachStderr", Acted),
-    ("ExposedPorts", Shown),
+    ("ExposedPorts", Acted),
     ("Tty", Acted),
     ("OpenStdin", Acted),
     ("StdinOnce", Acted),
@@ -56,7 +56,7 @@ pub const HOST_CONFIG: &[(&str, Rule)] = &[
     ("ContainerIDFile", Shown), // written by clients
     ("LogConfig", Acted),
     ("NetworkMode", Acted),
-    ("PortBindings", Refused(&[])),
+    ("PortBindings", Acted),
     ("RestartPolicy", Acted), // "no" alone
     ("AutoRemove", Acted),
     ("VolumeDriver", Refused(&[r#""local""#])),
@@ -77,7 +77,7 @@ pub const HOST_CONFIG: &[(&str, Rule)] = &[
     ("OomScoreAdj", Acted),
     ("PidMode", Acted),
     ("Privileged", Acted),
-    ("PublishAllPorts", Refused(&[])),
+    ("PublishAllPorts", Acted),
     ("ReadonlyRootfs", Acted),
     ("SecurityOpt", Acted),
     ("StorageOpt", Refused(&[])),

@@ -7,7 +7,7 @@ use api::config::{Config, Empty, Set};
 use api::container::{Inspect, MountPoint, State as WireState};
 use api::host_config::HostConfig;
 use api::image::GraphDriver;
-use api::network::{EndpointSettings, NetworkSettings, PortMap};
+use api::network::{EndpointSettings, NetworkSettings};
 use api::version::ApiVersion;
 use engine::Engine;
 use engine::container::record::Record;
@@ -15,7 +15,7 @@ use engine::container::spec::{Mount, NetworkMode, defaults};
 use engine::container::{Container, Published, State};
 use network::Attachment;
 
-use super::{create, mounts, time};
+use super::{create, mounts, ports, time};
 use crate::error::{Error, Result};
 
 /// A container.
@@ -238,7 +238,7 @@ fn network_settings(engine: &Engine, published: &Published) -> NetworkSettings {
         } else {
             String::new()
         },
-        ports: Some(ports(published)),
+        ports: Some(ports::map(published)),
         ..NetworkSettings::default()
     };
     let networks = endpoints(engine, published);
@@ -257,18 +257,6 @@ fn network_settings(engine: &Engine, published: &Published) -> NetworkSettings {
     }
     settings.networks = Some(networks);
     settings
-}
-
-/// The image's ports, exposed and not published, while it runs.
-fn ports(published: &Published) -> PortMap {
-    let shown = published.endpoints.iter().any(|one| one.ipv4.is_some());
-    let ports = published
-        .record
-        .effective
-        .exposed_ports
-        .iter()
-        .filter(|_| shown);
-    ports.map(|port| (port.clone(), None)).collect()
 }
 
 /// The networks that a container is on by their names, and its places there.

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use api::container::{Port, Summary, SummaryHostConfig, SummaryNetworkSettings};
+use api::container::{Summary, SummaryHostConfig, SummaryNetworkSettings};
 use api::host_config::HostConfig;
 use api::version::ApiVersion;
 use engine::Engine;
 use engine::container::{Published, State};
 use engine::ops::container::list::List;
 
-use super::{inspect, networks, time};
+use super::{inspect, networks, ports, time};
 use crate::error::{Error, Result};
 use crate::query::Query;
 
@@ -70,7 +70,7 @@ fn summary(
         image_id: record.image_id.clone(),
         command: command(published),
         created: time::unix(record.created),
-        ports: ports(published),
+        ports: ports::list(published),
         labels: record.effective.labels.clone(),
         state: published.state.docker_status().to_owned(),
         status: status(&published.state, now),
@@ -100,26 +100,6 @@ fn command(published: &Published) -> String {
         .chain(quoted)
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-fn ports(published: &Published) -> Vec<Port> {
-    let shown = published.endpoints.iter().any(|one| one.ipv4.is_some());
-    let port = |text: &String| {
-        let (number, kind) = text.split_once('/').unwrap_or((text, "tcp"));
-        Some(Port {
-            private_port: number.parse().ok()?,
-            kind: kind.to_owned(),
-            ..Port::default()
-        })
-    };
-    published
-        .record
-        .effective
-        .exposed_ports
-        .iter()
-        .filter(|_| shown)
-        .filter_map(port)
-        .collect()
 }
 
 /// `Up 5 minutes`, `Exited (0) 3 seconds ago`.

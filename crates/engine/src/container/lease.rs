@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use network::Endpoint;
+use network::{Endpoint, Port};
 use tokio::sync::OwnedMutexGuard;
 
 use super::state::{Exited, Running, StartFailure};
@@ -110,7 +110,7 @@ impl Starting {
     }
 
     /// The only way into `Running`. The endpoints are in the order of the attachments.
-    pub fn commit(self, running: Running, endpoints: Vec<Endpoint>) -> Lease {
+    pub fn commit(self, running: Running, endpoints: Vec<Endpoint>, ports: Vec<Port>) -> Lease {
         self.lease.container.publish(|now| {
             now.state = State::Running(running);
             // Named so far, known by id from here on: another network may have the name one day.
@@ -119,6 +119,7 @@ impl Starting {
                 attachment.network.clone_from(&endpoint.network);
             }
             now.endpoints = endpoints;
+            now.ports = ports;
         });
         self.lease
     }

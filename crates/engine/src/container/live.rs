@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use network::{Attachment, Endpoint};
+use network::{Attachment, Endpoint, Port};
 use tokio::sync::watch;
 
 use super::name::Reservation;
@@ -24,6 +24,8 @@ pub struct Published {
     pub attachments: Vec<Attachment>,
     /// Its places on networks while it runs.
     pub endpoints: Vec<Endpoint>,
+    /// Its published ports while it runs.
+    pub ports: Vec<Port>,
     /// How often it has ended: `wait` for the next exit compares this.
     pub exits: u64,
     /// It has been removed; only waiters still see it.
@@ -36,6 +38,13 @@ impl Published {
     /// Its id.
     pub fn id(&self) -> &str {
         &self.record.id
+    }
+
+    /// It runs with an address of its own: its ports mean something.
+    pub fn reaches_out(&self) -> bool {
+        self.endpoints
+            .iter()
+            .any(|one| one.ipv4.is_some() || one.ipv6.is_some())
     }
 
     /// The file's content.

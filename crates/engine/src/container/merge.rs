@@ -1,5 +1,7 @@
 //! The image's defaults and the request, merged as Docker does. Pure.
 
+use std::collections::BTreeSet;
+
 use oci::image::ContainerConfig;
 
 use super::Spec;
@@ -38,8 +40,19 @@ pub fn merge(spec: &Spec, image: &ContainerConfig, hostname: String) -> Result<E
         hostname,
         stop_signal: spec.stop_signal.or_else(|| image.stop_signal.parse().ok()),
         volumes: image.volumes.keys().cloned().collect(),
-        exposed_ports: image.exposed_ports.keys().cloned().collect(),
+        exposed_ports: exposed_ports(spec, image),
     })
+}
+
+/// The image's and the request's, and those that are published: each once, in order.
+fn exposed_ports(spec: &Spec, image: &ContainerConfig) -> Vec<String> {
+    let published = spec
+        .ports
+        .iter()
+        .map(|port| format!("{}/{}", port.container, port.protocol.name()));
+    let all = image.exposed_ports.keys().chain(&spec.exposed).cloned();
+    let sorted: BTreeSet<String> = all.chain(published).collect();
+    sorted.into_iter().collect()
 }
 
 type Words = Option<Vec<String>>;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use network::{Attachment, Endpoint};
+use network::{Attachment, Endpoint, Port};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{ContainerName, Signal, Spec, State};
@@ -56,7 +56,7 @@ pub struct Effective {
     pub stop_signal: Option<Signal>,
     /// The image's declared volumes, as paths.
     pub volumes: Vec<String>,
-    /// The image's declared ports, `80/tcp`.
+    /// The image's and the request's declared ports, `80/tcp`.
     pub exposed_ports: Vec<String>,
 }
 
@@ -111,6 +111,9 @@ pub struct Run {
     /// Its places on networks.
     #[serde(default, alias = "endpoint", deserialize_with = "one_or_several")]
     pub endpoints: Vec<Endpoint>,
+    /// Its published ports.
+    #[serde(default)]
+    pub ports: Vec<Port>,
 }
 
 impl store::Record for Run {

@@ -57,6 +57,12 @@ pub struct Spec {
     /// What is asked of its places on networks, by the network as it was named; more networks than that of `network`
     /// may be among them.
     pub endpoints: BTreeMap<String, network::Settings>,
+    /// Ports to be published.
+    pub ports: Vec<network::PortRequest>,
+    /// Publish all exposed ports.
+    pub publish_all: bool,
+    /// Ports exposed beside the image's, `80/tcp`.
+    pub exposed: Vec<String>,
     /// `name:ip` lines for /etc/hosts.
     pub extra_hosts: Vec<String>,
     /// Contents of resolv.conf, if not the host's.

@@ -27,6 +27,7 @@ fn container(state: State) -> Arc<Container> {
         state,
         attachments: Vec::new(),
         endpoints: Vec::new(),
+        ports: Vec::new(),
         exits: 0,
         removed: false,
         execs: Vec::new(),
@@ -50,14 +51,11 @@ async fn a_start_that_is_dropped_has_not_happened() {
     let container = container(State::Created(None));
     drop(container.lease().await.begin_start("web").unwrap());
     assert_eq!(container.now().state, State::Created(None));
-    drop(
-        container
-            .lease()
-            .await
-            .begin_start("web")
-            .unwrap()
-            .commit(running(), Vec::new()),
-    );
+    drop(container.lease().await.begin_start("web").unwrap().commit(
+        running(),
+        Vec::new(),
+        Vec::new(),
+    ));
     assert_eq!(container.now().state, State::Running(running()));
 }
 

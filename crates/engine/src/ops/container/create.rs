@@ -134,6 +134,7 @@ fn keep(
         state: State::Created(None),
         attachments,
         endpoints: Vec::new(),
+        ports: Vec::new(),
         exits: 0,
         removed: false,
         execs: Vec::new(),

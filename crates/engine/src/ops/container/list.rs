@@ -93,7 +93,7 @@ fn by_words(filters: &Filters, now: &Published) -> bool {
         && filters.any("health", |health| health == "none")
         && filters.any("is-task", |value| value == "false")
         && filters.any("volume", |wanted| has_mount(now, wanted))
-        && filters.any("publish", |_| false)
+        && filters.any("publish", |wanted| publishes(now, wanted))
         && filters.any("expose", |port| {
             let port = if port.contains('/') {
                 port.to_owned()
@@ -102,6 +102,18 @@ fn by_words(filters: &Filters, now: &Published) -> bool {
             };
             now.record.effective.exposed_ports.contains(&port)
         })
+}
+
+/// By the container's port, or a range of them: `80`, `80/tcp`, `8000-8010/udp`.
+fn publishes(now: &Published, wanted: &str) -> bool {
+    let (numbers, protocol) = wanted.split_once('/').unwrap_or((wanted, "tcp"));
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else {
+        return false;
+    };
+    now.ports
+        .iter()
+        .any(|port| port.protocol.name() == protocol && (first..=last).contains(&port.container))
 }
 
 /// Docker's: a regular expression, tried on the name with its slash and without; one that is none matches nothing.

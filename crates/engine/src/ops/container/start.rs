@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use monitor::protocol::{Event, Failure, Reply, Request};
-use network::Endpoint;
+use network::{Endpoint, Port};
 use stdx::Undo;
 use tokio::sync::mpsc;
 
@@ -55,7 +55,7 @@ async fn start_leased(engine: &Arc<Engine>, lease: Lease, reference: &str) -> Re
     match run(engine, &container, &mut undo).await {
         Ok(run) => {
             undo.keep();
-            let lease = starting.commit(run.running, run.endpoints);
+            let lease = starting.commit(run.running, run.endpoints, run.ports);
             step("start.running");
             say_started(engine, &container);
             attach::deliver(&container).await;
@@ -71,6 +71,7 @@ async fn start_leased(engine: &Arc<Engine>, lease: Lease, reference: &str) -> Re
 struct Run {
     running: Running,
     endpoints: Vec<Endpoint>,
+    ports: Vec<Port>,
     events: mpsc::Receiver<Event>,
 }
 
@@ -125,6 +126,7 @@ async fn run(
     Ok(Run {
         running: Running { pid, started_at },
         endpoints: launched.endpoints,
+        ports: launched.ports,
         events,
     })
 }

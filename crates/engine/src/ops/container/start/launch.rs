@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use monitor::protocol::{self, Launch, Log, Stdio};
-use network::{Attachment, Endpoint, Sandbox};
+use network::{Attachment, Endpoint, Port, Sandbox};
 use runtime::plan::{Extras, Plan};
 use stdx::Undo;
 use sys::cgroup::Layout;
@@ -23,7 +23,7 @@ use crate::container::spec::{LogConfig, Mount, NetworkMode};
 use crate::container::{Container, Spec};
 use crate::steps::step;
 use crate::users::{Accounts, Identity};
-use crate::{Engine, Error, Result, ground};
+use crate::{Engine, Error, Result, ground, ports};
 
 /// ctrl-p ctrl-q.
 const DETACH_KEYS: [u8; 2] = [16, 17];
@@ -33,6 +33,7 @@ pub(super) struct Launched {
     pub(super) socket: SeqPacket,
     pub(super) pidfd: OwnedFd,
     pub(super) endpoints: Vec<Endpoint>,
+    pub(super) ports: Vec<Port>,
 }
 
 /// Mounts, connects, writes, compiles and spawns.
@@ -64,6 +65,7 @@ pub(super) fn launch(
     );
     let identity = Accounts::read(&root)?.identify(&record.effective.user, &spec.group_add)?;
     let Sandbox { netns, endpoints } = connect(engine, &now.attachments, undo)?;
+    let ports = ports::publish(engine, container, &endpoints, undo)?;
     step("start.connected");
     etc_files(container, record, &endpoints)?;
     bind_sources(spec)?;
@@ -72,6 +74,7 @@ pub(super) fn launch(
         &Run {
             began,
             endpoints: endpoints.clone(),
+            ports: ports.clone(),
         },
         false,
     )?;
@@ -93,6 +96,7 @@ pub(super) fn launch(
         socket,
         pidfd,
         endpoints,
+        ports,
     })
 }
 

@@ -1,0 +1,186 @@
+//! A container's published ports: what it asks for, when it gets it, and when it is let go of.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use network::{Endpoint, Port, PortRequest, Protocol, Target};
+use stdx::Undo;
+
+use crate::container::Container;
+use crate::container::record::Record;
+use crate::{Engine, Error, Result};
+
+/// What a container asks for: the ports it names, and with `--publish-all` all that are exposed beside them.
+fn requests(record: &Record) -> Vec<PortRequest> {
+    let mut requests = record.spec.ports.clone();
+    if record.spec.publish_all {
+        let exposed = record.effective.exposed_ports.iter();
+        for (container, protocol) in exposed.filter_map(|text| parse(text)) {
+            let named = requests
+                .iter()
+                .any(|one| (one.container, one.protocol) == (container, protocol));
+            if !named {
+                requests.push(PortRequest {
+                    container,
+                    protocol,
+                    host: None,
+                    ports: None,
+                });
+            }
+        }
+    }
+    requests
+}
+
+/// `80/tcp`, as it is exposed.
+pub(crate) fn parse(text: &str) -> Option<(u16, Protocol)> {
+    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = match protocol {
+        "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        "sctp" => Protocol::Sctp,
+        _ => return None,
+    };
+    Some((number.parse().ok()?, protocol))
+}
+
+/// The endpoint that published ports lead to: of those with a way out, the one with the highest priority, the first of
+/// several.
+fn endpoint(endpoints: &[Endpoint]) -> Option<&Endpoint> {
+    let reachable = |one: &&Endpoint| one.gateway4.is_some() || one.gateway6.is_some();
+    endpoints.iter().filter(reachable).reduce(|best, next| {
+        if next.priority > best.priority {
+            next
+        } else {
+            best
+        }
+    })
+}
+
+fn target(endpoint: &Endpoint) -> Target {
+    Target {
+        v4: endpoint.ipv4.map(|net| net.addr()),
+        v6: endpoint.ipv6.map(|net| net.addr()),
+    }
+}
+
+/// Publishes what a container that is being started asks for. Most ask for nothing, and pay nothing.
+pub(crate) fn publish(
+    engine: &Arc<Engine>,
+    container: &Container,
+    endpoints: &[Endpoint],
+    undo: &mut Undo<'static>,
+) -> Result<Vec<Port>> {
+    let now = container.now();
+    let requests = requests(&now.record);
+    let Some(endpoint) = endpoint(endpoints).filter(|_| !requests.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let ports = engine
+        .ports
+        .publish(&engine.keeper, &container.id, target(endpoint), &requests)
+        .map_err(|error| Error::Connectivity {
+            name: now.name.to_string(),
+            endpoint: endpoint.id.clone(),
+            error: Box::new(error),
+        })?;
+    engine.netd.notify_one();
+    engine.say_that_ports_are_relayed();
+    let (engine, id) = (engine.clone(), container.id.clone());
+    undo.push("release ports", move || {
+        let released = engine.ports.unpublish(&engine.keeper, &id);
+        released.map_err(|error| error.to_string())
+    });
+    Ok(ports)
+}
+
+/// Lets go of a container's ports.
+pub(crate) fn unpublish(engine: &Engine, id: &str) {
+    if let Err(error) = engine.ports.unpublish(&engine.keeper, id) {
+        tracing::warn!(container = %id, %error, "release published ports");
+    }
+}
+
+/// A container that an earlier daemon started keeps its ports.
+pub(crate) fn adopt(engine: &Engine, id: &str, endpoints: &[Endpoint], ports: &[Port]) {
+    if let (Some(endpoint), false) = (endpoint(endpoints), ports.is_empty()) {
+        engine.ports.adopt(id, target(endpoint), ports);
+    }
+}
+
+/// Makes rules and netd agree with what is published: after a start of the daemon, an end of netd, a flush of the rules.
+pub(crate) fn restore(engine: &Engine) {
+    if let Err(error) = engine.ports.restore() {
+        tracing::warn!(%error, "restore the rules of published ports");
+    }
+    hand_over(engine);
+}
+
+/// Gives netd what it should hold and does not.
+pub(crate) fn hand_over(engine: &Engine) {
+    let namespace = |id: &str| namespace(engine, id);
+    for warning in engine
+        .ports
+        .hand_over(&engine.keeper, &engine.names, namespace)
+    {
+        tracing::warn!("{warning}");
+    }
+}
+
+/// The network namespace of a container that runs.
+fn namespace(engine: &Engine, id: &str) -> Option<OwnedFd> {
+    let pid = engine.containers.find(id).ok()?.now().state.pid();
+    let file = File::open(format!("/proc/{pid}/ns/net")).ok()?;
+    Some(file.into())
+}
+
+impl Engine {
+    /// Once in a daemon's life, and only where somebody publishes something.
+    fn say_that_ports_are_relayed(&self) {
+        static SAID: std::sync::Once = std::sync::Once::new();
+        if self.ports.relays() {
+            SAID.call_once(|| {
+                tracing::warn!(
+                    "the kernel cannot translate addresses (nftables): published ports are relayed by a process, and containers \
+                     see the bridge's address instead of their clients'"
+                );
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_endpoint_with_a_way_out_is_reached_unless_another_has_priority() {
+        let place = |id: &str, out: bool, priority| Endpoint {
+            id: id.to_owned(),
+            gateway4: out.then_some([10, 0, 0, 1].into()),
+            priority,
+            ..Endpoint::default()
+        };
+        let chosen = |places: &[Endpoint]| endpoint(places).map(|one| one.id.clone());
+        assert_eq!(chosen(&[]), None);
+        assert_eq!(chosen(&[place("internal", false, 9)]), None);
+        let places = [
+            place("internal", false, 0),
+            place("a", true, 0),
+            place("b", true, 0),
+        ];
+        assert_eq!(chosen(&places).as_deref(), Some("a"));
+        let places = [place("a", true, 0), place("b", true, 1)];
+        assert_eq!(chosen(&places).as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn exposed_ports_are_read() {
+        assert_eq!(parse("80/tcp"), Some((80, Protocol::Tcp)));
+        assert_eq!(parse("53/udp"), Some((53, Protocol::Udp)));
+        assert_eq!(parse("53"), Some((53, Protocol::Tcp)));
+        assert_eq!(parse("x/tcp"), None);
+        assert_eq!(parse("1/icmp"), None);
+    }
+}

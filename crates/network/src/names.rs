@@ -1,0 +1,150 @@
+//! Who is called what on which network, and what each container's resolver sees: known here, answered by netd.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use netd::client::Client;
+pub use netd::protocol::{Member, View};
+use netd::protocol::{Reply, Request};
+
+use crate::keeper::Keeper;
+use crate::{Result, resolver};
+
+/// What the names of one container are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Naming {
+    /// What its resolver sees; `None`: it has none.
+    pub view: Option<View>,
+    /// What others call it, by network.
+    pub members: BTreeMap<String, Member>,
+}
+
+/// The names of all containers that have some.
+#[derive(Debug, Default)]
+pub struct Names {
+    known: Mutex<BTreeMap<String, Naming>>,
+}
+
+impl Names {
+    /// Makes a container known, and gives it a resolver in its namespace if it is to have one and has none.
+    pub fn set(
+        &self,
+        keeper: &Keeper,
+        container: &str,
+        netns: Option<&OwnedFd>,
+        naming: Naming,
+    ) -> Result<()> {
+        let mut known = self.lock();
+        let before = known.get(container).cloned().unwrap_or_default();
+        for network in before.members.keys() {
+            if !naming.members.contains_key(network) {
+                keeper.call_if_running(&Request::Leave {
+                    network: network.clone(),
+                    container: container.to_owned(),
+                })?;
+            }
+        }
+        for (network, member) in &naming.members {
+            if before.members.get(network) != Some(member) {
+                let request = Request::Join {
+                    network: network.clone(),
+                    member: member.clone(),
+                };
+                keeper.call(&request, &[])?;
+            }
+        }
+        if let Some(view) = &naming.view {
+            let sockets = match netns {
+                Some(netns) if before.view.is_none() => resolver::open(netns.as_fd())?,
+                _ => Vec::new(),
+            };
+            let request = Request::Resolve {
+                container: container.to_owned(),
+                view: view.clone(),
+            };
+            keeper.call(&request, &sockets)?;
+        }
+        known.insert(container.to_owned(), naming);
+        Ok(())
+    }
+
+    /// A container has ended.
+    pub fn forget(&self, keeper: &Keeper, container: &str) -> Result<()> {
+        let mut known = self.lock();
+        if known.remove(container).is_none() {
+            return Ok(());
+        }
+        keeper.call_if_running(&Request::Forget {
+            container: container.to_owned(),
+        })
+    }
+
+    /// A container that an earlier daemon started.
+    pub fn adopt(&self, container: &str, naming: Naming) {
+        self.lock().insert(container.to_owned(), naming);
+    }
+
+    /// What is known, for the length of a handing over.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Naming>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells netd all names, and gives it the resolvers that it does not have; what could not be done is told. `namespace`
+/// opens a running container's.
+pub(crate) fn hand_over(
+    known: &BTreeMap<String, Naming>,
+    client: &Client,
+    resolving: &BTreeSet<String>,
+    namespace: impl Fn(&str) -> Option<OwnedFd>,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (container, naming) in known {
+        let told = tell(client, container, naming, resolving, &namespace);
+        if let Err(error) = told {
+            warnings.push(format!(
+                "give names of container {container} to netd: {error}"
+            ));
+        }
+    }
+    warnings
+}
+
+fn tell(
+    client: &Client,
+    container: &str,
+    naming: &Naming,
+    resolving: &BTreeSet<String>,
+    namespace: impl Fn(&str) -> Option<OwnedFd>,
+) -> io::Result<()> {
+    let ask = |request: &Request, sockets: &[OwnedFd]| {
+        let fds: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
+        match client.call(request, &fds)? {
+            Reply::Failed(why) => Err(io::Error::other(why)),
+            _ => Ok(()),
+        }
+    };
+    for (network, member) in &naming.members {
+        let request = Request::Join {
+            network: network.clone(),
+            member: member.clone(),
+        };
+        ask(&request, &[])?;
+    }
+    let Some(view) = &naming.view else {
+        return Ok(());
+    };
+    let sockets = match namespace(container) {
+        Some(netns) if !resolving.contains(container) => {
+            resolver::open(netns.as_fd()).map_err(io::Error::other)?
+        }
+        _ => Vec::new(),
+    };
+    let request = Request::Resolve {
+        container: container.to_owned(),
+        view: view.clone(),
+    };
+    ask(&request, &sockets)
+}

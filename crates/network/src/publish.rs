@@ -1,0 +1,488 @@
+//! Published ports: one host port, one owner. A port is a socket bound in the host's namespace, held by netd; where the
+//! kernel can translate, an element of the firewall's maps; else what netd relays.
+//!
+//! What is published is known here and noted in the containers' run records; netd and the rules are made from it again
+//! whenever one of them is gone.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use netd::protocol::{self, Protocol, Request};
+use serde::{Deserialize, Serialize};
+use sys::inet;
+use sys::netlink::{self, Socket};
+
+use crate::keeper::Keeper;
+use crate::nat::{self, Translation};
+use crate::nft::{self, Family};
+use crate::{Error, Names, Result};
+
+/// How often a random port is tried that is free for IPv4 and not for IPv6.
+const ATTEMPTS: usize = 32;
+
+/// A port that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRequest {
+    /// The container's port.
+    pub container: u16,
+    /// The transport.
+    pub protocol: Protocol,
+    /// The host's address; `None`: all of them.
+    pub host: Option<IpAddr>,
+    /// The first free one of these; `None`: any that is free.
+    pub ports: Option<(u16, u16)>,
+}
+
+/// A port that is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// The container's port.
+    pub container: u16,
+    /// The transport.
+    pub protocol: Protocol,
+    /// The host's address.
+    pub host: IpAddr,
+    /// The host's port.
+    pub port: u16,
+}
+
+/// Where a container is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// Its IPv4 address.
+    pub v4: Option<Ipv4Addr>,
+    /// Its IPv6 address.
+    pub v6: Option<Ipv6Addr>,
+}
+
+impl Target {
+    /// The container's address for what comes to an address of the host: of the same family if it has one, and by IPv4,
+    /// through netd, for what comes by IPv6.
+    fn of(self, host: IpAddr) -> Option<IpAddr> {
+        match host {
+            IpAddr::V4(_) => self.v4.map(IpAddr::V4),
+            IpAddr::V6(_) => self.v6.map(IpAddr::V6).or(self.v4.map(IpAddr::V4)),
+        }
+    }
+}
+
+/// All published ports of one engine.
+#[derive(Debug)]
+pub struct Ports {
+    table: String,
+    /// None without netfilter: then netd relays everything.
+    filter: Option<Socket>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: BTreeMap<String, (Target, Vec<Port>)>,
+    /// The families whose tables were made.
+    installed: HashSet<Family>,
+    /// The firewall's generation when the rules were last seen whole.
+    looked_at: Option<u32>,
+    /// The kernel refused the first rules: it is not asked again, netd relays.
+    unusable: bool,
+}
+
+/// A container's ports, bound once more.
+#[derive(Debug, Default)]
+pub(crate) struct Again {
+    pub(crate) leads: Vec<protocol::Port>,
+    pub(crate) fds: Vec<OwnedFd>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Sockets that are bound, and what they are for.
+type Bound = Vec<(Port, OwnedFd)>;
+
+impl Ports {
+    /// No ports yet. `table` names the firewall's tables.
+    pub fn open(table: &str) -> Self {
+        Self {
+            table: table.to_owned(),
+            filter: Socket::open(netlink::Protocol::Netfilter).ok(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Publishes all of these ports of a container, or none.
+    pub fn publish(
+        &self,
+        keeper: &Keeper,
+        container: &str,
+        target: Target,
+        requests: &[PortRequest],
+    ) -> Result<Vec<Port>> {
+        let mut state = self.lock();
+        // Those that name their port go first: a random one must not take it from them.
+        let mut ordered: Vec<&PortRequest> = requests.iter().collect();
+        ordered
+            .sort_by_key(|request| (request.ports.is_none(), request.protocol, request.container));
+        let mut bound = Bound::new();
+        for request in ordered {
+            bound.extend(bind(request, target).map_err(|failure| state.explain(failure))?);
+        }
+        let ports: Vec<Port> = bound.iter().map(|(port, _)| *port).collect();
+        keep(keeper, container, target, &bound)?;
+        state
+            .held
+            .insert(container.to_owned(), (target, ports.clone()));
+        if let Err(refused) = self.translate(&mut state, target, &ports) {
+            state.held.remove(container);
+            release(keeper, container);
+            return Err(refused);
+        }
+        Ok(ports)
+    }
+
+    /// Lets go of a container's ports.
+    pub fn unpublish(&self, keeper: &Keeper, container: &str) -> Result<()> {
+        let mut state = self.lock();
+        let Some((target, ports)) = state.held.remove(container) else {
+            return Ok(());
+        };
+        let gone = self.forget(&mut state, target, &ports);
+        release(keeper, container);
+        gone
+    }
+
+    /// What a container of an earlier daemon has published. The rules are made by [`Ports::restore`].
+    pub fn adopt(&self, container: &str, target: Target, ports: &[Port]) {
+        self.lock()
+            .held
+            .insert(container.to_owned(), (target, ports.to_vec()));
+    }
+
+    /// Makes the rules as they should be, whatever was done to them.
+    pub fn restore(&self) -> Result<()> {
+        let mut state = self.lock();
+        if state.unusable {
+            return Ok(());
+        }
+        self.replace(&mut state)
+    }
+
+    /// Puts the rules back if somebody has taken them away. It is asked every second, and looks only where something has
+    /// changed in the firewall.
+    pub fn keep_rules(&self) -> Result<()> {
+        let mut state = self.lock();
+        let (Some(filter), false) = (&self.filter, state.installed.is_empty()) else {
+            return Ok(());
+        };
+        let generation = nft::generation(filter).map_err(self.refused())?;
+        if generation.is_some() && generation == state.looked_at {
+            return Ok(());
+        }
+        let whole = nat::are_whole(filter, &self.table, state.installed.iter().copied())
+            .map_err(self.refused())?;
+        if !whole {
+            self.replace(&mut state)?;
+        }
+        state.looked_at = generation;
+        Ok(())
+    }
+
+    /// Whether ports are relayed by netd alone, as the kernel cannot translate.
+    pub fn relays(&self) -> bool {
+        self.filter.is_none() || self.lock().unusable
+    }
+
+    /// The name of the tables in which the rules stand.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// Brings netd to hold what is published and to know the names, after a start of the daemon or an end of netd; what
+    /// could not be done is told. `namespace` opens a running container's.
+    pub fn hand_over(
+        &self,
+        keeper: &Keeper,
+        names: &Names,
+        namespace: impl Fn(&str) -> Option<OwnedFd>,
+    ) -> Vec<String> {
+        // Locked throughout, and before the keeper, as everywhere: nothing is published meanwhile.
+        let state = self.lock();
+        let known = names.lock();
+        let counts = state
+            .held
+            .iter()
+            .map(|(container, (_, ports))| (container.clone(), ports.len()))
+            .collect();
+        keeper.restore(
+            &counts,
+            &known,
+            |container| state.bind_again(container),
+            namespace,
+        )
+    }
+
+    fn translate(&self, state: &mut State, target: Target, ports: &[Port]) -> Result<()> {
+        let wanted = translations(target, ports);
+        let (Some(filter), false) = (&self.filter, state.unusable || wanted.is_empty()) else {
+            return Ok(());
+        };
+        if wanted
+            .iter()
+            .all(|port| state.installed.contains(&port.family()))
+        {
+            match nat::add(filter, &self.table, &wanted) {
+                // Somebody has removed the tables.
+                Err(refused) if refused.missing() => {}
+                other => return other.map_err(self.refused()),
+            }
+        }
+        let first = state.installed.is_empty();
+        match self.replace(state) {
+            // The kernel lacks something; netd listens behind every rule, so the ports work all the same.
+            Err(_) if first => {
+                state.unusable = true;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn forget(&self, state: &mut State, target: Target, ports: &[Port]) -> Result<()> {
+        let Some(filter) = &self.filter else {
+            return Ok(());
+        };
+        if state.installed.is_empty() {
+            return Ok(());
+        }
+        if !state.held.is_empty() {
+            match nat::remove(filter, &self.table, &translations(target, ports)) {
+                Err(refused) if refused.missing() => {}
+                other => return other.map_err(self.refused()),
+            }
+        }
+        self.replace(state)
+    }
+
+    fn replace(&self, state: &mut State) -> Result<()> {
+        let Some(filter) = &self.filter else {
+            return Ok(());
+        };
+        let all = state.translations();
+        nat::replace(filter, &self.table, &all).map_err(self.refused())?;
+        state.installed = all.iter().map(Translation::family).collect();
+        Ok(())
+    }
+
+    fn refused(&self) -> impl FnOnce(netlink::Refused) -> Error {
+        Error::refused(format!("change nftables table {}", self.table))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn translations(&self) -> Vec<Translation> {
+        self.held
+            .values()
+            .flat_map(|(target, ports)| translations(*target, ports))
+            .collect()
+    }
+
+    /// Binds a container's ports once more; what cannot be bound is told.
+    fn bind_again(&self, container: &str) -> Again {
+        let mut again = Again::default();
+        let Some((target, ports)) = self.held.get(container) else {
+            return again;
+        };
+        let mut bound = Bound::new();
+        for port in ports {
+            let host = SocketAddr::from((port.host, port.port));
+            match socket(port.protocol, host) {
+                Ok(fd) => bound.push((*port, fd)),
+                Err(error) => again.warnings.push(format!(
+                    "hold port {host} of container {container}: {error}"
+                )),
+            }
+        }
+        (again.leads, again.fds) = leads(*target, bound);
+        again
+    }
+
+    /// The container that has a port, or the system's reason.
+    fn explain(&self, failure: NotBound) -> Error {
+        let wanted = failure.host;
+        let clashes = |port: &&Port| {
+            port.protocol == failure.protocol
+                && port.port == wanted.port()
+                && (port.host == wanted.ip()
+                    || port.host.is_ipv4() == wanted.is_ipv4()
+                        && (port.host.is_unspecified() || wanted.ip().is_unspecified()))
+        };
+        let in_use = failure.error.kind() == io::ErrorKind::AddrInUse;
+        let ours = self
+            .held
+            .values()
+            .flat_map(|(_, ports)| ports)
+            .find(clashes);
+        if in_use && ours.is_some() {
+            return Error::PortAllocated { host: wanted };
+        }
+        Error::PortTaken {
+            host: wanted,
+            target: failure.target,
+            protocol: failure.protocol,
+            source: failure.error,
+        }
+    }
+}
+
+/// What the kernel can translate of these; the rest is netd's.
+fn translations(target: Target, ports: &[Port]) -> Vec<Translation> {
+    let translation = |port: &Port| {
+        let address = target.of(port.host)?;
+        (address.is_ipv4() == port.host.is_ipv4()).then_some(Translation {
+            protocol: port.protocol,
+            host: port.host,
+            port: port.port,
+            target: address,
+            target_port: port.container,
+        })
+    };
+    ports.iter().filter_map(translation).collect()
+}
+
+/// A port that could not be bound.
+#[derive(Debug)]
+struct NotBound {
+    host: SocketAddr,
+    target: SocketAddr,
+    protocol: Protocol,
+    error: io::Error,
+}
+
+/// Binds one request: on one address, or on all of both families at the same port.
+fn bind(request: &PortRequest, target: Target) -> std::result::Result<Bound, NotBound> {
+    let (first, last) = request.ports.unwrap_or((0, 0));
+    let mut tried = 0;
+    let mut port = first;
+    loop {
+        tried += 1;
+        let again = if request.ports.is_none() {
+            tried < ATTEMPTS
+        } else {
+            port < last
+        };
+        match bind_at(request, target, port) {
+            Err(failure) if again && failure.error.kind() == io::ErrorKind::AddrInUse => {}
+            other => return other,
+        }
+        if request.ports.is_some() {
+            port += 1;
+        }
+    }
+}
+
+fn bind_at(
+    request: &PortRequest,
+    target: Target,
+    port: u16,
+) -> std::result::Result<Bound, NotBound> {
+    let hosts = match request.host {
+        Some(host) => vec![host],
+        None => vec![
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        ],
+    };
+    let mut bound = Bound::new();
+    let mut port = port;
+    for host in hosts {
+        let Some(address) = target.of(host) else {
+            continue;
+        };
+        let failed = |error| NotBound {
+            host: (host, port).into(),
+            target: (address, request.container).into(),
+            protocol: request.protocol,
+            error,
+        };
+        let fd = match socket(request.protocol, (host, port).into()) {
+            Ok(fd) => fd,
+            // A host without IPv6 is asked for it by nobody.
+            Err(error) if request.host.is_none() && host.is_ipv6() && lacks_family(&error) => {
+                continue;
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        port = inet::local_address(fd.as_fd()).map_err(failed)?.port();
+        let port = Port {
+            container: request.container,
+            protocol: request.protocol,
+            host,
+            port,
+        };
+        bound.push((port, fd));
+    }
+    Ok(bound)
+}
+
+fn lacks_family(error: &io::Error) -> bool {
+    // EAFNOSUPPORT: the kernel was built or started without it.
+    error.raw_os_error() == Some(97) || error.kind() == io::ErrorKind::AddrNotAvailable
+}
+
+fn socket(protocol: Protocol, address: SocketAddr) -> io::Result<OwnedFd> {
+    match protocol {
+        Protocol::Tcp => inet::listen_tcp(address),
+        Protocol::Udp => inet::bind_udp(address),
+        Protocol::Sctp => inet::listen_sctp(address),
+    }
+}
+
+/// Where netd is to lead what comes to these sockets.
+fn leads(target: Target, bound: Bound) -> (Vec<protocol::Port>, Vec<OwnedFd>) {
+    let lead = |(port, fd): (Port, OwnedFd)| {
+        let address = target.of(port.host)?;
+        let lead = protocol::Port {
+            protocol: port.protocol,
+            target: (address, port.container).into(),
+        };
+        Some((lead, fd))
+    };
+    bound.into_iter().filter_map(lead).unzip()
+}
+
+/// Gives the sockets to netd.
+fn keep(keeper: &Keeper, container: &str, target: Target, bound: &Bound) -> Result<()> {
+    let duplicates = bound
+        .iter()
+        .map(|(port, fd)| Ok((*port, fd.try_clone()?)))
+        .collect::<io::Result<Bound>>()
+        .map_err(Error::io("duplicate the sockets of published ports"))?;
+    let (leads, fds) = leads(target, duplicates);
+    for (leads, fds) in leads
+        .chunks(protocol::PORTS)
+        .zip(fds.chunks(protocol::PORTS))
+    {
+        let request = Request::Publish {
+            container: container.to_owned(),
+            ports: leads.to_vec(),
+        };
+        keeper.call(&request, fds).inspect_err(|_| {
+            release(keeper, container);
+        })?;
+    }
+    Ok(())
+}
+
+fn release(keeper: &Keeper, container: &str) {
+    // A netd that is gone holds nothing; one that lives has answered.
+    drop(keeper.call_if_running(&Request::Unpublish {
+        container: container.to_owned(),
+    }));
+}
+
+#[cfg(test)]
+mod tests;
