@@ -1,111 +1,35 @@
 //! Records what dockerd answers to the table of commands: the data that tests compare Corten with.
 //!
-//! The dockerd of the tree of real clients runs in its own mount, network and process namespaces, its root an
-//! overlay on its tree, thrown away. Its containers' cgroups stand below one of its own.
+//! The dockerd is that of the tree of real clients ([`testkit::tree`]).
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use testkit::command;
 use testkit::table::{self, Group};
+use testkit::tree::Dockerd;
 
 use crate::{fixtures, shell};
 
 const CGROUP: &str = "corten-record";
 
-/// In the namespaces: what dockerd needs around it. `$1` is the scratch directory, `$2` the tree.
-const SCRIPT: &str = r#"
-set -eu
-mount -t tmpfs none "$1/mounts"; mkdir "$1/mounts/upper" "$1/mounts/work" "$1/mounts/root"
-root=$1/mounts/root
-mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/mounts/upper,workdir=$1/mounts/work" "$root"
-mkdir -p "$root/mnt/data" "$root/mnt/socket" "$root/run" "$root/var/tmp" "$root/tmp"
-mount --bind "$1/data" "$root/mnt/data"; mount --bind "$1/socket" "$root/mnt/socket"
-mount -t proc proc "$root/proc"; mount -t sysfs sys "$root/sys"; mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
-mount --rbind /dev "$root/dev"; mount -t tmpfs run "$root/run"
-mount --bind "$1/tmp" "$root/tmp"
-ip link set lo up
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-# Not chroot: exec would enter the root of the mount namespace, which has to be the tree then.
-cd "$root"; mkdir -p old; pivot_root . old
-cd /; busybox umount -l /old
-exec dockerd --host unix:///mnt/socket/docker.sock --data-root /mnt/data \
-  --exec-root /run/docker --pidfile /run/docker.pid --cgroup-parent "/$3" --exec-opt native.cgroupdriver=cgroupfs --ip6tables=false
-"#;
+/// A dockerd whose answers are recorded.
+struct Recorded(Dockerd);
 
-/// A dockerd; dropped, it and all its processes are gone.
-struct Dockerd {
-    scratch: PathBuf,
-    child: Child,
-}
-
-impl Dockerd {
+impl Recorded {
     fn start() -> Result<Self> {
         let scratch = std::env::temp_dir().join(format!("corten-record-{}", std::process::id()));
-        for name in ["mounts", "data", "socket", "tmp", "config"] {
-            fs::create_dir_all(scratch.join(name))?;
-        }
-        let log = fs::File::create(shell::cache().join("dockerd.log"))?;
-        // A process namespace of its own: whatever dockerd has started ends with it.
-        let child = Command::new("unshare")
-            .args([
-                "--mount",
-                "--net",
-                "--pid",
-                "--fork",
-                "--kill-child",
-                "--propagation",
-                "private",
-                "sh",
-                "-c",
-                SCRIPT,
-                "sh",
-            ])
-            .arg(&scratch)
-            .arg(fixtures::directory().join("clients"))
-            .arg(CGROUP)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("run unshare")?;
-        let mut dockerd = Self { scratch, child };
-        let up = command::eventually(Duration::from_mins(1), || {
-            matches!(dockerd.child.try_wait(), Ok(Some(_))) || dockerd.get("/_ping").is_ok()
-        });
-        if !up || dockerd.child.try_wait()?.is_some() {
-            bail!(
-                "dockerd does not start: see {}",
-                shell::cache().join("dockerd.log").display()
-            );
-        }
-        Ok(dockerd)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.scratch.join("socket/docker.sock")
+        let log = shell::cache().join("dockerd.log");
+        Dockerd::start(&scratch, CGROUP, &log, &["--ip6tables=false"]).map(Self)
     }
 
     fn get(&self, path: &str) -> Result<Value> {
-        Ok(testkit::http::request(&self.socket(), "GET", path, None)?.json())
+        Ok(testkit::http::request(&self.0.socket(), "GET", path, None)?.json())
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        Ok(testkit::http::request(&self.socket(), "POST", path, Some(body))?.json())
-    }
-
-    fn docker(&self, arguments: &[String]) -> command::Output {
-        let mut docker = testkit::fixtures::docker().expect("the fixture has a docker");
-        docker
-            .args(arguments)
-            .env("DOCKER_HOST", format!("unix://{}", self.socket().display()))
-            .env("DOCKER_CONFIG", self.scratch.join("config"))
-            .env("TZ", "UTC");
-        command::run(&mut docker)
+        Ok(testkit::http::request(&self.0.socket(), "POST", path, Some(body))?.json())
     }
 
     /// Back to nothing but busybox.
@@ -118,7 +42,7 @@ impl Dockerd {
         {
             let id = container["Id"].as_str().unwrap_or_default();
             testkit::http::request(
-                &self.socket(),
+                &self.0.socket(),
                 "DELETE",
                 &format!("/containers/{id}?force=1&v=1"),
                 None,
@@ -132,7 +56,7 @@ impl Dockerd {
         {
             let id = image["Id"].as_str().unwrap_or_default();
             testkit::http::request(
-                &self.socket(),
+                &self.0.socket(),
                 "DELETE",
                 &format!("/images/{id}?force=1"),
                 None,
@@ -141,7 +65,7 @@ impl Dockerd {
         let archive = testkit::fixtures::image("busybox")
             .to_string_lossy()
             .into_owned();
-        let output = self.docker(&["load".into(), "--input".into(), archive]);
+        let output = self.0.docker(&["load", "--input", &archive]);
         if output.code != 0 {
             bail!("load busybox: {}", output.stderr);
         }
@@ -149,20 +73,9 @@ impl Dockerd {
     }
 }
 
-impl Drop for Dockerd {
+impl Drop for Recorded {
     fn drop(&mut self) {
         _ = self.reset();
-        command::signal(self.child.id(), "KILL");
-        _ = self.child.wait();
-        let names = testkit::leaks::Names {
-            directory: self.scratch.clone(),
-            bridge: String::new(),
-            cgroup: CGROUP.into(),
-        };
-        command::eventually(Duration::from_secs(5), || {
-            testkit::leaks::remove_cgroups(&names);
-            fs::remove_dir_all(&self.scratch).is_ok()
-        });
     }
 }
 
@@ -173,7 +86,7 @@ pub(crate) fn run() -> Result<()> {
     let groups = table::parse(&fs::read_to_string(testdata.join("commands.txt"))?);
     let target = testdata.join("docker-28.5");
     fs::create_dir_all(&target)?;
-    let dockerd = Dockerd::start()?;
+    let dockerd = Recorded::start()?;
     for group in &groups {
         record(&dockerd, group, &target)?;
     }
@@ -187,15 +100,18 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-fn record(dockerd: &Dockerd, group: &Group, target: &Path) -> Result<()> {
+fn record(dockerd: &Recorded, group: &Group, target: &Path) -> Result<()> {
     dockerd.reset()?;
-    let rows = table::replay(group, |arguments| dockerd.docker(arguments));
+    let rows = table::replay(group, |arguments| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        dockerd.0.docker(&arguments)
+    });
     println!("{}: {} commands", group.name, rows.len());
     table::write(&target.join(format!("{}.json", group.name)), &rows)
 }
 
 /// The keys and types of the answers, by request. Values are not kept: they tell of the machine, not of the API.
-fn shapes(dockerd: &Dockerd, version: &str) -> Result<Value> {
+fn shapes(dockerd: &Recorded, version: &str) -> Result<Value> {
     let prefix = format!("/v{version}");
     let create =
         json!({"Image": "busybox", "Cmd": ["sleep", "1000"], "Labels": {"a": "b"}, "Env": ["A=b"]});
@@ -251,7 +167,7 @@ fn shapes(dockerd: &Dockerd, version: &str) -> Result<Value> {
         testkit::http::shape(&dockerd.get(&format!("{prefix}/containers/{id}/json"))?),
     );
     testkit::http::request(
-        &dockerd.socket(),
+        &dockerd.0.socket(),
         "DELETE",
         &format!("{prefix}/containers/{id}"),
         None,

@@ -20,6 +20,7 @@ pub mod outside;
 pub mod registry;
 pub mod slots;
 pub mod table;
+pub mod tree;
 
 pub use command::Output;
 pub use context::{Context, Settings};
