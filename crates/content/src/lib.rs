@@ -3,6 +3,7 @@
 //! The only constructor of a blob's path; a blob that exists is a blob whose bytes have its name. Knows nothing of media
 //! types, tags or registries.
 
+mod check;
 mod error;
 mod hash;
 mod ingest;

@@ -24,7 +24,7 @@ mod usage;
 
 pub use apply::{Alone, Applied, Limits};
 pub use error::Error;
-pub use lifecycle::Snapshots;
+pub use lifecycle::{Damage, Flaw, Snapshots};
 
 #[cfg(test)]
 mod tests;

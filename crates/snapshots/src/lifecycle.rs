@@ -17,6 +17,10 @@ use crate::key::{self, READY, REMOVED};
 use crate::ready::{self, Ready};
 use crate::{Alone, Applied, Error, Limits, apply, usage};
 
+mod check;
+
+pub use check::{Damage, Flaw};
+
 /// The trees below one directory. Internally synchronised.
 pub struct Snapshots {
     root: PathBuf,
@@ -285,15 +289,20 @@ impl Snapshots {
                 child: child.clone(),
             });
         }
+        self.set_aside(&mut index, &dir)?;
+        index.entries.remove(key);
+        Ok(())
+    }
+
+    /// Moves a tree's directory out of the way; one that does not exist is done.
+    fn set_aside(&self, index: &mut Index, dir: &Path) -> Result<(), Error> {
         index.removed += 1;
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
         let aside = self.root.join(format!("{REMOVED}{}-{name}", index.removed));
-        match store::rename(&dir, &aside, false) {
-            Err(error) if error.kind() != stdx::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
+        match store::rename(dir, &aside, false) {
+            Err(error) if error.kind() != stdx::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
         }
-        index.entries.remove(key);
-        Ok(())
     }
 
     /// Keeps empty trees ready for [`Snapshots::prepare`]: making three directories costs the disk's file system a third of

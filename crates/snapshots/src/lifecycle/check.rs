@@ -1,0 +1,133 @@
+//! Compares the trees on the disk with those that are known, and mends what can be mended here.
+
+use std::fs;
+
+use super::{Committed, EMPTY, Snapshots};
+use crate::Error;
+use crate::key::{self, REMOVED};
+
+/// What is wrong with a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// A directory that is no tree.
+    Stray,
+    /// A committed tree's record cannot be read, or says something else than it did.
+    Record(String),
+    /// A committed tree's files are gone.
+    Gone,
+}
+
+/// A tree that is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Its key; of a stray directory its name.
+    pub key: String,
+    /// What is wrong.
+    pub flaw: Flaw,
+}
+
+impl Snapshots {
+    /// Looks for damage. Active trees are their containers' matter.
+    pub fn check(&self) -> Result<Vec<Damage>, Error> {
+        // No tree comes or goes meanwhile.
+        let index = self.lock();
+        let list = || Error::io("list", self.root.display().to_string());
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(list())? {
+            let name = entry.map_err(list())?.file_name();
+            let name = name.to_string_lossy();
+            if name == EMPTY || name.starts_with(REMOVED) {
+                continue;
+            }
+            let known =
+                key::of_directory(&name).is_some_and(|key| index.entries.contains_key(&key));
+            if !known {
+                let (key, flaw) = (name.into_owned(), Flaw::Stray);
+                found.push(Damage { key, flaw });
+            }
+        }
+        for (key, entry) in &index.entries {
+            let Some(size) = entry.size else { continue };
+            let dir = self.dir(key)?;
+            let flaw = if dir.join("fs").is_dir() {
+                match store::load::<Committed>(&dir.join("record.json")) {
+                    Err(error) => Flaw::Record(error.to_string()),
+                    Ok(record)
+                        if (&record.key, &record.parent, record.size)
+                            != (key, &entry.parent, size) =>
+                    {
+                        Flaw::Record("its record is of another tree".to_owned())
+                    }
+                    Ok(_) => continue,
+                }
+            } else {
+                Flaw::Gone
+            };
+            let key = key.clone();
+            found.push(Damage { key, flaw });
+        }
+        found.sort_by(|left, right| left.key.cmp(&right.key));
+        Ok(found)
+    }
+
+    /// Removes a directory that is no tree.
+    pub fn remove_stray(&self, name: &str) -> Result<(), Error> {
+        let index = self.lock();
+        let known = key::of_directory(name).is_some_and(|key| index.entries.contains_key(&key));
+        if known || name.contains('/') {
+            return Err(Error::Key(name.to_owned()));
+        }
+        Ok(store::remove_tree(&self.root.join(name))?)
+    }
+
+    /// Writes a committed tree's record anew.
+    pub fn rewrite_record(&self, key: &str) -> Result<(), Error> {
+        let index = self.lock();
+        let entry = index.committed("write record of", key)?;
+        let record = Committed {
+            key: key.to_owned(),
+            parent: entry.parent.clone(),
+            size: entry.size.unwrap_or_default(),
+        };
+        let path = self.dir(key)?.join("record.json");
+        store::remove_tree(&path)?;
+        Ok(store::save(&path, &record, true)?)
+    }
+
+    /// Forgets a damaged tree although others stand on it, so that it can be made anew. Its files go later, see
+    /// [`Snapshots::reap`].
+    pub fn discard(&self, key: &str) -> Result<(), Error> {
+        let dir = self.dir(key)?;
+        let mut index = self.lock();
+        self.set_aside(&mut index, &dir)?;
+        index.entries.remove(key);
+        Ok(())
+    }
+
+    /// Keys of the active trees that stand on a tree, at whatever height.
+    pub fn active_above(&self, key: &str) -> Vec<String> {
+        let index = self.lock();
+        let mut found = Vec::new();
+        for (top, entry) in index
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.size.is_none())
+        {
+            let mut below = entry.parent.as_ref();
+            let mut left = index.entries.len();
+            while let Some(parent) = below.filter(|_| left > 0) {
+                if parent == key {
+                    found.push(top.clone());
+                    break;
+                }
+                below = index
+                    .entries
+                    .get(parent)
+                    .and_then(|entry| entry.parent.as_ref());
+                left -= 1;
+            }
+        }
+        found.sort();
+        found
+    }
+}
