@@ -12,6 +12,7 @@ pub mod error;
 pub mod events;
 pub mod exec;
 pub mod fold;
+pub mod fsck;
 pub mod host_config;
 pub mod image;
 pub mod network;

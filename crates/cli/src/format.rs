@@ -37,12 +37,17 @@ pub(crate) fn render(
         },
     };
     let source = source.replace("\\t", "\t").replace("\\n", "\n");
-    let template = Template::parse(&source)
-        .map_err(|error| Failure::new(format!("failed to parse template: {error}")))?;
+    // Docker's list of containers says it in words of its own.
+    let (unread, unfilled) = match listing.type_name {
+        "*formatter.ContainerContext" => ("failed to parse template", "failed to execute template"),
+        _ => ("template parsing error", "template parsing error"),
+    };
+    let template =
+        Template::parse(&source).map_err(|error| Failure::new(format!("{unread}: {error}")))?;
     let fill = |value: &Value, mode| {
         template
             .render(value, mode)
-            .map_err(|error| Failure::new(format!("failed to execute template: {error}")))
+            .map_err(|error| Failure::new(format!("{unfilled}: {error}")))
     };
     let mut text = String::new();
     for row in rows {

@@ -22,12 +22,16 @@ pub(crate) fn render(command: &Command, style: &Style<'_>) -> String {
                 text.push_str(&line.replace("{}", style.program));
                 text.push('\n');
             }
+            Line::Own(line) if style.program != "docker" => {
+                text.push_str(line);
+                text.push('\n');
+            }
             Line::Flags { heading, flags } if !heading.is_empty() => {
                 text.push_str(heading);
                 text.push('\n');
                 text.push_str(&flag_table(flags, style));
             }
-            Line::Flags { .. } => {}
+            Line::Own(_) | Line::Flags { .. } => {}
         }
     }
     text

@@ -14,6 +14,7 @@ mod format;
 pub mod hello;
 mod help;
 mod join;
+mod platform;
 mod ports;
 mod progress;
 mod reference;

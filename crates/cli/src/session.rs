@@ -68,6 +68,11 @@ impl Session {
         }
     }
 
+    /// The terminal's width.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// The directory of the client's configuration.
     pub(crate) fn config_directory(&self) -> &str {
         self.globals.get("config").unwrap_or(&self.config_directory)

@@ -5,6 +5,7 @@
 //! ```text
 //! C path arity stop|mixed      a command; arity `1-` is at least one argument, `-` a group of commands
 //! T text                       a line of its help, `{}` for the program's name
+//! N text                       a line of what docker has not, shown under our own name alone
 //! O heading                    here the help lists the flags that follow
 //! F short name kind var text   a flag: its Go type, the word shown for its value, its description
 //! H short name kind var text   a flag that the help hides
@@ -39,6 +40,8 @@ pub(crate) struct Arity {
 #[derive(Debug)]
 pub(crate) enum Line {
     Text(&'static str),
+    /// What docker has not.
+    Own(&'static str),
     Flags {
         heading: &'static str,
         flags: Vec<Flag>,
@@ -72,7 +75,7 @@ impl Command {
     /// All its flags, hidden ones too.
     pub(crate) fn flags(&self) -> impl Iterator<Item = &Flag> {
         self.help.iter().flat_map(|line| match line {
-            Line::Text(_) => [].iter(),
+            Line::Text(_) | Line::Own(_) => [].iter(),
             Line::Flags { flags, .. } => flags.iter(),
         })
     }
@@ -81,7 +84,7 @@ impl Command {
     pub(crate) fn usage(&self) -> &'static str {
         let first = self.help.iter().find_map(|line| match line {
             Line::Text(text) => text.strip_prefix("Usage:  {}"),
-            Line::Flags { .. } => None,
+            Line::Own(_) | Line::Flags { .. } => None,
         });
         first.unwrap_or_default().trim_start()
     }
@@ -114,6 +117,7 @@ fn lookup(path: &str) -> Option<Command> {
         let (tag, rest) = line.split_once('\t').unwrap_or((line, ""));
         match tag {
             "T" => help.push(Line::Text(rest)),
+            "N" => help.push(Line::Own(rest)),
             "O" => help.push(Line::Flags {
                 heading: rest,
                 flags: Vec::new(),
@@ -122,7 +126,7 @@ fn lookup(path: &str) -> Option<Command> {
                 let flag = flag(rest, tag == "H")?;
                 match help.iter_mut().rev().find_map(|line| match line {
                     Line::Flags { flags, .. } => Some(flags),
-                    Line::Text(_) => None,
+                    Line::Text(_) | Line::Own(_) => None,
                 }) {
                     Some(flags) => flags.push(flag),
                     None => help.push(Line::Flags {

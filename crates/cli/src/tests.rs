@@ -83,12 +83,8 @@ fn what_is_not_built_is_refused_by_name() {
             "corten: flag --use-api-socket of 'corten run' is not implemented yet",
         ),
         (
-            "image ls --tree",
-            "corten: flag --tree of 'corten image ls' is not implemented yet",
-        ),
-        (
-            "history --platform linux/arm64 x",
-            "corten: flag --platform of 'corten history' is not implemented yet",
+            "import --platform linux/arm64 x",
+            "corten: flag --platform of 'corten import' is not implemented yet",
         ),
         (
             "pull --disable-content-trust=false x",

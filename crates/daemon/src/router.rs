@@ -126,6 +126,7 @@ async fn dispatch(daemon: Arc<Daemon>, request: http::Request<RequestBody>) -> R
         ["plugins", name @ .., "json"] if get && !name.is_empty() => {
             plugins::inspect(&name.join("/"))
         }
+        ["corten", "images", "fsck"] if post => images::fsck(d, &r).await,
         ["auth"] if post => registry::login(d, r).await,
         segments => Err(not_built(&method, segments)),
     }

@@ -60,21 +60,24 @@ impl Filters {
 
     /// The time that `until` sets as a bound: a duration before now, or a time.
     pub fn until(&self) -> Result<Option<SystemTime>> {
-        let value = match self.values("until") {
-            [] => return Ok(None),
-            [value] => value,
-            _ => {
-                let why = "more than one until filter specified";
-                return Err(Error::Invalid(why.to_owned()));
-            }
-        };
-        stdx::time::parse_timestamp(value, SystemTime::now())
-            .map(Some)
-            .ok_or_else(|| {
-                Error::Invalid(format!(
-                    "failed to parse value as time or duration: {value:?}"
-                ))
-            })
+        if self.values("until").len() > 1 {
+            let why = "more than one until filter specified";
+            return Err(Error::Invalid(why.to_owned()));
+        }
+        self.earliest("until")
+    }
+
+    /// The earliest of several such times.
+    pub fn earliest(&self, name: &str) -> Result<Option<SystemTime>> {
+        let mut earliest = None;
+        for value in self.values(name) {
+            let time = stdx::time::parse_timestamp(value, SystemTime::now()).ok_or_else(|| {
+                let why = format!("failed to parse value as time or duration: {value:?}");
+                Error::Invalid(why)
+            })?;
+            earliest = Some(earliest.map_or(time, |before: SystemTime| before.min(time)));
+        }
+        Ok(earliest)
     }
 }
 

@@ -66,14 +66,20 @@ pub enum Error {
     NoManifest(String),
     /// The image is for another machine.
     #[error(
-        "image with reference {image} was found but does not provide the specified platform ({platform})"
+        "image with reference {image} was found but its platform ({found}) does not match the specified platform \
+         ({wanted})"
     )]
     NoPlatform {
         /// Its name.
         image: String,
+        /// What it is for.
+        found: String,
         /// What was asked for.
-        platform: String,
+        wanted: String,
     },
+    /// The image is for another machine and cannot be saved for this one.
+    #[error("no suitable export target found for platform {0}")]
+    NoExport(String),
     /// Not a platform.
     #[error("{0:?}: unknown operating system or architecture: invalid argument")]
     Platform(String),
@@ -85,7 +91,7 @@ pub enum Error {
     NoSuchTag(String),
     /// A layer whose archive was not kept.
     #[error(
-        "push {image}: its layer {layer} was not kept as an archive: load or pull the image again"
+        "the layer {layer} of the image {image} was not kept as an archive: pull or load the image again"
     )]
     NotKept {
         /// Short id of the image.
@@ -150,6 +156,7 @@ impl Error {
                 io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::Invalid,
                 _ => ErrorKind::Internal,
             },
+            Self::NoExport(_) => ErrorKind::Internal,
             Self::Content(error) => error.kind(),
             Self::Snapshots(error) => error.kind(),
             Self::Store(error) => error.kind(),

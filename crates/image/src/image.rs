@@ -6,6 +6,8 @@ use std::time::SystemTime;
 use oci::image::Descriptor;
 use oci::{Digest, ImageConfig};
 
+use crate::records::ImageRecord;
+
 /// An image as it is at one moment; tagging makes another value.
 #[derive(Clone, Debug)]
 pub struct Image {
@@ -38,9 +40,7 @@ pub struct Image {
 impl Image {
     /// The blobs that it needs: configuration, manifest and layers.
     pub(crate) fn blobs(&self) -> Vec<Digest> {
-        let layers = self.layers.iter().map(|layer| layer.digest.clone());
-        let own = [Some(self.id.clone()), self.manifest.clone()];
-        own.into_iter().flatten().chain(layers).collect()
+        ImageRecord::of(self).blobs()
     }
 }
 

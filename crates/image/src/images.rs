@@ -17,7 +17,7 @@ use crate::records::{ImageRecord, Quarantined, Records};
 use crate::{Error, Image, archive};
 
 /// How long blobs of a pull that was cut off are kept for the next one.
-const KEPT: Duration = Duration::from_hours(24);
+pub(crate) const KEPT: Duration = Duration::from_hours(24);
 
 /// The images below one directory. Internally synchronised; reading waits for no load.
 pub struct Images {
@@ -58,7 +58,7 @@ impl Images {
             quarantined: Vec::new(),
         };
         images.read_records()?;
-        if images.quarantined.is_empty() {
+        if images.records.put_aside()?.is_empty() {
             images.remove_rests()?;
         }
         Ok(images)
@@ -66,7 +66,7 @@ impl Images {
 
     /// Removes what an interrupted change left: layers without an image, and blobs that no pull has continued for a day.
     ///
-    /// Not beside damaged records, which somebody may want to repair.
+    /// Not beside what was put aside now or before, which a repair may need them for.
     fn remove_rests(&self) -> Result<(), Error> {
         self.collect()?;
         self.sweep(KEPT).map(drop)
@@ -260,12 +260,26 @@ impl Images {
             })?,
         };
         let image = Arc::new(image);
-        self.records.save_image(&ImageRecord::of(&image))?;
-        self.write().images.insert(id, Arc::clone(&image));
+        self.keep(&image)?;
         if let Some(before) = known {
             self.release(&before.blobs())?;
         }
         Ok(image)
+    }
+
+    /// Writes an image's record and publishes it. The caller holds [`Images::change`].
+    pub(crate) fn keep(&self, image: &Arc<Image>) -> Result<(), Error> {
+        self.records.save_image(&ImageRecord::of(image))?;
+        let mut state = self.write();
+        state.images.insert(image.id.clone(), Arc::clone(image));
+        Ok(())
+    }
+
+    /// The images that need a blob.
+    pub(crate) fn users_of(&self, digest: &Digest) -> Vec<Arc<Image>> {
+        let mut users = self.list();
+        users.retain(|image| image.blobs().contains(digest));
+        users
     }
 
     /// Deletes layers that no image and no container needs, topmost first, and returns their keys.
@@ -282,20 +296,27 @@ impl Images {
         self.layers.collect(|| used(&self.read()))
     }
 
-    fn describe(&self, record: &ImageRecord) -> Result<Image, Error> {
+    /// An image of whose layers all are there.
+    pub(crate) fn describe(&self, record: &ImageRecord) -> Result<Image, Error> {
+        let mut image = self.outline(record)?;
+        for chain in &image.chains {
+            image.layer_sizes.push(self.snapshots.usage(chain)?);
+        }
+        image.size = image.layer_sizes.iter().sum();
+        Ok(image)
+    }
+
+    /// An image without its layers' sizes: they need not be there.
+    pub(crate) fn outline(&self, record: &ImageRecord) -> Result<Image, Error> {
         let id = &record.id;
         let config = ImageConfig::parse(&self.content.read(id, MAX_DOCUMENT)?)?;
         let chains = layers::chain_ids(&config.rootfs.diff_ids);
-        let mut layer_sizes = Vec::new();
-        for chain in &chains {
-            layer_sizes.push(self.snapshots.usage(chain)?);
-        }
         Ok(Image {
             id: id.clone(),
             chain: chains.last().cloned(),
             chains,
-            size: layer_sizes.iter().sum(),
-            layer_sizes,
+            size: 0,
+            layer_sizes: Vec::new(),
             repo_tags: Vec::new(),
             repo_digests: Vec::new(),
             created: config.created.clone(),

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use content::{HashReader, digest_of};
-use oci::image::{ArchiveImage, Descriptor, Document, MAX_DOCUMENT, Manifest};
+use oci::image::{ArchiveImage, Descriptor, Document, MAX_DOCUMENT, Manifest, Platform};
 use oci::{Digest, ImageConfig, Reference};
 
 use crate::archive::Archive;
 use crate::image::Origin;
 use crate::layers::{Pins, chain_ids};
-use crate::{Error, Images, Loaded, decompress};
+use crate::{Error, Images, Loaded, decompress, platform};
 
 /// Types of layers, as Docker calls them.
 pub(crate) const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
@@ -31,13 +31,16 @@ const ATTESTATION: &str = "vnd.docker.reference.type";
 impl Images {
     /// Loads every image of an archive (`docker save`'s or an OCI layout; gzip, zstd, xz or plain).
     ///
-    /// Layers that are there are skipped. An image is made only when all of it is there and verified.
+    /// Layers that are there are skipped. An image is made only when all of it is there and verified. With platforms,
+    /// images for other machines are passed over.
     pub fn load(
         &self,
         reader: &mut dyn Read,
+        platforms: &[Platform],
         progress: &mut dyn FnMut(Loaded),
     ) -> Result<(), Error> {
         let archive = Archive::read(reader, &self.content, self.archive_limits)?;
+        let wanted = Wanted(platforms);
         if archive.has("manifest.json") {
             let images =
                 ArchiveImage::parse_list(&archive.document("manifest.json", MAX_DOCUMENT)?)?;
@@ -48,16 +51,24 @@ impl Images {
             }
             let manifests = compressed_manifests(&archive);
             for image in images {
-                self.load_saved(&archive, &image, &manifests, progress)?;
+                let config = archive.document(&image.config, MAX_DOCUMENT)?;
+                if wanted.has(&config)? {
+                    self.load_saved(&archive, (&image, &config), &manifests, progress)?;
+                }
             }
             return Ok(());
         }
         if archive.has("index.json") {
             let index = archive.document("index.json", MAX_DOCUMENT)?;
-            let mut found = Vec::new();
-            find_images(&archive, &index, None, 0, &mut found)?;
-            for (manifest, name) in found {
-                self.load_manifest(&archive, &manifest, name.as_deref(), progress)?;
+            let mut layout = Layout::new(&archive, wanted);
+            layout.find(&index, None, 0)?;
+            for (manifest, name) in layout.found {
+                let config = &manifest.0.config;
+                let config =
+                    archive.document(&archive.blob(&config.digest, config.size)?, MAX_DOCUMENT)?;
+                if wanted.has(&config)? {
+                    self.load_manifest(&archive, (&manifest, &config), name.as_deref(), progress)?;
+                }
             }
             return Ok(());
         }
@@ -69,16 +80,15 @@ impl Images {
     fn load_saved(
         &self,
         archive: &Archive,
-        image: &ArchiveImage,
+        (image, config): (&ArchiveImage, &[u8]),
         manifests: &[Listed],
         progress: &mut dyn FnMut(Loaded),
     ) -> Result<(), Error> {
         let mut names = Vec::new();
-        for tag in &image.repo_tags {
+        for tag in image.repo_tags.iter().flatten() {
             names.push(tag.parse::<Reference>()?);
         }
-        let config = archive.document(&image.config, MAX_DOCUMENT)?;
-        let id = digest_of(&config);
+        let id = digest_of(config);
         let same_layers = |manifest: &Manifest| {
             let files = image.layers.iter().map(|name| archive.descriptor(name));
             files
@@ -92,7 +102,7 @@ impl Images {
             .iter()
             .find(|(manifest, _)| manifest.config.digest == id && same_layers(manifest));
         let parts = Parts {
-            config: &config,
+            config,
             layers: &image.layers,
             manifest: manifest.map(|(manifest, bytes)| (manifest, bytes.as_slice())),
         };
@@ -102,21 +112,17 @@ impl Images {
     fn load_manifest(
         &self,
         archive: &Archive,
-        (manifest, bytes): &Listed,
+        ((manifest, bytes), config): (&Listed, &[u8]),
         name: Option<&str>,
         progress: &mut dyn FnMut(Loaded),
     ) -> Result<(), Error> {
-        let config = archive.document(
-            &archive.blob(&manifest.config.digest, manifest.config.size)?,
-            MAX_DOCUMENT,
-        )?;
         let mut layers = Vec::new();
         for layer in &manifest.layers {
             layers.push(archive.blob(&layer.digest, layer.size)?);
         }
         let names: Vec<Reference> = name.map(str::parse).transpose()?.into_iter().collect();
         let parts = Parts {
-            config: &config,
+            config,
             layers: &layers,
             manifest: Some((manifest, bytes)),
         };
@@ -291,16 +297,17 @@ pub(crate) fn descriptor(media_type: &str, digest: Digest, size: u64) -> Descrip
 
 /// The manifests of an archive that is a layout as well, whose layers can go to a registry as they are.
 fn compressed_manifests(archive: &Archive) -> Vec<Listed> {
-    let mut found = Vec::new();
+    let mut layout = Layout::new(archive, Wanted(&[]));
     // Whatever is wrong with the layout does not matter: the archive is read by its list.
     if let Ok(index) = archive.document("index.json", MAX_DOCUMENT) {
-        drop(find_images(archive, &index, None, 0, &mut found));
+        drop(layout.find(&index, None, 0));
     }
     let packed = |manifest: &Manifest| {
         let mut layers = manifest.layers.iter();
         layers.all(|layer| layer.media_type.ends_with("gzip") || layer.media_type.ends_with("zstd"))
     };
-    found
+    layout
+        .found
         .into_iter()
         .map(|(image, _)| image)
         .filter(|(manifest, _)| packed(manifest))
@@ -310,62 +317,90 @@ fn compressed_manifests(archive: &Archive) -> Vec<Listed> {
 /// A manifest with its bytes.
 type Listed = (Manifest, Vec<u8>);
 
-/// Finds the images of an index: all that it lists, and of an index within it the one for this machine.
-fn find_images(
-    archive: &Archive,
-    bytes: &[u8],
-    name: Option<&str>,
-    depth: usize,
-    found: &mut Vec<(Listed, Option<String>)>,
-) -> Result<(), Error> {
-    if depth > MAX_DEPTH || found.len() >= MAX_IMAGES {
-        return Err(Error::Archive(
-            "its indexes are nested too deeply or list too many images".to_owned(),
-        ));
-    }
-    let index = match Document::parse(bytes)? {
-        Document::Manifest(manifest) => {
-            found.push(((manifest, bytes.to_vec()), name.map(str::to_owned)));
-            return Ok(());
+/// For which machines images are wanted; for any when there is none.
+#[derive(Clone, Copy)]
+struct Wanted<'a>(&'a [Platform]);
+
+impl Wanted<'_> {
+    /// Whether an image of this configuration is.
+    fn has(self, config: &[u8]) -> Result<bool, Error> {
+        if self.0.is_empty() {
+            return Ok(true);
         }
-        Document::Index(index) => index,
-    };
-    let images = index
-        .manifests
-        .iter()
-        .filter(|descriptor| !descriptor.annotations.contains_key(ATTESTATION));
-    let images: Vec<&Descriptor> = images.collect();
-    let chosen = if depth == 0 {
-        images
-    } else {
-        for_this_machine(&images).into_iter().collect()
-    };
-    for descriptor in chosen {
-        let blob = archive.document(
-            &archive.blob(&descriptor.digest, descriptor.size)?,
-            MAX_DOCUMENT,
-        )?;
-        let own = name_of(descriptor);
-        find_images(archive, &blob, own.as_deref().or(name), depth + 1, found)?;
+        let config = ImageConfig::parse(config)?;
+        Ok(self.0.iter().any(|wanted| platform::fits(&config, wanted)))
     }
-    Ok(())
+
+    /// Of an index's entries, those that are.
+    fn choose<'d>(self, entries: &[&'d Descriptor]) -> Vec<&'d Descriptor> {
+        if self.0.is_empty() {
+            return for_this_machine(entries).into_iter().collect();
+        }
+        let best = |wanted| platform::choose(entries.iter().copied(), wanted);
+        let mut chosen: Vec<&Descriptor> = self.0.iter().filter_map(best).collect();
+        chosen.dedup();
+        chosen
+    }
+}
+
+/// The images of a layout.
+struct Layout<'a> {
+    archive: &'a Archive,
+    wanted: Wanted<'a>,
+    found: Vec<(Listed, Option<String>)>,
+}
+
+impl<'a> Layout<'a> {
+    fn new(archive: &'a Archive, wanted: Wanted<'a>) -> Self {
+        Self {
+            archive,
+            wanted,
+            found: Vec::new(),
+        }
+    }
+
+    /// Finds the images of an index: all that it lists, and of an index within it the one for the machine.
+    fn find(&mut self, bytes: &[u8], name: Option<&str>, depth: usize) -> Result<(), Error> {
+        if depth > MAX_DEPTH || self.found.len() >= MAX_IMAGES {
+            return Err(Error::Archive(
+                "its indexes are nested too deeply or list too many images".to_owned(),
+            ));
+        }
+        let index = match Document::parse(bytes)? {
+            Document::Manifest(manifest) => {
+                let listed = (manifest, bytes.to_vec());
+                self.found.push((listed, name.map(str::to_owned)));
+                return Ok(());
+            }
+            Document::Index(index) => index,
+        };
+        let images = index
+            .manifests
+            .iter()
+            .filter(|descriptor| !descriptor.annotations.contains_key(ATTESTATION));
+        let images: Vec<&Descriptor> = images.collect();
+        let chosen = if depth == 0 {
+            images
+        } else {
+            self.wanted.choose(&images)
+        };
+        for descriptor in chosen {
+            let blob = self.archive.document(
+                &self.archive.blob(&descriptor.digest, descriptor.size)?,
+                MAX_DOCUMENT,
+            )?;
+            let own = name_of(descriptor);
+            self.find(&blob, own.as_deref().or(name), depth + 1)?;
+        }
+        Ok(())
+    }
 }
 
 fn for_this_machine<'a>(images: &[&'a Descriptor]) -> Option<&'a Descriptor> {
-    let architecture = architecture();
-    let fits = |descriptor: &&&Descriptor| {
-        descriptor
-            .platform
-            .as_ref()
-            .is_some_and(|it| it.os == "linux" && it.architecture == architecture)
-    };
     let unknown = |descriptor: &&&Descriptor| descriptor.platform.is_none();
-    images
-        .iter()
-        .find(fits)
-        .or_else(|| images.iter().find(unknown))
-        .or_else(|| images.first())
-        .copied()
+    platform::choose(images.iter().copied(), &platform::own())
+        .or_else(|| images.iter().find(unknown).copied())
+        .or_else(|| images.first().copied())
 }
 
 /// Go's name of this machine's processor.

@@ -1,5 +1,6 @@
 //! What is kept of images and names: `images/<id>.json` and `refs/<escaped reference>.json`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -7,14 +8,16 @@ use content::digest_of;
 use oci::image::Descriptor;
 use oci::{Digest, Reference};
 use serde::{Deserialize, Serialize};
+use stdx::ErrorKind;
 
+use crate::fsck::Kind;
 use crate::{Error, Image};
 
 /// Longest name of a reference's file before it is shortened; the kernel takes 255 bytes.
 const MAX_NAME: usize = 200;
 
 /// An image that exists. Everything else is in its configuration, a blob.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ImageRecord {
     pub(crate) id: Digest,
     /// Nanoseconds since 1970.
@@ -32,7 +35,7 @@ impl store::Record for ImageRecord {
 }
 
 /// A name that points at an image.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ReferenceRecord {
     pub(crate) reference: String,
     pub(crate) image: Digest,
@@ -77,6 +80,35 @@ impl Records {
         Ok(store::quarantine(path, &self.quarantine)?)
     }
 
+    /// Files among the records that are none of those that are known.
+    pub(crate) fn others(&self, known: &[PathBuf]) -> Result<Vec<(Kind, PathBuf)>, Error> {
+        let mut found = Vec::new();
+        for (kind, dir) in [
+            (Kind::Image, &self.images),
+            (Kind::Reference, &self.references),
+        ] {
+            let mut paths = list(dir)?;
+            paths.retain(|path| !known.contains(path));
+            found.extend(paths.into_iter().map(|path| (kind, path)));
+        }
+        Ok(found)
+    }
+
+    /// What was put aside and is of images: records, names and layers.
+    pub(crate) fn put_aside(&self) -> Result<Vec<PathBuf>, Error> {
+        let mut paths = match list(&self.quarantine) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            other => other?,
+        };
+        paths.retain(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            ["images-", "refs-", "snapshots-sha256@"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+        });
+        Ok(paths)
+    }
+
     pub(crate) fn save_image(&self, record: &ImageRecord) -> Result<(), Error> {
         Ok(store::save(&self.image_path(&record.id), record, true)?)
     }
@@ -119,7 +151,29 @@ impl Records {
     }
 }
 
+/// What a directory holds, sorted.
+fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |source| store::Error::Io {
+        action: "read directory",
+        path: dir.to_owned(),
+        source,
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        paths.push(entry.map_err(failed)?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
 impl ImageRecord {
+    /// The blobs that the image needs.
+    pub(crate) fn blobs(&self) -> Vec<Digest> {
+        let layers = self.layers.iter().map(|layer| layer.digest.clone());
+        let own = [Some(self.id.clone()), self.manifest.clone()];
+        own.into_iter().flatten().chain(layers).collect()
+    }
+
     /// A new image, without a manifest and archives.
     pub(crate) fn new(id: &Digest, last_tagged: SystemTime) -> Self {
         let since = last_tagged

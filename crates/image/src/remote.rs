@@ -11,7 +11,6 @@ mod arrival;
 mod download;
 mod layer;
 mod login;
-mod platform;
 mod pull;
 mod push;
 mod resolve;
@@ -26,7 +25,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use registry::client::{Client, Repository, Scope};
 pub use registry::client::{Credentials, Options, Proxies};
 
-pub use platform::{format as format_platform, parse as parse_platform};
 pub use pull::{Pull, Pulled};
 pub use push::Push;
 pub use resolve::Distribution;

@@ -13,7 +13,7 @@ use snapshots::archive::Writer;
 
 use crate::layers::Pins;
 use crate::load::{IMAGE_NAME, REFERENCE_NAME, descriptor};
-use crate::{Error, Image, Images};
+use crate::{Error, Image, Images, platform};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -30,8 +30,12 @@ pub struct Saving<'a> {
 type Named = (Arc<Image>, Option<Reference>);
 
 impl Images {
-    /// Finds what is to be saved: by tag, by id, or by a repository all its tags.
-    pub fn begin_save(&self, names: &[String]) -> Result<Saving<'_>, Error> {
+    /// Finds what is to be saved: by tag, by id, or by a repository all its tags. All must be for each of the platforms.
+    pub fn begin_save(
+        &self,
+        names: &[String],
+        platforms: &[Platform],
+    ) -> Result<Saving<'_>, Error> {
         let mut chosen: Vec<(Arc<Image>, Vec<Reference>)> = Vec::new();
         for name in names {
             for (image, tag) in self.named_for_save(name)? {
@@ -39,6 +43,10 @@ impl Images {
                 let tags = match known {
                     Some((_, tags)) => tags,
                     None => {
+                        let other = |wanted: &&Platform| !platform::fits(&image.config, wanted);
+                        if let Some(other) = platforms.iter().find(other) {
+                            return Err(Error::NoExport(platform::format(other)));
+                        }
                         check_kept(&image)?;
                         chosen.push((image, Vec::new()));
                         &mut chosen.last_mut().expect("pushed a moment ago").1
@@ -75,7 +83,11 @@ impl Images {
                 return Ok(found);
             }
         }
-        let image = self.resolve(name)?;
+        let image = self.resolve(name).map_err(|error| match error {
+            // Docker names it here as it was asked for.
+            Error::NotFound(_) => Error::NotFound(name.to_owned()),
+            other => other,
+        })?;
         let tag = reference.filter(|name| name.tag.is_some() && name.digest.is_none());
         let tag = tag.filter(|tag| self.read().by_reference(tag).is_some());
         Ok(vec![(image, tag)])
@@ -111,12 +123,14 @@ impl Saving<'_> {
             let manifest = archive.image(image)?;
             listed.push(ArchiveImage {
                 config: blob_path(&image.id),
-                repo_tags: tags.iter().map(Reference::familiar).collect(),
+                repo_tags: (!tags.is_empty())
+                    .then(|| tags.iter().map(Reference::familiar).collect()),
                 layers: image
                     .layers
                     .iter()
                     .map(|layer| blob_path(&layer.digest))
                     .collect(),
+                layer_sources: sources(image),
             });
             if tags.is_empty() {
                 entries.push(manifest.clone());
@@ -142,7 +156,10 @@ impl Saving<'_> {
             "oci-layout",
             &BTreeMap::from([("imageLayoutVersion", "1.0.0")]),
         )?;
-        archive.document("repositories", &self.repositories())?;
+        let repositories = self.repositories();
+        if !repositories.is_empty() {
+            archive.document("repositories", &repositories)?;
+        }
         archive.tar.finish().map_err(failed())?;
         Ok(())
     }
@@ -189,17 +206,11 @@ impl Archive<'_> {
                 (parsed.media_type, bytes)
             }
             None => {
-                let layer = |layer: &Descriptor| {
-                    let suffix = layer.media_type.rsplit_once("diff.tar");
-                    let suffix = suffix.map_or("", |(_, suffix)| suffix).replace('.', "+");
-                    let media_type = format!("application/vnd.oci.image.layer.v1.tar{suffix}");
-                    descriptor(&media_type, layer.digest.clone(), layer.size)
-                };
                 let manifest = Manifest {
                     schema_version: 2,
                     media_type: MANIFEST.to_owned(),
                     config: descriptor(CONFIG, image.id.clone(), config.len() as u64),
-                    layers: image.layers.iter().map(layer).collect(),
+                    layers: image.layers.iter().map(oci_layer).collect(),
                 };
                 (String::new(), encode(&manifest))
             }
@@ -218,17 +229,11 @@ impl Archive<'_> {
                 .stream(&blob_path(&layer.digest), &mut blob, size, 0o644)
                 .map_err(Error::io("write archive"))?;
         }
-        let mut entry = descriptor(
+        Ok(descriptor(
             media_type.as_deref().unwrap_or(MANIFEST),
             digest,
             manifest.len() as u64,
-        );
-        entry.platform = Some(Platform {
-            architecture: image.config.architecture.clone(),
-            os: image.config.os.clone(),
-            variant: image.config.variant.clone(),
-        });
-        Ok(entry)
+        ))
     }
 
     fn bytes(&mut self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
@@ -245,6 +250,23 @@ impl Archive<'_> {
             .file(name, &encode(document), 0o644)
             .map_err(Error::io("write archive"))
     }
+}
+
+/// A layer in the words of OCI, whichever kept it.
+fn oci_layer(layer: &Descriptor) -> Descriptor {
+    let suffix = match layer.media_type.rsplit_once(['.', '+']) {
+        Some((_, "gzip")) => "+gzip",
+        Some((_, "zstd")) => "+zstd",
+        _ => "",
+    };
+    let media_type = format!("application/vnd.oci.image.layer.v1.tar{suffix}");
+    descriptor(&media_type, layer.digest.clone(), layer.size)
+}
+
+/// What each layer of an image is in the archive.
+fn sources(image: &Image) -> BTreeMap<Digest, Descriptor> {
+    let diff_ids = image.config.rootfs.diff_ids.iter().cloned();
+    diff_ids.zip(image.layers.iter().map(oci_layer)).collect()
 }
 
 fn encode(document: &impl serde::Serialize) -> Vec<u8> {

@@ -4,6 +4,7 @@
     reason = "tests make files and start tar by hand"
 )]
 
+mod fsck;
 mod hostile;
 mod load;
 mod names;

@@ -338,12 +338,19 @@ struct Shape {
 pub struct ArchiveImage {
     /// The configuration's file.
     pub config: String,
-    /// Names to give.
-    #[serde(default, deserialize_with = "given")]
-    pub repo_tags: Vec<String>,
+    /// Names to give; `null` when there is none.
+    #[serde(default)]
+    pub repo_tags: Option<Vec<String>>,
     /// The layers' files, lowest first.
     #[serde(default, deserialize_with = "given")]
     pub layers: Vec<String>,
+    /// What each layer is in the archive, by the digest of its content.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub layer_sources: BTreeMap<Digest, Descriptor>,
 }
 
 impl ArchiveImage {

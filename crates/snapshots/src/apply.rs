@@ -49,7 +49,7 @@ impl Default for Limits {
 pub struct Applied {
     /// Number of entries.
     pub entries: u64,
-    /// Length of all files together.
+    /// Length of all files and of what symbolic links say, together.
     pub size: u64,
 }
 
@@ -234,7 +234,9 @@ impl<'a> Unpack<'a> {
                     "the device 0:0 is reserved",
                 )),
                 Kind::Node(kind) => parent.create_node(name, *kind, 0o600),
-                Kind::Symlink(target) => parent.create_symlink(name, target),
+                Kind::Symlink(target) => parent.create_symlink(name, target).inspect(|()| {
+                    self.applied.size += target.len() as u64;
+                }),
                 Kind::HardLink(target) => self.link(parent, name, target),
             };
             match made {

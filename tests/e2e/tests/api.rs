@@ -208,18 +208,24 @@ fn a_body_that_comes_after_the_answer_is_taken() {
 }
 
 #[test]
-fn a_platform_where_none_can_be_chosen_is_refused() {
+fn a_platform_that_cannot_be_read_is_refused() {
     let context = Context::busybox();
     for (method, path) in [
-        ("GET", "/images/busybox/json"),
-        ("GET", "/images/busybox/history"),
-        ("GET", "/images/busybox/get"),
-        ("POST", "/images/load"),
+        ("GET", "/images/busybox/json?platform"),
+        ("GET", "/images/busybox/history?platform"),
+        ("GET", "/images/busybox/get?platform"),
+        ("POST", "/images/load?platform"),
+        ("DELETE", "/images/busybox?platforms"),
     ] {
         let answer = context
-            .request(method, &format!("{path}?platform=linux%2Farm64"), None)
+            .request(method, &format!("{path}=linux%2Farm64"), None)
             .expect("an answer");
-        assert_eq!(answer.status, 501, "{path}");
-        assert!(answer.json()["message"].to_string().contains("platform"));
+        assert_eq!(answer.status, 400, "{path}");
+        let message = answer.json()["message"].to_string();
+        assert!(message.contains("failed to parse platform"), "{message}");
     }
+    // Before there was such a parameter, it meant nothing.
+    let path = "/v1.48/images/busybox/json?platform=linux%2Farm64";
+    let answer = context.request("GET", path, None).expect("an answer");
+    assert_eq!(answer.status, 200);
 }

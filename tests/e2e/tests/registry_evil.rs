@@ -14,7 +14,7 @@ use testkit::command::{self, eventually};
 use testkit::registry::{Answer, Request, Scripted};
 use testkit::{Context, fixtures};
 
-fn filter(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+pub(crate) fn filter(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -36,7 +36,7 @@ fn digest(bytes: &[u8]) -> String {
 
 /// A repository in the making: what is answered, by path.
 #[derive(Clone, Default)]
-struct Repository {
+pub(crate) struct Repository {
     blobs: HashMap<String, Vec<u8>>,
     layers: Vec<serde_json::Value>,
     diff_ids: Vec<String>,
@@ -44,7 +44,7 @@ struct Repository {
 
 impl Repository {
     /// Adds a layer; `tar` is compressed.
-    fn layer(&mut self, tar: &[u8]) -> String {
+    pub(crate) fn layer(&mut self, tar: &[u8]) -> String {
         self.diff_ids.push(digest(tar));
         self.packed(filter("gzip", &["-1", "-n", "-c"], tar))
     }
@@ -88,8 +88,41 @@ fn served(manifest: &[u8]) -> Answer {
         .header("Docker-Content-Digest", &digest(manifest))
 }
 
+/// A repository whose name points at an index of two machines, one of them this; that one's digest.
+pub(crate) fn serve_index(mut repository: Repository) -> (Scripted, String) {
+    let manifest = repository.manifest();
+    let own = digest(&manifest);
+    let entry = |digest: &str, size: usize, architecture: &str| {
+        json!({
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "digest": digest, "size": size,
+            "platform": {"os": "linux", "architecture": architecture}
+        })
+    };
+    let index = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.list.v2+json",
+        "manifests": [entry(&digest(b"{}"), 2, "s390x"), entry(&own, manifest.len(), "amd64")]
+    })
+    .to_string();
+    let name = own.clone();
+    let registry = Scripted::start(move |request| {
+        if request.path.ends_with(&format!("/manifests/{name}")) {
+            return served(&manifest);
+        }
+        if request.path.contains("/manifests/") {
+            let kind = "application/vnd.docker.distribution.manifest.list.v2+json";
+            return Answer::ok(index.as_bytes()).header("Content-Type", kind);
+        }
+        let blob = request.path.split_once("/blobs/");
+        match blob.and_then(|(_, name)| repository.blobs.get(name)) {
+            Some(bytes) => Answer::range(request, bytes),
+            None => Answer::ok("{}"),
+        }
+    });
+    (registry, own)
+}
+
 /// Answers by path; `blob` may change what is answered for a blob.
-fn serve(
+pub(crate) fn serve(
     mut repository: Repository,
     blob: impl Fn(&str, &Request, &[u8]) -> Option<Answer> + Send + Sync + 'static,
 ) -> Scripted {
@@ -111,7 +144,7 @@ fn serve(
 }
 
 /// A tree with busybox, packed by tar with further arguments.
-fn tar(directory: &Path, arguments: &[&str]) -> Vec<u8> {
+pub(crate) fn tar(directory: &Path, arguments: &[&str]) -> Vec<u8> {
     fs::create_dir_all(directory.join("bin")).expect("create the tree");
     fs::copy("/bin/busybox", directory.join("bin/busybox")).expect("copy busybox");
     let mut all = vec!["-C", directory.to_str().expect("UTF-8"), "-c"];

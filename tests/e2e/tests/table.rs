@@ -123,4 +123,4 @@ macro_rules! groups {
     )*};
 }
 
-groups! { run lifecycle logs attach images load refused names formats prune }
+groups! { run lifecycle logs attach images load refused names formats prune platforms filters }

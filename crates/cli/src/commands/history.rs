@@ -1,9 +1,9 @@
 //! `history`: how an image was made.
 
 use api::image::HistoryItem;
-use client::{Method, Request};
+use client::{Method, Request, query};
 
-use super::segment;
+use super::{platforms, segment};
 use crate::flags::Given;
 use crate::format::{self, Listing};
 use crate::report::{self, Outcome};
@@ -24,7 +24,7 @@ const LISTING: Listing = Listing {
         ("Size", "SIZE"),
         ("Comment", "COMMENT"),
     ],
-    type_name: "*formatter.historyContext",
+    type_name: "*image.historyContext",
 };
 
 /// Longest instruction that is shown.
@@ -32,7 +32,13 @@ const CREATED_BY: usize = 45;
 
 /// `history [OPTIONS] IMAGE`
 pub(crate) async fn history(session: &Session, given: &Given) -> Outcome {
-    let path = format!("/images/{}/history", segment(&given.args[0]));
+    let platforms = platforms(given, "invalid platform: ")?;
+    let platform = platforms.last().map(String::as_str);
+    let pairs: Vec<(&str, &str)> = platform.map(|it| ("platform", it)).into_iter().collect();
+    let path = query(
+        &format!("/images/{}/history", segment(&given.args[0])),
+        &pairs,
+    );
     let request = Request::new(Method::Get, path);
     let items: Vec<HistoryItem> = session.client().await?.call(request).await?;
     let human = !given.has("human") || given.is("human");

@@ -3,7 +3,7 @@
 use api::image::Summary;
 use client::{Method, Request, query};
 
-use super::segment;
+use super::{segment, tree};
 use crate::flags::Given;
 use crate::format::{self, Listing};
 use crate::reference;
@@ -34,6 +34,9 @@ pub(super) const LISTING: Listing = Listing {
 
 /// `images [OPTIONS] [REPOSITORY[:TAG]]`
 pub(crate) async fn list(session: &Session, given: &Given) -> Outcome {
+    if given.is("tree") {
+        tree::check(given)?;
+    }
     let mut wanted = given.list("filter");
     wanted.extend(given.args.first().map(|name| format!("reference={name}")));
     let filters = format::filters(&wanted);
@@ -44,6 +47,10 @@ pub(crate) async fn list(session: &Session, given: &Given) -> Outcome {
     pairs.extend(filters.as_deref().map(|filters| ("filters", filters)));
     let request = Request::new(Method::Get, query("/images/json", &pairs));
     let images: Vec<Summary> = session.client().await?.call(request).await?;
+    if given.is("tree") {
+        tree::show(session, &images);
+        return Ok(0);
+    }
     let chosen = given.get("format").filter(|format| !format.is_empty());
     let configured = || {
         session

@@ -1,6 +1,6 @@
 //! `inspect` of containers, images and networks: JSON as the daemon wrote it, or a template over it.
 
-use client::{Client, Method, Request};
+use client::{Client, Method, Request, query};
 use stdx::ErrorKind;
 
 use super::segment;
@@ -25,11 +25,20 @@ pub(crate) async fn inspect(session: &Session, path: &str, given: &Given) -> Out
             Failure::new(format!("template parsing error: {error}")).with_code(64)
         })?),
     };
+    let platform = given.get("platform").filter(|text| !text.is_empty());
+    let platform = platform.map(crate::platform::json).transpose();
+    let platform = platform.map_err(Failure::new)?;
+    let asked = Asked {
+        kinds,
+        size: given.is("size"),
+        any: kind.is_empty(),
+        platform,
+    };
     let client = session.client().await?;
     let mut found = Vec::new();
     let mut failures = Vec::new();
     for name in &given.args {
-        match fetch(client, &kinds, name, given.is("size"), kind.is_empty()).await {
+        match fetch(client, &asked, name).await {
             Err(failure) => failures.push(failure.text),
             Ok(json) => match &template {
                 None => found.push(json),
@@ -73,25 +82,34 @@ fn kinds(session: &Session, kind: &str) -> Result<Vec<&'static str>, Failure> {
     }
 }
 
-async fn fetch(
-    client: &Client,
-    kinds: &[&str],
-    name: &str,
+/// What is asked for by each name.
+struct Asked {
+    kinds: Vec<&'static str>,
     size: bool,
+    /// The first kind that has the name is meant.
     any: bool,
-) -> Result<Vec<u8>, Failure> {
-    for kind in kinds {
+    /// Of an image, as the API takes it.
+    platform: Option<String>,
+}
+
+async fn fetch(client: &Client, asked: &Asked, name: &str) -> Result<Vec<u8>, Failure> {
+    for kind in &asked.kinds {
         let name = segment(name);
         let path = match *kind {
-            "container" if size => format!("/containers/{name}/json?size=1"),
+            "container" if asked.size => format!("/containers/{name}/json?size=1"),
             "container" => format!("/containers/{name}/json"),
-            "image" => format!("/images/{name}/json"),
+            "image" => {
+                let platform = asked.platform.as_deref();
+                let pairs: Vec<(&str, &str)> =
+                    platform.map(|it| ("platform", it)).into_iter().collect();
+                query(&format!("/images/{name}/json"), &pairs)
+            }
             _ => format!("/networks/{name}"),
         };
         match client.send(Request::new(Method::Get, path)).await {
             Ok(mut response) => return Ok(response.body.collect().await?),
             Err(error)
-                if any
+                if asked.any
                     && matches!(
                         error.kind(),
                         ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Unsupported

@@ -5,12 +5,14 @@ use std::io::Read;
 use api::progress::Message;
 use client::{Response, query};
 
+use super::platforms;
 use crate::flags::Given;
 use crate::report::{self, Failure, Outcome, io_failure};
 use crate::session::Session;
 
 /// `load [-i FILE]`
 pub(crate) async fn load(session: &Session, given: &Given) -> Outcome {
+    let platforms = platforms(given, "invalid platform: ")?;
     let mut archive: Box<dyn Read> = match given.get("input") {
         Some(path) => Box::new(open(session, path)?),
         None if session.env.stdin_is_terminal => {
@@ -28,7 +30,8 @@ pub(crate) async fn load(session: &Session, given: &Given) -> Outcome {
             "0"
         },
     )];
-    pairs.extend(given.get("platform").map(|platform| ("platform", platform)));
+    let asked = platforms.iter();
+    pairs.extend(asked.map(|platform| ("platform", platform.as_str())));
     let client = session.client().await?;
     let response = client
         .upload(&query("/images/load", &pairs), archive.as_mut())
@@ -105,6 +108,9 @@ async fn show(mut response: Response) -> Outcome {
                     format!("{}: ", message.id)
                 };
                 report::print(&format!("{id}{}\n", message.status));
+            } else if message == Message::default() {
+                // Nothing was loaded, and docker says so with an empty line.
+                report::print("\n");
             }
         })
         .await?;

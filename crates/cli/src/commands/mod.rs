@@ -7,6 +7,7 @@ mod create;
 mod df;
 mod events;
 mod exec;
+mod fsck;
 mod history;
 mod hold;
 mod images;
@@ -26,6 +27,7 @@ mod remove;
 mod run;
 mod save;
 mod start;
+mod tree;
 pub(crate) mod version;
 
 use crate::flags::Given;
@@ -63,6 +65,7 @@ pub(crate) async fn dispatch(session: &Session, command: &Command, given: &Given
         "history" | "image history" => history::history(session, given).await,
         "save" | "image save" => save::save(session, given).await,
         "container prune" => prune::containers(session, given).await,
+        "image fsck" => fsck::fsck(session, given).await,
         "image prune" => prune::images(session, given).await,
         "network prune" => prune::networks(session, given).await,
         "volume prune" => prune::volumes(session, given).await,
@@ -95,8 +98,7 @@ fn unbuilt_flags(path: &str) -> &'static [&'static str] {
     {
         "run" | "create" => &spec::UNBUILT,
         "start" => &["checkpoint", "checkpoint-dir"],
-        "images" | "ls" => &["tree"],
-        "history" | "inspect" => &["platform"],
+        "import" => &["platform"],
         "pull" | "push" => &["disable-content-trust"],
         _ => &[],
     }
@@ -133,6 +135,17 @@ pub(crate) async fn each(
     } else {
         Err(Failure::new(failures.join("\n")))
     }
+}
+
+/// The platforms that were asked for, as the API takes them; `wrong` is how docker's command begins to refuse one.
+pub(crate) fn platforms(given: &Given, wrong: &str) -> Result<Vec<String>, Failure> {
+    let texts = given.list("platform");
+    let texts = texts.iter().filter(|text| !text.is_empty());
+    texts
+        .map(|text| {
+            crate::platform::json(text).map_err(|reason| Failure::new(format!("{wrong}{reason}")))
+        })
+        .collect()
 }
 
 /// A name as a part of a path.

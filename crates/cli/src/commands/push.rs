@@ -2,7 +2,7 @@
 
 use client::{Method, Request, query};
 
-use super::segment;
+use super::{platforms, segment};
 use crate::credentials;
 use crate::flags::Given;
 use crate::progress::{self, Sink};
@@ -23,12 +23,16 @@ pub(crate) async fn push(session: &Session, given: &Given) -> Outcome {
         report::print("Using default tag: latest\n");
     }
     let (repository, tag) = reference::split(&image);
-    let platform = given.get("platform").map(platform_json).transpose()?;
+    let platforms = platforms(given, "invalid platform: ")?;
     let mut pairs = Vec::new();
     if !all {
         pairs.push(("tag", tag));
     }
-    pairs.extend(platform.as_deref().map(|platform| ("platform", platform)));
+    pairs.extend(
+        platforms
+            .last()
+            .map(|platform| ("platform", platform.as_str())),
+    );
     let path = query(&format!("/images/{}/push", segment(repository)), &pairs);
     let auth = credentials::header(session, &image)?;
     let request = Request::new(Method::Post, path).field("X-Registry-Auth", auth);
@@ -45,21 +49,4 @@ pub(crate) async fn push(session: &Session, given: &Given) -> Outcome {
         report::print(&format!("{full}\n"));
     }
     Ok(0)
-}
-
-/// A platform as the API takes it.
-fn platform_json(text: &str) -> Result<String, Failure> {
-    let mut words = text.split('/');
-    let (Some(os), Some(architecture), variant, None) =
-        (words.next(), words.next(), words.next(), words.next())
-    else {
-        return Err(Failure::new(format!(
-            "invalid platform: {text:?} is not of the form os/arch[/variant]"
-        )));
-    };
-    let mut platform = serde_json::json!({"os": os, "architecture": architecture});
-    if let Some(variant) = variant {
-        platform["variant"] = variant.into();
-    }
-    Ok(platform.to_string())
 }

@@ -4,7 +4,7 @@ use api::image::DeleteItem;
 use client::{Method, Request, query};
 use stdx::ErrorKind;
 
-use super::{each, segment};
+use super::{each, platforms, segment};
 use crate::flags::Given;
 use crate::report::{self, Failure, Outcome};
 use crate::session::Session;
@@ -40,7 +40,11 @@ pub(crate) async fn containers(session: &Session, given: &Given) -> Outcome {
 /// `rmi [OPTIONS] IMAGE...`
 pub(crate) async fn images(session: &Session, given: &Given) -> Outcome {
     let client = session.client().await?;
-    let mut pairs = Vec::new();
+    let platforms = platforms(given, "")?;
+    let asked = platforms.iter();
+    let mut pairs: Vec<(&str, &str)> = asked
+        .map(|platform| ("platforms", platform.as_str()))
+        .collect();
     if given.is("force") {
         pairs.push(("force", "1"));
     }

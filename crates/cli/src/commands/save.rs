@@ -6,6 +6,7 @@ use std::path::Path;
 
 use client::{Method, Request, query};
 
+use super::platforms;
 use crate::flags::Given;
 use crate::report::{Failure, Outcome, io_failure, reason};
 use crate::session::Session;
@@ -23,7 +24,10 @@ pub(crate) async fn save(session: &Session, given: &Given) -> Outcome {
         .iter()
         .map(|name| ("names", name.as_str()))
         .collect();
-    let platforms = given.list("platform");
+    if let Some(path) = output {
+        check_output(session, path)?;
+    }
+    let platforms = platforms(given, "invalid platform: ")?;
     pairs.extend(
         platforms
             .iter()
@@ -52,6 +56,31 @@ pub(crate) async fn save(session: &Session, given: &Given) -> Outcome {
         drop(std::fs::remove_file(&temporary));
     }
     written.map(|()| 0)
+}
+
+/// Whether a file can be made there; what is no file is never replaced.
+fn check_output(session: &Session, path: &str) -> Result<(), Failure> {
+    use std::os::unix::fs::FileTypeExt as _;
+    let refused = |why: &str| Failure::new(format!("failed to save image: {why}"));
+    let target = session.env.absolute(path);
+    if let Some(parent) = target.parent().filter(|parent| !parent.exists()) {
+        return Err(refused(&format!(
+            "invalid output path: stat {}: no such file or directory",
+            parent.display()
+        )));
+    }
+    // The file that a link names is replaced, not the link, as docker does: so the link's end counts.
+    let Ok(metadata) = std::fs::metadata(&target) else {
+        return Ok(());
+    };
+    let kind = metadata.file_type();
+    match () {
+        () if kind.is_file() => Ok(()),
+        () if kind.is_dir() => Err(refused("cannot write to a directory")),
+        () if kind.is_char_device() => Err(refused("cannot write to a character device file")),
+        () if kind.is_block_device() => Err(refused("cannot write to a block device file")),
+        () => Err(refused("cannot write to an irregular file")),
+    }
 }
 
 async fn write(response: &mut client::Response, path: &Path) -> Result<(), Failure> {

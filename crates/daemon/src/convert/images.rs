@@ -6,6 +6,7 @@ use api::image::{DeleteItem, HistoryItem, Inspect, Metadata, RootFs, Summary};
 use api::progress::Message;
 use api::version::ApiVersion;
 use engine::ops::image::{ImageView, Import};
+use image::fsck::{Outcome, Problem, Report};
 use image::{Image, ImageConfigChanges, Loaded, Removed};
 use oci::Reference;
 use serde_json::{Value, json};
@@ -161,6 +162,31 @@ pub fn removed(removed: Removed) -> DeleteItem {
             deleted,
             ..DeleteItem::default()
         },
+    }
+}
+
+/// What a check of the store found.
+pub fn report(report: Report) -> api::fsck::Report {
+    let problem = |problem: Problem| {
+        let (outcome, detail) = match problem.outcome {
+            Outcome::Found => ("found", String::new()),
+            Outcome::Repaired(detail) => ("repaired", detail),
+            Outcome::Left(detail) => ("left", detail),
+        };
+        api::fsck::Problem {
+            kind: problem.kind.to_string(),
+            subject: problem.subject,
+            what: problem.what,
+            outcome: outcome.to_owned(),
+            detail,
+        }
+    };
+    api::fsck::Report {
+        images: report.images,
+        blobs: report.blobs,
+        bytes: report.bytes,
+        layers: report.layers,
+        problems: report.problems.into_iter().map(problem).collect(),
     }
 }
 

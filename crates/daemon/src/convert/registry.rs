@@ -59,13 +59,25 @@ fn platform(request: &Request) -> Result<Option<oci::image::Platform>> {
         return Ok(None);
     }
     if text.starts_with('{') {
-        return serde_json::from_str(text)
-            .map(Some)
-            .map_err(|error| Error::Invalid(format!("failed to parse platform: {error}")));
+        return described(text).map(Some);
     }
-    remote::parse_platform(text)
+    image::platform::parse(text)
         .map(Some)
         .map_err(|error| Error::Invalid(error.to_string()))
+}
+
+/// All of a parameter's platforms, in JSON; versions before `since` have no such parameter.
+pub fn platforms(request: &Request, name: &str, since: u32) -> Result<Vec<oci::image::Platform>> {
+    if !request.version.at_least(since) {
+        return Ok(Vec::new());
+    }
+    let given = request.query.all(name).filter(|text| !text.is_empty());
+    given.map(described).collect()
+}
+
+fn described(text: &str) -> Result<oci::image::Platform> {
+    serde_json::from_str(text)
+        .map_err(|error| Error::Invalid(format!("failed to parse platform: {error}")))
 }
 
 /// A name.

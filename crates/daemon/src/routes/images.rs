@@ -12,6 +12,7 @@ use super::Daemon;
 use crate::answer::{Answer, empty, json, progress, with_type};
 use crate::body::{Body, BodyWriter};
 use crate::convert;
+use crate::convert::registry::platforms;
 use crate::error::{Error, Result};
 use crate::request::Request;
 
@@ -32,16 +33,20 @@ pub fn list(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
 
 /// `GET /images/{name}/json`.
 pub async fn inspect(daemon: &Arc<Daemon>, request: &Request, name: &str) -> Result<Answer> {
-    request.refuse("platform")?;
-    let image = ops::inspect(&daemon.engine, name).await?;
+    let platforms = platforms(request, "platform", 49)?;
+    if request.query.flag("manifests") && !platforms.is_empty() {
+        let text = "conflicting options: manifests and platform options cannot both be set";
+        return Err(Error::Invalid(text.to_owned()));
+    }
+    let image = ops::inspect(&daemon.engine, name, platforms.first()).await?;
     json(&convert::images::inspect(&image, request.version))
 }
 
 /// `GET /images/{name}/history`.
 pub async fn history(daemon: &Arc<Daemon>, request: &Request, name: &str) -> Result<Answer> {
-    request.refuse("platform")?;
+    let platforms = platforms(request, "platform", 48)?;
     json(&convert::images::history(
-        &*ops::inspect(&daemon.engine, name).await?,
+        &*ops::inspect(&daemon.engine, name, platforms.first()).await?,
     ))
 }
 
@@ -57,6 +62,7 @@ pub async fn remove(daemon: &Arc<Daemon>, request: &Request, name: &str) -> Resu
     let how = ops::Remove {
         force: request.query.flag("force"),
         no_prune: request.query.flag("noprune"),
+        platforms: platforms(request, "platforms", 50)?,
     };
     let removed = ops::remove(&daemon.engine, name, how).await?;
     json(
@@ -69,14 +75,17 @@ pub async fn remove(daemon: &Arc<Daemon>, request: &Request, name: &str) -> Resu
 
 /// `POST /images/load`: what fails after the head is told inside the stream.
 pub fn load(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
-    request.refuse("platform")?;
+    let platforms = platforms(&request, "platform", 48)?;
     let engine = daemon.engine.clone();
     let (sender, body) = Body::stream();
     let (tell, mut told) = mpsc::unbounded_channel();
     let reader = Box::new(request.reader());
     tokio::spawn(async move {
-        let loading = tokio::spawn(async move { ops::load(&engine, reader, tell).await });
+        let loading =
+            tokio::spawn(async move { ops::load(&engine, reader, platforms, tell).await });
+        let mut silent = true;
         while let Some(loaded) = told.recv().await {
+            silent = false;
             // A client that has gone does not stop what is being stored.
             drop(
                 sender
@@ -84,22 +93,28 @@ pub fn load(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
                     .await,
             );
         }
-        if let Ok(Err(error)) = loading.await {
-            drop(
-                sender
-                    .send(progress(&Message::error(error.to_string())))
-                    .await,
-            );
-        }
+        let last = match loading.await {
+            Ok(Err(error)) => Message::error(error.to_string()),
+            // Nothing in it was for the platform that was asked for: an answer has at least one message.
+            Ok(Ok(())) if silent => Message::default(),
+            _ => return,
+        };
+        drop(sender.send(progress(&last)).await);
     });
     Ok(with_type(StatusCode::OK, "application/json", body).into())
 }
 
+/// `POST /corten/images/fsck`.
+pub async fn fsck(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
+    let report = ops::fsck(&daemon.engine, request.query.flag("repair")).await?;
+    json(&convert::images::report(report))
+}
+
 /// `GET /images/get` and `GET /images/{name}/get`.
 pub async fn save(daemon: &Arc<Daemon>, request: &Request, names: Vec<String>) -> Result<Answer> {
-    request.refuse("platform")?;
+    let what = (names, platforms(request, "platform", 48)?);
     let (sender, body) = Body::stream();
-    let end = ops::save(&daemon.engine, names, Box::new(BodyWriter(sender))).await?;
+    let end = ops::save(&daemon.engine, what, Box::new(BodyWriter(sender))).await?;
     tokio::spawn(async move {
         // The head has been sent: an archive that ends early is all the client can be told.
         if let Ok(Err(error)) = end.await {

@@ -1,6 +1,7 @@
 //! Operations on images: each asks the image crate and says what happened.
 
 mod auth;
+mod fsck;
 mod import;
 mod inspect;
 mod list;
@@ -13,6 +14,7 @@ mod save;
 mod tag;
 
 pub use auth::{distribution, login};
+pub use fsck::fsck;
 pub use import::{Import, import};
 pub use inspect::inspect;
 pub use list::{ImageView, list, measure};

@@ -14,11 +14,11 @@ use super::layer::{Layer, Shared};
 use super::resolve::{self, Found, Root, tag_or_digest};
 use super::step::{Progress, Step};
 use super::unpack::Place;
-use super::{Credentials, Remote, blocking, platform};
+use super::{Credentials, Remote, blocking};
 use crate::image::Origin;
 use crate::layers::{Pins, chain_ids};
 use crate::load::check_count;
-use crate::{Error, Image};
+use crate::{Error, Image, platform};
 
 /// What to pull.
 #[derive(Clone, Debug)]

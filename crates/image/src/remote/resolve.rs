@@ -5,9 +5,9 @@ use oci::image::{Descriptor, Document, MAX_DOCUMENT, Manifest, Platform};
 use oci::{Digest, ImageConfig, Reference};
 use registry::client::{Repository, Scope};
 
-use super::{Credentials, Remote, platform};
-use crate::Error;
+use super::{Credentials, Remote};
 use crate::load::descriptor;
+use crate::{Error, platform};
 
 /// How deep indexes may be nested.
 const MAX_DEPTH: usize = 4;

@@ -177,3 +177,31 @@ fn files_become_the_same_image_every_time() {
     assert_eq!(image.repo_tags, ["corten/hello:latest"]);
     assert_eq!(scene.images.list().len(), 1);
 }
+
+#[test]
+fn of_an_archive_only_what_is_for_the_platform_is_loaded_and_saved() {
+    let Some(scene) = Scene::new() else { return };
+    let [own, other] = ["linux/amd64", "linux/arm64"].map(|it| crate::platform::parse(it).unwrap());
+    let layers = [tar(&[("file", b"x")])];
+    let mut layout = Layout::default();
+    let image = layout.image(&layers, &[gzip(&layers[0])]) + "}";
+    for archive in [
+        saved(&[(&["a:1"], &config(&layers, ""), &layers)]),
+        layout.done(&[image]),
+    ] {
+        let for_other = scene.load_for(&archive, std::slice::from_ref(&other));
+        assert_eq!(for_other.unwrap(), [""; 0]);
+        scene.check_empty();
+        let both = [other.clone(), own.clone()];
+        let name = scene.load_for(&archive, &both).unwrap().remove(0);
+        let name = name.rsplit_once(": ").unwrap().1.to_owned();
+        let names = [name.clone()];
+        assert!(scene.images.begin_save(&names, &both[1..]).is_ok());
+        let error = scene.images.begin_save(&names, &both).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no suitable export target found for platform linux/arm64"
+        );
+        scene.images.remove(&name, true, false, &|_| None).unwrap();
+    }
+}

@@ -61,7 +61,11 @@ fn reading_does_not_wait_for_a_load() {
     let Some(scene) = Scene::new() else { return };
     let (mut reader, writer) = pipe().unwrap();
     std::thread::scope(|scope| {
-        let loading = scope.spawn(|| scene.images.load(&mut reader as &mut dyn Read, &mut |_| {}));
+        let loading = scope.spawn(|| {
+            scene
+                .images
+                .load(&mut reader as &mut dyn Read, &[], &mut |_| {})
+        });
         assert_eq!(scene.images.list().len(), 0);
         assert!(scene.images.resolve("x").is_err());
         drop(writer);

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use content::{Content, digest_of};
+use oci::image::Platform;
 use snapshots::Snapshots;
 use snapshots::archive::Writer;
 
@@ -31,12 +32,23 @@ impl Scene {
     }
 
     pub(super) fn load(&self, archive: &[u8]) -> Result<Vec<String>, Error> {
+        self.load_for(archive, &[])
+    }
+
+    pub(super) fn load_for(
+        &self,
+        archive: &[u8],
+        platforms: &[Platform],
+    ) -> Result<Vec<String>, Error> {
         let mut said = Vec::new();
         let mut reader = archive;
-        self.images
-            .load(&mut reader as &mut dyn Read, &mut |loaded: Loaded| {
+        self.images.load(
+            &mut reader as &mut dyn Read,
+            platforms,
+            &mut |loaded: Loaded| {
                 said.push(loaded.to_string());
-            })?;
+            },
+        )?;
         Ok(said)
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{Committed, EMPTY, Snapshots};
 use crate::Error;
-use crate::key::{self, REMOVED};
+use crate::key::{self, READY, REMOVED};
 
 /// What is wrong with a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,8 @@ impl Snapshots {
         for entry in fs::read_dir(&self.root).map_err(list())? {
             let name = entry.map_err(list())?.file_name();
             let name = name.to_string_lossy();
-            if name == EMPTY || name.starts_with(REMOVED) {
+            let on_its_way = name.starts_with(READY) || name.starts_with(REMOVED);
+            if name == EMPTY || on_its_way {
                 continue;
             }
             let known =

@@ -1,15 +1,23 @@
 //! One image.
 
+use std::slice;
 use std::sync::Arc;
 
-use image::Image;
+use image::{Image, platform};
+use oci::image::Platform;
 use stdx::ErrorKind;
 
 use crate::{Engine, Error, Result};
 
-/// An image by reference, id or prefix of an id.
-pub async fn inspect(engine: &Arc<Engine>, name: &str) -> Result<Arc<Image>> {
-    find(engine, name)
+/// An image by reference, id or prefix of an id, which must be for a platform if one is given.
+pub async fn inspect(
+    engine: &Arc<Engine>,
+    name: &str,
+    platform: Option<&Platform>,
+) -> Result<Arc<Image>> {
+    let image = find(engine, name)?;
+    platform::check(&image, name, platform.map_or(&[], slice::from_ref))?;
+    Ok(image)
 }
 
 /// Finds an image, or says that there is none in Docker's words.

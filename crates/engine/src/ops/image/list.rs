@@ -8,18 +8,10 @@ use image::Image;
 
 use super::inspect::find;
 use crate::filters::Filters;
-use crate::{Engine, Result};
+use crate::{Engine, Error, Result};
 
 /// Filters that are understood.
-const KNOWN: [&str; 7] = [
-    "dangling",
-    "label",
-    "label!",
-    "before",
-    "since",
-    "reference",
-    "until",
-];
+const KNOWN: [&str; 6] = ["dangling", "label", "before", "since", "reference", "until"];
 
 /// An image and who uses it.
 #[derive(Clone, Debug)]
@@ -36,7 +28,11 @@ pub struct ImageView {
 pub fn list(engine: &Arc<Engine>, filters: &Filters) -> Result<Vec<ImageView>> {
     filters.allow(&KNOWN)?;
     let dangling = filters.boolean("dangling")?;
-    let until = filters.until()?;
+    let mut patterns = filters.values("reference").iter();
+    if !patterns.all(|pattern| is_pattern(pattern.as_bytes())) {
+        return Err(Error::Invalid("syntax error in pattern".to_owned()));
+    }
+    let until = filters.earliest("until")?;
     let bound = |name: &str| {
         filters
             .values(name)
@@ -116,17 +112,83 @@ fn matches(tag: &str, pattern: &str) -> bool {
     glob(pattern.as_bytes(), tag.as_bytes()) || glob(pattern.as_bytes(), name.as_bytes())
 }
 
-/// `*` and `?` match anything but a slash.
+/// Go's `path.Match`: `*` and `?` match anything but a slash, `[a-c]` and `[^a-c]` one of several, `\\` takes a sign for
+/// itself. The pattern is well formed.
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, rest) => rest.is_none(),
-        (Some((b'*', more)), _) => {
-            glob(more, text)
-                || matches!(text.split_first(), Some((byte, rest)) if *byte != b'/' && glob(pattern, rest))
+    let Some((first, more)) = pattern.split_first() else {
+        return text.is_empty();
+    };
+    if *first == b'*' {
+        return glob(more, text)
+            || matches!(text.split_first(), Some((byte, rest)) if *byte != b'/' && glob(pattern, rest));
+    }
+    let Some((byte, rest)) = text.split_first() else {
+        return false;
+    };
+    match first {
+        b'?' => *byte != b'/' && glob(more, rest),
+        b'[' => class(more).is_some_and(|class| class.has(*byte) && glob(class.rest, rest)),
+        b'\\' => more.first() == Some(byte) && glob(&more[1..], rest),
+        first => first == byte && glob(more, rest),
+    }
+}
+
+/// Whether a pattern is well formed.
+fn is_pattern(pattern: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => true,
+        Some((b'[', more)) => class(more).is_some_and(|class| is_pattern(class.rest)),
+        Some((b'\\', more)) => !more.is_empty() && is_pattern(&more[1..]),
+        Some((_, more)) => is_pattern(more),
+    }
+}
+
+/// A set of signs in a pattern.
+struct Class<'a> {
+    negated: bool,
+    ranges: Vec<(u8, u8)>,
+    rest: &'a [u8],
+}
+
+impl Class<'_> {
+    fn has(&self, byte: u8) -> bool {
+        let within = |(from, to): &(u8, u8)| (*from..=*to).contains(&byte);
+        self.ranges.iter().any(within) != self.negated
+    }
+}
+
+/// Reads a set behind its opening bracket.
+fn class(pattern: &[u8]) -> Option<Class<'_>> {
+    let (negated, mut rest) = match pattern.split_first()? {
+        (b'^', rest) => (true, rest),
+        _ => (false, pattern),
+    };
+    let mut ranges = Vec::new();
+    loop {
+        if rest.first()? == &b']' && !ranges.is_empty() {
+            let rest = &rest[1..];
+            return Some(Class {
+                negated,
+                ranges,
+                rest,
+            });
         }
-        (Some((b'?', more)), Some((byte, rest))) => *byte != b'/' && glob(more, rest),
-        (Some((wanted, more)), Some((byte, rest))) => wanted == byte && glob(more, rest),
-        (Some(_), None) => false,
+        let (from, more) = sign(rest)?;
+        let (to, more) = match more.split_first()? {
+            (b'-', more) => sign(more)?,
+            _ => (from, more),
+        };
+        ranges.push((from, to));
+        rest = more;
+    }
+}
+
+/// One end of a range.
+fn sign(pattern: &[u8]) -> Option<(u8, &[u8])> {
+    match pattern.split_first()? {
+        (b'-' | b']', _) => None,
+        (b'\\', rest) => rest.split_first().map(|(byte, rest)| (*byte, rest)),
+        (byte, rest) => Some((*byte, rest)),
     }
 }
 
@@ -143,8 +205,26 @@ mod tests {
             ("*:lat?st", true),
             ("busybox:1", false),
             ("*/busybox", false),
+            ("b[tu]sybox", true),
+            ("b[^a-s]sybox", true),
+            ("b[a-s]sybox", false),
+            ("\\busy*", true),
         ] {
             assert_eq!(matches("busybox:latest", pattern), expect, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_are_none_are_known() {
+        for (pattern, expect) in [
+            ("busy[a-z]*", true),
+            ("[", false),
+            ("[]", false),
+            ("[a", false),
+            ("a\\", false),
+            ("[a-]", false),
+        ] {
+            assert_eq!(is_pattern(pattern.as_bytes()), expect, "{pattern}");
         }
     }
 }

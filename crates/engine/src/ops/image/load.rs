@@ -4,17 +4,20 @@ use std::io::Read;
 use std::sync::Arc;
 
 use image::Loaded;
+use oci::image::Platform;
 use tokio::sync::mpsc;
 
 use crate::blocking::{Class, blocking};
 use crate::detached::detached;
 use crate::{Engine, Result};
 
-/// Loads an archive (docker-archive or OCI layout, compressed or not); `reader` may block. What has been loaded is sent to
+/// Loads an archive (docker-archive or OCI layout, compressed or not), of it only what is for one of the platforms if any
+/// are given; `reader` may block. What has been loaded is sent to
 /// `progress` as it comes.
 pub async fn load(
     engine: &Arc<Engine>,
     mut reader: Box<dyn Read + Send>,
+    platforms: Vec<Platform>,
     progress: mpsc::UnboundedSender<Loaded>,
 ) -> Result<()> {
     let engine = engine.clone();
@@ -35,7 +38,7 @@ pub async fn load(
             // Whoever asked may have gone; the images are loaded all the same.
             drop(progress.send(loaded));
         };
-        Ok(engine.images.load(&mut reader, &mut tell)?)
+        Ok(engine.images.load(&mut reader, &platforms, &mut tell)?)
     };
     detached(blocking("load images", Class::Stream, loading)).await
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use image::platform;
 use image::remote::{self, Credentials, Progress};
 use oci::Reference;
 use oci::image::Platform;
 
 use super::inspect::find;
-use crate::{Engine, Error, Result};
+use crate::{Engine, Result};
 
 /// What to push.
 #[derive(Clone, Debug)]
@@ -24,18 +25,12 @@ pub struct Push {
 pub async fn push(engine: &Arc<Engine>, what: Push, progress: Progress) -> Result<()> {
     let Push {
         reference,
-        platform,
+        platform: wanted,
         credentials,
     } = what;
     let name = reference.familiar();
-    if let (Some(wanted), Some(_)) = (platform, &reference.tag) {
-        let config = &find(engine, &name)?.config;
-        if (&config.os, &config.architecture) != (&wanted.os, &wanted.architecture) {
-            return Err(Error::Image(image::Error::NoPlatform {
-                image: name,
-                platform: remote::format_platform(&wanted),
-            }));
-        }
+    if let (Some(wanted), Some(_)) = (wanted, &reference.tag) {
+        platform::check(&*find(engine, &name)?, &name, &[wanted])?;
     }
     let repository = reference.familiar_name();
     let push = remote::Push {

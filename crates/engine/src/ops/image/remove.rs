@@ -2,28 +2,34 @@
 
 use std::sync::Arc;
 
-use image::{InUse, Removed};
+use image::{InUse, Removed, platform};
 use oci::Digest;
+use oci::image::Platform;
 use stdx::ErrorKind;
 
-use super::inspect::missing;
+use super::inspect::{find, missing};
 use crate::blocking::{Class, blocking};
 use crate::detached::detached;
 use crate::{Engine, Error, Result};
 
 /// How to remove.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Remove {
     /// Even if a stopped container uses it, or it has several names.
     pub force: bool,
     /// Keep untagged parents.
     pub no_prune: bool,
+    /// For which machines the image must be.
+    pub platforms: Vec<Platform>,
 }
 
 /// Removes an image.
 pub async fn remove(engine: &Arc<Engine>, name: &str, how: Remove) -> Result<Vec<Removed>> {
     let (engine, name) = (engine.clone(), name.to_owned());
     let removing = move || {
+        if !how.platforms.is_empty() {
+            platform::check(&*find(&engine, &name)?, &name, &how.platforms)?;
+        }
         let id = engine
             .images
             .resolve(&name)

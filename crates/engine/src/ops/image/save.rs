@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use oci::image::Platform;
 use tokio::sync::oneshot;
 
-use super::inspect::missing;
 use crate::blocking::{Class, blocking};
 use crate::{Engine, Error, Result};
 
@@ -13,7 +13,7 @@ use crate::{Engine, Error, Result};
 /// later is what `end` gives.
 pub async fn save(
     engine: &Arc<Engine>,
-    names: Vec<String>,
+    (names, platforms): (Vec<String>, Vec<Platform>),
     mut writer: Box<dyn Write + Send>,
 ) -> Result<oneshot::Receiver<Result<()>>> {
     let (begun, found) = oneshot::channel();
@@ -21,9 +21,11 @@ pub async fn save(
     let engine = engine.clone();
     let saving = move || {
         let images = &engine.images;
-        let saving = match images.begin_save(&names) {
+        let saving = match images.begin_save(&names, &platforms) {
             Ok(saving) => saving,
-            Err(image::Error::NotFound(name)) => return drop(begun.send(Err(missing(&name)))),
+            Err(image::Error::NotFound(name)) => {
+                return drop(begun.send(Err(Error::NoSuchImage(name))));
+            }
             Err(error) => return drop(begun.send(Err(error.into()))),
         };
         // Whoever asked may have gone; then the writer says so.

@@ -1,12 +1,13 @@
-//! Which entry of an index is for which machine.
+//! Machines: how they are written, which entry of an index is for which, and whether an image is for one.
 
+use oci::ImageConfig;
 use oci::image::{Descriptor, Platform};
 
-use crate::Error;
 use crate::load::architecture;
+use crate::{Error, Image};
 
 /// This machine.
-pub(super) fn own() -> Platform {
+pub(crate) fn own() -> Platform {
     Platform {
         os: "linux".to_owned(),
         architecture: architecture().to_owned(),
@@ -57,7 +58,7 @@ pub fn format(platform: &Platform) -> String {
 }
 
 /// The entry that fits best.
-pub(super) fn choose<'a>(
+pub(crate) fn choose<'a>(
     entries: impl Iterator<Item = &'a Descriptor>,
     wanted: &Platform,
 ) -> Option<&'a Descriptor> {
@@ -76,6 +77,36 @@ pub(super) fn choose<'a>(
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, entry)| entry)
+}
+
+/// Whether an image of this configuration is for a machine.
+pub(crate) fn fits(config: &ImageConfig, wanted: &Platform) -> bool {
+    let (architecture, variant) = normal(&config.architecture, &config.variant);
+    let (asked, asked_variant) = normal(&wanted.architecture, &wanted.variant);
+    let os = if config.os.is_empty() {
+        "linux"
+    } else {
+        &config.os
+    };
+    os == wanted.os
+        && architecture == asked
+        && distance(&architecture, &variant, &asked_variant).is_some()
+}
+
+/// Refuses an image that is for another machine than one of these; `name` is how it was asked for.
+pub fn check(image: &Image, name: &str, wanted: &[Platform]) -> Result<(), Error> {
+    match wanted.iter().find(|wanted| !fits(&image.config, wanted)) {
+        None => Ok(()),
+        Some(wanted) => Err(Error::NoPlatform {
+            image: name.to_owned(),
+            found: format(&Platform {
+                os: image.config.os.clone(),
+                architecture: image.config.architecture.clone(),
+                variant: image.config.variant.clone(),
+            }),
+            wanted: format(wanted),
+        }),
+    }
 }
 
 /// How far a variant is from the one that is wanted; older ones of 32-bit ARM run on newer machines.
@@ -179,6 +210,29 @@ mod tests {
         assert_eq!(chosen("linux/arm"), Some(4));
         assert_eq!(chosen("linux/s390x"), None);
         assert_eq!(chosen("windows/amd64"), Some(0));
+    }
+
+    #[test]
+    fn an_image_is_for_its_machine_and_for_those_that_run_it() {
+        let config = |architecture: &str, variant: &str| ImageConfig {
+            architecture: architecture.to_owned(),
+            variant: variant.to_owned(),
+            os: "linux".to_owned(),
+            ..ImageConfig::default()
+        };
+        for (architecture, variant, wanted, expect) in [
+            ("amd64", "", "linux/amd64", true),
+            ("amd64", "", "linux/amd64/v3", true),
+            ("amd64", "", "linux/arm64", false),
+            ("amd64", "", "windows/amd64", false),
+            ("arm64", "v8", "linux/arm64", true),
+            ("arm64", "", "linux/arm64/v8", true),
+            ("arm", "v6", "linux/arm/v7", true),
+            ("arm", "v7", "linux/arm/v6", false),
+        ] {
+            let found = fits(&config(architecture, variant), &parse(wanted).unwrap());
+            assert_eq!(found, expect, "{architecture} {variant} {wanted}");
+        }
     }
 
     #[test]
