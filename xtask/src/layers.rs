@@ -1,7 +1,7 @@
 //! Who may import whom: the one table of the project's layers, compared with `cargo metadata` by tidy.
 //!
 //! ```text
-//! edges      cli  client  daemon
+//! edges      cli -> registry    client    daemon
 //! domain     engine
 //! stores     image -> {registry, content, snapshots}    network -> netd
 //! process    monitor -> runtime    netd
@@ -53,7 +53,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     // Edges.
     layer(
         "cli",
-        &["api", "client", "stdx", "store", "sys"],
+        &["api", "client", "oci", "registry", "stdx", "store", "sys"],
         &["engine", "image", "network", "daemon"],
     ),
     layer("client", &["api", "stdx", "sys"], &["engine"]),

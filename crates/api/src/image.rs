@@ -138,3 +138,14 @@ pub struct Distribution {
     pub descriptor: Descriptor,
     pub platforms: Vec<Platform>,
 }
+
+/// One entry of `GET /images/search`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SearchResult {
+    pub star_count: i64,
+    pub is_official: bool,
+    pub name: String,
+    pub is_automated: bool,
+    pub description: String,
+}

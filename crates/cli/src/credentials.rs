@@ -8,6 +8,7 @@ mod helper;
 use api::auth::AuthConfig;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
+use registry::client::Credentials;
 
 use crate::reference;
 use crate::report::Failure;
@@ -20,10 +21,32 @@ const TOKEN_USER: &str = "<token>";
 
 /// What the daemon is to show the registry of an image: the field `X-Registry-Auth`.
 pub(crate) fn header(session: &Session, image: &str) -> Result<String, Failure> {
-    let auth = get(session, &server(&reference::domain(image)))?.unwrap_or_default();
+    header_of(session, &reference::domain(image))
+}
+
+/// The same for a registry.
+pub(crate) fn header_of(session: &Session, domain: &str) -> Result<String, Failure> {
+    let auth = get(session, &server(domain))?.unwrap_or_default();
     let text = serde_json::to_vec(&auth)
         .map_err(|error| Failure::new(format!("encode credentials: {error}")))?;
     Ok(URL_SAFE.encode(text))
+}
+
+/// The same, for the commands that ask the registry themselves.
+pub(crate) fn of_registry(session: &Session, domain: &str) -> Result<Credentials, Failure> {
+    let auth = get(session, &server(domain))?.unwrap_or_default();
+    Ok(if !auth.registrytoken.is_empty() {
+        Credentials::RegistryToken(auth.registrytoken)
+    } else if !auth.identitytoken.is_empty() {
+        Credentials::IdentityToken(auth.identitytoken)
+    } else if auth.username.is_empty() {
+        Credentials::Anonymous
+    } else {
+        Credentials::Basic {
+            username: auth.username,
+            password: auth.password,
+        }
+    })
 }
 
 /// Under which name the credentials of a registry are kept.

@@ -2,7 +2,7 @@
 //!
 //! `main` parses against one table of all of docker's commands and flags ([`surface`]), so that what is not built is
 //! refused by its name; each built command is one file below [`commands`]. It knows the engine through `client` and
-//! `api` only.
+//! `api` only; `manifest` alone asks registries itself, as docker's does.
 
 mod autostart;
 mod commands;
@@ -14,6 +14,7 @@ mod format;
 pub mod hello;
 mod help;
 mod join;
+mod manifest;
 mod platform;
 mod ports;
 mod progress;

@@ -260,15 +260,12 @@ fn inherited(env: &Env) -> anyhow::Result<Vec<Listener>> {
     (0..count).map(take).collect()
 }
 
-/// Where keys and certificates of registries are looked for.
-const CERTS: [&str; 2] = ["/etc/corten/certs.d", "/etc/docker/certs.d"];
-
 /// How registries are reached.
 fn registries(options: &Options, env: &Env) -> image::remote::Options {
     image::remote::Options {
         hub_mirrors: options.registry_mirrors.clone(),
         insecure: options.insecure_registries.clone(),
-        certs: CERTS.map(Into::into).into(),
+        certs: image::remote::CERTS.map(Into::into).into(),
         user_agent: format!("corten/{}", version()),
         proxies: image::remote::Proxies::from_variables(|name| env.variables.get(name).cloned()),
         ..image::remote::Options::default()

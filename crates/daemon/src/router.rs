@@ -87,6 +87,7 @@ async fn dispatch(daemon: Arc<Daemon>, request: http::Request<RequestBody>) -> R
         ["exec", id, "start"] if post => exec::start(d, r, id).await,
         ["exec", id, "json"] if get => exec::inspect(d, id),
         ["exec", id, "resize"] if post => exec::resize(d, &r, id).await,
+        ["images", "search"] if get => registry::search(d, &r).await,
         ["images", "json"] if get => images::list(d, &r),
         ["images", "load"] if post => images::load(d, r),
         ["images", "create"] if post => images::create(d, r).await,

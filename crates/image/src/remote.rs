@@ -22,8 +22,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+pub use registry::client::{CERTS, Credentials, Options, Proxies, Search, SearchResult};
 use registry::client::{Client, Repository, Scope};
-pub use registry::client::{Credentials, Options, Proxies};
 
 pub use pull::{Pull, Pulled};
 pub use push::Push;

@@ -16,6 +16,7 @@ mod manifest;
 mod options;
 mod reach;
 mod repository;
+mod search;
 mod send;
 mod tls;
 mod upload;
@@ -31,8 +32,9 @@ use rustls::RootCertStore;
 
 pub use blob::Blob;
 pub use credentials::Credentials;
-pub use options::{Options, Proxies};
+pub use options::{CERTS, Options, Plain, Proxies};
 pub use repository::{Manifest, Repository, Scope};
+pub use search::{Search, SearchResult};
 
 use crate::{Error, Result};
 use auth::Tokens;
@@ -106,6 +108,15 @@ impl Client {
     /// token that is to be kept in the password's place, where the registry gives one.
     pub async fn login(&self, host: &str, credentials: &Credentials) -> Result<Option<String>> {
         login::login(&self.shared, host, credentials).await
+    }
+
+    /// Repositories whose name or description has a word.
+    pub async fn search(
+        &self,
+        what: Search<'_>,
+        credentials: &Credentials,
+    ) -> Result<Vec<SearchResult>> {
+        search::search(&self.shared, what, credentials).await
     }
 }
 

@@ -137,6 +137,12 @@ pub enum Error {
     /// Settings, certificates or `hosts.toml` that cannot be used.
     #[error("{0}")]
     Settings(String),
+    /// A registry that is not reached to search it.
+    #[error("invalid registry endpoint {0}")]
+    Endpoint(String),
+    /// A search that came to nothing.
+    #[error("{0}")]
+    Search(String),
     /// A file that is uploaded.
     #[error("upload of blob {digest}: {why}")]
     File {
@@ -217,6 +223,7 @@ impl Error {
                 ErrorKind::NotFound
             }
             Self::Login { .. } => ErrorKind::Unauthorized,
+            Self::Endpoint(_) => ErrorKind::Invalid,
             Self::Registry { status, errors } => match status {
                 401 => ErrorKind::Unauthorized,
                 403 if errors.has(Code::UNAUTHORIZED) => ErrorKind::Unauthorized,

@@ -10,4 +10,4 @@ pub mod client;
 mod error;
 pub mod wire;
 
-pub use error::{Error, Result};
+pub use error::{Cause, Error, Result};

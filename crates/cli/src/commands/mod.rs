@@ -17,6 +17,7 @@ mod lifecycle;
 mod load;
 mod login;
 mod logs;
+mod manifest;
 mod networks;
 mod port;
 mod prune;
@@ -26,6 +27,7 @@ mod push;
 mod remove;
 mod run;
 mod save;
+mod search;
 mod start;
 mod tree;
 pub(crate) mod version;
@@ -66,6 +68,7 @@ pub(crate) async fn dispatch(session: &Session, command: &Command, given: &Given
         "save" | "image save" => save::save(session, given).await,
         "container prune" => prune::containers(session, given).await,
         "image fsck" => fsck::fsck(session, given).await,
+        "search" => search::search(session, given).await,
         "image prune" => prune::images(session, given).await,
         "network prune" => prune::networks(session, given).await,
         "volume prune" => prune::volumes(session, given).await,
@@ -73,6 +76,11 @@ pub(crate) async fn dispatch(session: &Session, command: &Command, given: &Given
         "system prune" => prune::system(session, given).await,
         "login" => login::login(session, given).await,
         "logout" => Ok(login::logout(session, given)),
+        "manifest inspect" => manifest::inspect(session, given).await,
+        "manifest create" => manifest::create(session, given).await,
+        "manifest annotate" => manifest::annotate(session, given),
+        "manifest push" => manifest::push(session, given).await,
+        "manifest rm" => manifest::remove(session, given),
         "tag" | "image tag" => images::tag(session, given).await,
         "images" | "image ls" => images::list(session, given).await,
         "inspect" | "container inspect" | "image inspect" | "network inspect" => {

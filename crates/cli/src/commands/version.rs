@@ -10,7 +10,7 @@ use crate::session::Session;
 use crate::template::{Mode, Template, Value};
 
 /// The program's own version.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `--version`
 pub(crate) fn short(session: &Session) -> i32 {

@@ -1,7 +1,7 @@
 //! Pull, push and credentials.
 
 use api::auth::AuthConfig;
-use api::image::{Descriptor, Distribution, Platform};
+use api::image::{Descriptor, Distribution, Platform, SearchResult};
 use api::progress::{Message, ProgressDetail};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -11,6 +11,7 @@ use oci::Reference;
 use serde_json::json;
 
 use crate::error::{Error, Result};
+use crate::query::Query;
 use crate::request::Request;
 
 /// Docker Hub's name in the client's configuration.
@@ -142,6 +143,31 @@ pub fn host(address: &str) -> String {
     match host {
         "index.docker.io" => oci::reference::DEFAULT_DOMAIN.to_owned(),
         host => host.to_owned(),
+    }
+}
+
+/// How many results a search may have; zero where nothing is said.
+pub fn limit(query: &Query) -> Result<i64> {
+    let text = query.text("limit");
+    if text.is_empty() {
+        return Ok(0);
+    }
+    match text.parse() {
+        Ok(limit) if limit >= 0 => Ok(limit),
+        _ => super::invalid(format!(
+            "invalid limit specified: strconv.Atoi: parsing {text:?}: invalid syntax"
+        )),
+    }
+}
+
+/// A repository that was found. What was once built by Docker Hub itself is told of none.
+pub fn found(result: &remote::SearchResult) -> SearchResult {
+    SearchResult {
+        star_count: result.star_count,
+        is_official: result.is_official,
+        name: result.name.clone(),
+        is_automated: false,
+        description: result.description.clone(),
     }
 }
 

@@ -28,3 +28,12 @@ pub async fn distribution(daemon: &Arc<Daemon>, request: &Request, name: &str) -
     let found = ops::distribution(&daemon.engine, &reference, &credentials).await?;
     json(&convert::distribution(&found))
 }
+
+/// `GET /images/search`.
+pub async fn search(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
+    let filters = crate::convert::filters(&request.query)?;
+    let limit = convert::limit(&request.query)?;
+    let (term, credentials) = (request.query.text("term"), convert::header(request));
+    let found = ops::search(&daemon.engine, term, limit, &filters, &credentials).await?;
+    json(&found.iter().map(convert::found).collect::<Vec<_>>())
+}

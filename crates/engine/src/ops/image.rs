@@ -11,6 +11,7 @@ mod pull;
 mod push;
 mod remove;
 mod save;
+mod search;
 mod tag;
 
 pub use auth::{distribution, login};
@@ -24,4 +25,5 @@ pub use pull::{Pull, pull};
 pub use push::{Push, push};
 pub use remove::{Remove, remove};
 pub use save::save;
+pub use search::search;
 pub use tag::tag;

@@ -1,6 +1,6 @@
-//! Credentials, tried.
+//! What registries say beside images: whether credentials are taken, and what they have.
 
-use super::{Credentials, Remote};
+use super::{Credentials, Remote, Search, SearchResult};
 use crate::Error;
 
 impl Remote {
@@ -12,5 +12,14 @@ impl Remote {
         credentials: &Credentials,
     ) -> Result<Option<String>, Error> {
         Ok(self.client.login(host, credentials).await?)
+    }
+
+    /// Searches a registry.
+    pub async fn search(
+        &self,
+        what: Search<'_>,
+        credentials: &Credentials,
+    ) -> Result<Vec<SearchResult>, Error> {
+        Ok(self.client.search(what, credentials).await?)
     }
 }

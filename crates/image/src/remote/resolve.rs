@@ -1,7 +1,7 @@
 //! From a name to a manifest for one platform.
 
 use content::digest_of;
-use oci::image::{Descriptor, Document, MAX_DOCUMENT, Manifest, Platform};
+use oci::image::{Descriptor, Document, Manifest, Platform};
 use oci::{Digest, ImageConfig, Reference};
 use registry::client::{Repository, Scope};
 
@@ -92,18 +92,8 @@ pub(super) async fn document(
     repository: &Repository,
     descriptor: &Descriptor,
 ) -> Result<Vec<u8>, Error> {
-    check_size(descriptor, MAX_DOCUMENT)?;
     let (digest, size) = (&descriptor.digest, descriptor.size);
-    let mut blob = repository.blob(digest, size, 0).await?;
-    let mut bytes = Vec::new();
-    while let Some(piece) = blob.chunk().await? {
-        if bytes.len() as u64 + piece.len() as u64 > size {
-            break;
-        }
-        bytes.extend_from_slice(&piece);
-    }
-    check_digest(digest, &bytes)?;
-    Ok(bytes)
+    Ok(repository.document(digest, size).await?)
 }
 
 fn check_size(descriptor: &Descriptor, max: u64) -> Result<(), Error> {

@@ -8,10 +8,12 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use oci::Digest;
+use oci::image::MAX_DOCUMENT;
 use tokio::time::{sleep, timeout};
 
 use super::endpoint::Endpoint;
 use super::http::{Call, IDLE, broken};
+use super::manifest::sha256;
 use super::repository::{Need, Repository};
 use super::send::pause;
 use crate::error::Cause;
@@ -64,6 +66,32 @@ impl Repository {
             blob.open().await?;
         }
         Ok(blob)
+    }
+
+    /// Fetches a small blob into memory, and verifies it.
+    pub async fn document(&self, digest: &Digest, size: u64) -> Result<Vec<u8>> {
+        const WHAT: &str = "image config";
+        if size > MAX_DOCUMENT {
+            return Err(Error::TooLarge {
+                what: WHAT,
+                host: self.name.domain.clone(),
+                limit: usize::try_from(MAX_DOCUMENT).unwrap_or(usize::MAX),
+            });
+        }
+        let mut blob = self.blob(digest, size, 0).await?;
+        let mut bytes = Vec::new();
+        while let Some(piece) = blob.chunk().await? {
+            bytes.extend_from_slice(&piece);
+        }
+        let found = sha256(&bytes);
+        if found != *digest {
+            return Err(Error::Digest {
+                what: WHAT,
+                expected: digest.clone(),
+                found: found.to_string(),
+            });
+        }
+        Ok(bytes)
     }
 
     /// Whether the repository has a blob.

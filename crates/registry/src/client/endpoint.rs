@@ -12,7 +12,7 @@ use super::hosts::Place;
 use super::http::{Body, Call, Http, challenges};
 use super::reach::{Reach, Trust};
 use super::url::Url;
-use super::{Credentials, Shared};
+use super::{Credentials, Plain, Shared};
 use crate::error::Cause;
 use crate::wire::{Challenge, path};
 use crate::{Error, Result};
@@ -48,6 +48,15 @@ pub(super) struct Known {
     bearer: Option<Realm>,
 }
 
+/// How a place is reached, and what it answered.
+#[derive(Debug)]
+pub(super) struct Way {
+    answer: Response<Incoming>,
+    pub(super) http: Http,
+    pub(super) secure: bool,
+    pub(super) local: bool,
+}
+
 /// Who asks, and for what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asker<'a> {
@@ -57,12 +66,8 @@ pub(super) struct Asker<'a> {
 
 impl Registry {
     pub(super) fn new(places: Vec<Place>) -> Self {
-        let endpoints = places.into_iter().map(|place| Endpoint {
-            place,
-            known: Mutex::default(),
-        });
         Self {
-            endpoints: endpoints.collect(),
+            endpoints: places.into_iter().map(Endpoint::new).collect(),
         }
     }
 
@@ -75,6 +80,13 @@ impl Registry {
 }
 
 impl Endpoint {
+    pub(super) fn new(place: Place) -> Self {
+        Self {
+            place,
+            known: Mutex::default(),
+        }
+    }
+
     /// What is known of the place; asks it (specification: end-1) where that is nothing, or old.
     pub(super) async fn known(&self, shared: &Shared) -> Result<Known> {
         let mut known = self.known.lock().await;
@@ -92,6 +104,14 @@ impl Endpoint {
     }
 
     async fn ask(&self, shared: &Shared) -> Result<Known> {
+        match self.way(shared, path::BASE).await {
+            Ok(way) => self.understand(&way),
+            Err(mut failures) => Err(failures.pop().expect("one scheme was tried")),
+        }
+    }
+
+    /// How the place is reached, found out with a path that anybody may ask for; or why not, by each scheme.
+    pub(super) async fn way(&self, shared: &Shared, path: &str) -> Result<Way, Vec<Error>> {
         let trust = shared
             .insecure
             .trust(&self.place.url(true, path::BASE))
@@ -109,43 +129,49 @@ impl Endpoint {
             Some(true) => &[true],
             Some(false) => &[false],
             // Never to HTTP where the user did not say so, whatever TLS fails of.
-            None if insecure => &[true, false],
+            None if insecure && shared.options.plain != Plain::Never => &[true, false],
             None => &[true],
         };
-        let http = shared.connections(settings, reach)?;
-        let mut failure = None;
+        let http = shared
+            .connections(settings, reach)
+            .map_err(|error| vec![error])?;
+        let mut failures = Vec::new();
         for secure in schemes {
-            let call = self.call(Method::GET, *secure, path::BASE);
-            match shared.send(http.clone(), local, call).await {
-                Ok((call, answer)) => return self.understand(&call, &answer, http, local),
-                Err(error @ Error::Transport { .. }) => {
-                    let Error::Transport { cause, .. } = &error else {
-                        continue;
-                    };
-                    let stop = !cause.is_connect();
-                    failure = Some(error);
-                    if stop {
-                        break;
-                    }
+            let call = self.call(Method::GET, *secure, path);
+            let error = match shared.send(http.clone(), local, call).await {
+                Ok((call, answer)) => {
+                    return Ok(Way {
+                        // Where a redirect led, later requests are not sent: they are redirected themselves.
+                        secure: call.url.secure,
+                        answer,
+                        http,
+                        local,
+                    });
                 }
-                Err(error) => return Err(error),
+                Err(error) => error,
+            };
+            let goes_on = match &error {
+                Error::Transport { cause, .. } => {
+                    cause.is_connect()
+                        && (shared.options.plain != Plain::WhenAnswered
+                            || *cause == Cause::PlainHttp)
+                }
+                _ => false,
+            };
+            failures.push(error);
+            if !goes_on {
+                break;
             }
         }
-        Err(failure.expect("one scheme was tried"))
+        Err(failures)
     }
 
-    fn understand(
-        &self,
-        call: &Call,
-        answer: &Response<Incoming>,
-        http: Http,
-        local: bool,
-    ) -> Result<Known> {
-        if answer.status().is_server_error() || answer.status() == StatusCode::TOO_MANY_REQUESTS {
-            return Err(Error::Status(answer.status()));
+    fn understand(&self, way: &Way) -> Result<Known> {
+        let status = way.answer.status();
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(Error::Status(status));
         }
-        // Where a redirect led for the ping, later requests are not sent: they are redirected themselves.
-        let secure = call.url.secure;
+        let (secure, local, http) = (way.secure, way.local, way.http.clone());
         let mut known = Known {
             since: Instant::now(),
             http,
@@ -154,8 +180,11 @@ impl Endpoint {
             basic: false,
             bearer: None,
         };
-        if answer.status() == StatusCode::UNAUTHORIZED {
-            known.take(&self.place.url(secure, "/"), challenges(answer.headers()))?;
+        if status == StatusCode::UNAUTHORIZED {
+            known.take(
+                &self.place.url(secure, "/"),
+                challenges(way.answer.headers()),
+            )?;
         }
         Ok(known)
     }

@@ -45,7 +45,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    fn new(secure: Option<bool>, authority: &str, root: String) -> Self {
+    pub(super) fn new(secure: Option<bool>, authority: &str, root: String) -> Self {
         Self {
             secure,
             authority: authority.to_ascii_lowercase(),

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+/// Where keys and certificates of registries are looked for on every machine.
+pub const CERTS: [&str; 2] = ["/etc/corten/certs.d", "/etc/docker/certs.d"];
+
 /// How registries are reached. Written with `..Options::default()`, so that it can grow.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -20,6 +23,20 @@ pub struct Options {
     /// Hosts that may be sent credentials as another registry's token server, beyond those that [`crate::client`] takes
     /// for related.
     pub realms: Vec<String>,
+    /// When an insecure registry is spoken to in clear.
+    pub plain: Plain,
+}
+
+/// When an insecure registry is spoken to in clear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Plain {
+    /// Whenever TLS did not do: a daemon's way.
+    #[default]
+    AfterFailure,
+    /// Only where somebody who speaks HTTP answered: the way of `manifest --insecure`.
+    WhenAnswered,
+    /// Not even at loopback addresses.
+    Never,
 }
 
 /// Proxies, as `HTTP_PROXY` and its sisters say. `Debug` does not print them: they may hold a password.

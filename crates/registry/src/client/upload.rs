@@ -75,7 +75,7 @@ impl From<Error> for Failed {
 
 impl Repository {
     /// Asks for a blob of another repository of the same registry; false where it must be uploaded (specification:
-    /// end-11).
+    /// end-11). A refusal is an error, though an upload may be allowed all the same.
     pub async fn mount_blob(&self, digest: &Digest, from_repository: &str) -> Result<bool> {
         let mut scopes = self.scopes().to_vec();
         scopes.push(format!("repository:{from_repository}:pull"));
@@ -93,8 +93,6 @@ impl Repository {
         match answer.status() {
             StatusCode::CREATED => Ok(true),
             StatusCode::ACCEPTED => Ok(false),
-            // No right to read there, or no such thing: then it is uploaded, and that says what is wrong, if anything is.
-            status if status.is_client_error() => Ok(false),
             _ => Err(self.refusal(&call, answer, None).await),
         }
     }
