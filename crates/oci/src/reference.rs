@@ -74,9 +74,17 @@ impl Reference {
         if self.domain != DEFAULT_DOMAIN {
             return self.name();
         }
-        match self.path.strip_prefix(OFFICIAL_PREFIX) {
-            Some(rest) if !rest.contains('/') => rest.to_owned(),
-            _ => self.path.clone(),
+        let short = match self.path.strip_prefix(OFFICIAL_PREFIX) {
+            Some(rest) if !rest.contains('/') => rest,
+            _ => &self.path,
+        };
+        // `docker.io/a.example/b` without its registry would be of the registry `a.example`.
+        let is_itself = !is_identifier(short)
+            && split_domain(short) == (self.domain.clone(), self.path.clone());
+        if is_itself {
+            short.to_owned()
+        } else {
+            self.name()
         }
     }
 

@@ -186,3 +186,12 @@ fn the_default_tag_is_added_only_when_nothing_is_given() {
         "invalid tag format"
     );
 }
+
+#[test]
+fn a_name_that_would_be_of_another_registry_keeps_its_own() {
+    for name in ["docker.io/a.example/b", "docker.io/localhost/b"] {
+        check(name, name, name);
+    }
+    let hex = format!("docker.io/library/{HEX}");
+    check(&hex, &hex, &hex);
+}
