@@ -265,6 +265,7 @@ fn registries(options: &Options, env: &Env) -> image::remote::Options {
     image::remote::Options {
         hub_mirrors: options.registry_mirrors.clone(),
         insecure: options.insecure_registries.clone(),
+        realms: options.registry_token_servers.clone(),
         certs: image::remote::CERTS.map(Into::into).into(),
         user_agent: format!("corten/{}", version()),
         proxies: image::remote::Proxies::from_variables(|name| env.variables.get(name).cloned()),

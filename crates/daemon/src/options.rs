@@ -27,11 +27,25 @@ const BUILT: &[&str] = &[
     "registry-mirror",
     "validate",
 ];
+/// Our own flags, which are not in Docker's table: name, type, description.
+const OWN: &[(&str, &str, &str)] = &[
+    (
+        "idle-exit",
+        "int",
+        "End after so many seconds without containers and requests",
+    ),
+    (
+        "registry-token-server",
+        "list",
+        "Host that may be sent credentials of registries of other domains",
+    ),
+];
 /// Keys of the configuration file that are called otherwise than the flag.
 const RENAMED: &[(&str, &str)] = &[
     ("hosts", "host"),
     ("insecure-registries", "insecure-registry"),
     ("registry-mirrors", "registry-mirror"),
+    ("registry-token-servers", "registry-token-server"),
 ];
 
 /// How the daemon was called, before defaults.
@@ -82,6 +96,8 @@ pub struct Options {
     pub registry_mirrors: Vec<String>,
     /// Registries whose certificates are not checked.
     pub insecure_registries: Vec<String>,
+    /// Hosts that may be sent credentials of registries of other domains.
+    pub registry_token_servers: Vec<String>,
     /// End after so long without use.
     pub idle_exit: Option<Duration>,
 }
@@ -110,7 +126,13 @@ pub fn help(program: &str) -> String {
     let mut text = format!(
         "Usage:  {program} [OPTIONS]\n\nA self-sufficient runtime for containers.\n\nOptions:\n"
     );
-    for flag in flags().filter(|flag| is_built(flag.name)) {
+    let own = OWN.iter().map(|(name, kind, description)| Flag {
+        name,
+        short: "-",
+        kind,
+        description,
+    });
+    for flag in flags().chain(own).filter(|flag| is_built(flag.name)) {
         let short = if flag.short == "-" {
             "    ".to_owned()
         } else {
@@ -143,7 +165,7 @@ fn flags() -> impl Iterator<Item = Flag> {
 }
 
 fn is_built(name: &str) -> bool {
-    BUILT.contains(&name) || matches!(name, "help" | "version")
+    BUILT.contains(&name) || own(name).is_some() || matches!(name, "help" | "version")
 }
 
 fn parse_flags(args: &[String]) -> Result<Given, String> {
@@ -191,10 +213,16 @@ fn parse_short<'a>(
     Ok(())
 }
 
-/// The type of a flag; our own flag is not in Docker's table.
+/// The type of one of our own flags.
+fn own(name: &str) -> Option<&'static str> {
+    let (_, kind, _) = OWN.iter().find(|(known, ..)| *known == name)?;
+    Some(kind)
+}
+
+/// The type of a flag.
 fn kind_of(name: &str) -> Option<&'static str> {
-    if name == "idle-exit" {
-        return Some("int");
+    if let Some(kind) = own(name) {
+        return Some(kind);
     }
     flags().find(|flag| flag.name == name).map(|flag| flag.kind)
 }
@@ -224,7 +252,7 @@ fn value_of<'a>(
 impl Given {
     /// Keeps a value, unless the flag is not built.
     fn add(&mut self, name: &str, value: String) -> Result<(), String> {
-        if !is_built(name) && name != "idle-exit" {
+        if !is_built(name) {
             return Err(format!("flag --{name} is not implemented"));
         }
         self.values.entry(name.to_owned()).or_default().push(value);
@@ -376,15 +404,17 @@ fn decide(program: &str, given: &Given) -> Result<Options, String> {
     };
     let list = |name: &str| given.values.get(name).cloned();
     let hosts = list("host").unwrap_or_else(|| vec![format!("unix://{}", socket.display())]);
-    let registry_mirrors = list("registry-mirror").unwrap_or_default();
-    if let Some(wrong) = registry_mirrors.iter().find(|mirror| !is_mirror(mirror)) {
-        return Err(format!(
-            "invalid mirror: invalid URI {wrong:?}: only http and https addresses without credentials, query and fragment"
-        ));
-    }
+    let registries = |name: &str, check: fn(&str) -> Result<String, String>| {
+        let given = list(name).unwrap_or_default();
+        given
+            .iter()
+            .map(|text| check(text))
+            .collect::<Result<Vec<_>, _>>()
+    };
     Ok(Options {
-        registry_mirrors,
-        insecure_registries: list("insecure-registry").unwrap_or_default(),
+        registry_mirrors: registries("registry-mirror", registries::mirror)?,
+        insecure_registries: registries("insecure-registry", registries::insecure)?,
+        registry_token_servers: registries("registry-token-server", registries::host)?,
         hosts,
         pidfile: given
             .last("pidfile")
@@ -402,13 +432,6 @@ fn decide(program: &str, given: &Given) -> Result<Options, String> {
     })
 }
 
-/// Whether this is an address of a mirror.
-fn is_mirror(text: &str) -> bool {
-    let rest = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', '?', '#']))
-}
-
+mod registries;
 #[cfg(test)]
 mod tests;
