@@ -58,6 +58,12 @@ pub enum Error {
     /// An image for another system.
     #[error("cannot load {0} image on linux")]
     System(String),
+    /// Something in a registry that is no image.
+    #[error("unsupported media type {0}")]
+    MediaType(String),
+    /// A plugin of Docker.
+    #[error("Encountered remote {0:?}(plugin) when fetching")]
+    Plugin(String),
     /// An image for another system, in a registry.
     #[error("image operating system {0:?} cannot be used on this platform")]
     ForeignSystem(String),
@@ -145,6 +151,8 @@ impl Error {
             Self::Invalid(_)
             | Self::Archive(_)
             | Self::DiffId { .. }
+            | Self::MediaType(_)
+            | Self::Plugin(_)
             | Self::System(_)
             | Self::ForeignSystem(_)
             | Self::Platform(_)

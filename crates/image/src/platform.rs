@@ -57,6 +57,18 @@ pub fn format(platform: &Platform) -> String {
     text
 }
 
+/// What an entry leaves out is as on this machine.
+fn or_own(mut platform: Platform) -> Platform {
+    let own = own();
+    if platform.os.is_empty() {
+        platform.os = own.os;
+    }
+    if platform.architecture.is_empty() {
+        (platform.architecture, platform.variant) = (own.architecture, own.variant);
+    }
+    platform
+}
+
 /// The entry that fits best.
 pub(crate) fn choose<'a>(
     entries: impl Iterator<Item = &'a Descriptor>,
@@ -64,13 +76,10 @@ pub(crate) fn choose<'a>(
 ) -> Option<&'a Descriptor> {
     entries
         .filter_map(|entry| {
-            let platform = entry.platform.as_ref()?;
-            let found = Platform {
-                os: platform.os.to_lowercase(),
-                ..Platform::default()
-            };
+            let platform = or_own(entry.platform.clone().unwrap_or_default());
+            let os = platform.os.to_lowercase();
             let (architecture, variant) = normal(&platform.architecture, &platform.variant);
-            if found.os != wanted.os || architecture != wanted.architecture {
+            if os != wanted.os || architecture != wanted.architecture {
                 return None;
             }
             Some((distance(&architecture, &variant, &wanted.variant)?, entry))

@@ -14,6 +14,7 @@ mod login;
 mod pull;
 mod push;
 mod resolve;
+mod schema1;
 mod step;
 mod unpack;
 mod upload;

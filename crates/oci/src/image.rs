@@ -361,7 +361,7 @@ impl ArchiveImage {
 }
 
 /// Refuses what is not an object: serde would read a list as the fields in their order.
-fn object(what: &'static str, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn object(what: &'static str, bytes: &[u8]) -> Result<(), Error> {
     if bytes.trim_ascii_start().first() == Some(&b'{') {
         return Ok(());
     }
@@ -371,12 +371,12 @@ fn object(what: &'static str, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
-fn parse<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Error> {
+pub(crate) fn parse<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(|source| Error::Json { what, source })
 }
 
 /// Reads `null` as the default.
-fn given<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+pub(crate) fn given<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())

@@ -7,8 +7,10 @@ mod error;
 pub mod image;
 pub mod reference;
 pub mod runtime;
+pub mod schema1;
 
 pub use digest::Digest;
 pub use error::Error;
 pub use image::{Healthcheck, ImageConfig};
 pub use reference::Reference;
+pub use schema1::Schema1;

@@ -30,7 +30,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use oci::reference::Reference;
 use rustls::RootCertStore;
 
-pub use blob::Blob;
+pub use blob::{Blob, Next};
 pub use credentials::Credentials;
 pub use options::{CERTS, Options, Plain, Proxies};
 pub use repository::{Manifest, Repository, Scope};

@@ -29,7 +29,7 @@ pub(crate) fn filter(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8>
     output.stdout
 }
 
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     let text = String::from_utf8(filter("sha256sum", &[], bytes)).expect("hexadecimal");
     format!("sha256:{}", &text[..64])
 }
@@ -348,6 +348,25 @@ fn a_download_goes_on_where_a_killed_daemon_left_it() {
     let offsets = offsets.lock().unwrap_or_else(PoisonError::into_inner);
     assert!(offsets[before] > 100_000, "{offsets:?}");
     assert_eq!(entries(&data.join("content/partial")), [""; 0]);
+    assert_eq!(context.corten(&["run", "--rm", &name]).ok(), "whole");
+}
+
+#[test]
+fn a_connection_that_breaks_is_told_and_taken_up_again() {
+    let context = Context::new();
+    let mut repository = Repository::default();
+    let layer = repository.layer(&tar(&context.directory().join("tree"), &["bin"]));
+    let broken = AtomicBool::new(false);
+    let registry = serve(repository, move |asked, request, bytes| {
+        (asked == layer && !broken.swap(true, Ordering::SeqCst))
+            .then(|| Answer::range(request, bytes).closed_after(10_000))
+    });
+    let name = format!("{}/broken", registry.host());
+    let pulled = context.corten(&["pull", &name]);
+    assert!(
+        pulled.ok().contains(": Retrying in 1 second\n"),
+        "{pulled:?}"
+    );
     assert_eq!(context.corten(&["run", "--rm", &name]).ok(), "whole");
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use content::{Content, Partial};
 use oci::Digest;
 use oci::image::Descriptor;
-use registry::client::Repository;
+use registry::client::{Next, Repository};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::arrival::{Arrival, End};
@@ -45,6 +45,8 @@ pub(super) enum State {
     Waiting,
     /// So many bytes have come.
     Running(u64),
+    /// The connection broke; it is taken up again in so many seconds.
+    Retrying(u64),
     /// All have come.
     Verifying,
     /// The blob is there.
@@ -267,14 +269,24 @@ impl Fetch {
             let (digest, size) = (&self.blob.digest, self.blob.size);
             let mut blob = self.repository.blob(digest, size, offset).await?;
             let mut come = offset;
-            while let Some(piece) = blob.chunk().await? {
+            loop {
+                let piece = match blob.next().await? {
+                    Next::Bytes(piece) => piece,
+                    Next::Pause(pause) => {
+                        let seconds = pause.as_millis().div_ceil(1000);
+                        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+                        self.state.send_replace(State::Retrying(seconds));
+                        tokio::time::sleep(pause).await;
+                        continue;
+                    }
+                    Next::End => return Ok(()),
+                };
                 come += piece.len() as u64;
                 if pieces.send(piece).await.is_err() {
                     return Ok(());
                 }
                 self.state.send_replace(State::Running(come));
             }
-            Ok(())
         };
         tokio::select! {
             done = transfer => done,

@@ -19,6 +19,8 @@ use crate::{Error, decompress};
 pub(super) struct Shared {
     pub(super) remote: Arc<Remote>,
     pub(super) progress: Progress,
+    /// Whether the layers have been told of already.
+    pub(super) announced: bool,
     /// Set when the pull is given up: for what blocks, and for what waits.
     pub(super) abandoned: Arc<AtomicBool>,
     pub(super) stopped: watch::Sender<bool>,
@@ -57,7 +59,9 @@ impl Layer {
             if remote.images.snapshots.has(&self.place.chain) {
                 line.say("Already exists");
             } else {
-                line.say("Pulling fs layer");
+                if !self.shared.announced {
+                    line.say("Pulling fs layer");
+                }
                 self.unpack_blob(&mut line).await?;
                 line.say("Pull complete");
             }
@@ -232,13 +236,15 @@ impl Layer {
 }
 
 /// Tells how a download goes on, until the blob is there or will not come.
-async fn show(state: &mut watch::Receiver<State>, line: &mut Line, size: u64) {
+pub(super) async fn show(state: &mut watch::Receiver<State>, line: &mut Line, size: u64) {
     loop {
         let now = state.borrow_and_update().clone();
         match now {
             State::Begun => {}
             State::Waiting => line.say("Waiting"),
             State::Running(current) => line.count("Downloading", current, size),
+            State::Retrying(1) => line.say("Retrying in 1 second"),
+            State::Retrying(seconds) => line.say(&format!("Retrying in {seconds} seconds")),
             State::Verifying => line.say("Verifying Checksum"),
             State::Done => {
                 line.say("Download complete");

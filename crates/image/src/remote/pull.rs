@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::download::Download;
 use super::layer::{Layer, Shared};
-use super::resolve::{self, Found, Root, tag_or_digest};
+use super::resolve::{self, Answer, Found, Root, tag_or_digest};
 use super::step::{Progress, Step};
 use super::unpack::Place;
 use super::{Credentials, Remote, blocking};
@@ -42,6 +42,16 @@ pub struct Pulled {
     pub newer: bool,
 }
 
+/// What an image is made of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    /// The configuration's bytes.
+    pub(super) config: Vec<u8>,
+    pub(super) layers: Vec<Descriptor>,
+    /// The manifest's; none where it was of schema 1, which is not written again.
+    pub(super) manifest: Option<Vec<u8>>,
+}
+
 impl Remote {
     /// Pulls an image. Goes on until its end or until the other end of `progress` is dropped.
     pub async fn pull(self: &Arc<Self>, what: Pull, progress: &Progress) -> Result<Pulled, Error> {
@@ -63,14 +73,18 @@ impl Remote {
                 error = progress.cancelled() => return Err(error),
             }
         };
-        let digest = found.digest.clone();
+        let (digest, known) = match &found {
+            Answer::Now(found) => (found.digest.clone(), self.known(found)),
+            Answer::Old(_, digest) => (digest.clone(), self.known_as(&reference, digest)),
+        };
         // Held until the image has its name: nobody prunes it before.
-        let (image, _pins) = match self.known(&found) {
-            Some(image) => {
+        let (image, _pins) = match (known, found) {
+            (Some(image), _) => {
                 let pins = self.images.layers.pin(&[image.id.to_string()]);
                 (image, pins)
             }
-            None => self.get(&repository, found, progress).await?,
+            (None, Answer::Now(found)) => self.get(&repository, found, progress).await?,
+            (None, Answer::Old(old, _)) => self.get_old(&repository, &old, progress).await?,
         };
         let newer = self.name(&image, &reference, &digest).await?;
         progress.tell(Step::text(format!("Digest: {digest}")));
@@ -89,6 +103,16 @@ impl Remote {
             .resolve(id)
             .ok()
             .filter(|image| image.manifest == Some(digest_of(&found.bytes)))
+    }
+
+    /// The image, when it has this name already: what a digest stands for does not change.
+    fn known_as(&self, reference: &Reference, digest: &Digest) -> Option<Arc<Image>> {
+        let name = Reference {
+            tag: None,
+            digest: Some(digest.clone()),
+            ..reference.clone()
+        };
+        self.images.read().by_reference(&name)
     }
 
     /// Points the names at the image; whether the name that was asked for pointed elsewhere.
@@ -144,41 +168,62 @@ impl Remote {
             config = resolve::document(repository, &manifest.config) => config?,
             error = progress.cancelled() => return Err(error),
         };
-        let parsed = ImageConfig::parse(&config)?;
+        let parts = Parts {
+            config,
+            layers: found.manifest.layers,
+            manifest: Some(found.bytes),
+        };
+        self.make(repository, parts, progress).await
+    }
+
+    /// Unpacks the layers, those first fetched that are not there, and makes the image.
+    pub(super) async fn make<'a>(
+        self: &'a Arc<Self>,
+        repository: &Repository,
+        parts: Parts,
+        progress: &Progress,
+    ) -> Result<(Arc<Image>, Pins<'a>), Error> {
+        let parsed = ImageConfig::parse(&parts.config)?;
         if !matches!(parsed.os.as_str(), "linux" | "") {
             return Err(Error::ForeignSystem(parsed.os));
         }
         let diff_ids = &parsed.rootfs.diff_ids;
-        check_count(manifest.layers.len(), diff_ids.len())?;
-        if diff_ids.len() > sys::overlay::MAX_LAYERS {
-            return Err(Error::Archive("max depth exceeded".to_owned()));
-        }
+        check_count(parts.layers.len(), diff_ids.len())?;
+        check_depth(diff_ids.len())?;
         let chains = chain_ids(diff_ids);
-        let mut blobs: Vec<Digest> = vec![manifest.config.digest.clone(), digest_of(&found.bytes)];
-        blobs.extend(manifest.layers.iter().map(|layer| layer.digest.clone()));
+        let mut blobs: Vec<Digest> = vec![digest_of(&parts.config)];
+        blobs.extend(parts.manifest.as_deref().map(digest_of));
+        blobs.extend(parts.layers.iter().map(|layer| layer.digest.clone()));
         let mut keys = chains.clone();
         keys.extend(blobs.iter().map(ToString::to_string));
         let images = Arc::clone(&self.images);
         let pins = self.images.layers.pin(&keys);
         let layers = self
-            .layers(repository, &found, (diff_ids, &chains), progress)
+            .layers(repository, &parts, (diff_ids, &chains), progress)
             .await;
         let made = match layers {
             Ok(()) => {
-                let images = Arc::clone(&images);
                 let origin = Origin {
-                    layers: found.manifest.layers.clone(),
-                    manifest: Some(found.bytes),
+                    layers: parts.layers,
+                    manifest: parts.manifest,
                 };
-                blocking(move || images.add(&config, origin)).await
+                blocking(move || images.add(&parts.config, origin)).await
             }
             Err(error) => Err(error),
         };
-        let error = match made {
-            Ok(image) => return Ok((image, pins)),
-            Err(error) => error,
-        };
-        drop(pins);
+        match made {
+            Ok(image) => Ok((image, pins)),
+            Err(error) => {
+                drop(pins);
+                self.clean(&error, blobs).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes what a pull that failed has left.
+    pub(super) async fn clean(&self, error: &Error, blobs: Vec<Digest>) {
+        let images = Arc::clone(&self.images);
         let wrong = error.is_wrong_content();
         let clean = move || {
             images.collect()?;
@@ -191,11 +236,10 @@ impl Remote {
         };
         // Why the pull failed is what counts.
         drop(blocking(clean).await);
-        Err(error)
     }
 
     /// Begins to download a layer whose blob is not there.
-    async fn download(
+    pub(super) async fn download(
         &self,
         repository: &Repository,
         blob: &Descriptor,
@@ -214,19 +258,20 @@ impl Remote {
     async fn layers(
         self: &Arc<Self>,
         repository: &Repository,
-        found: &Found,
+        parts: &Parts,
         (diff_ids, chains): (&[Digest], &[String]),
         progress: &Progress,
     ) -> Result<(), Error> {
         let shared = Arc::new(Shared {
             remote: Arc::clone(self),
+            announced: parts.manifest.is_none(),
             progress: progress.clone(),
             abandoned: Arc::default(),
             stopped: watch::channel(false).0,
         });
         let mut layers = Vec::new();
         let mut below = None;
-        for (position, blob) in found.manifest.layers.iter().enumerate() {
+        for (position, blob) in parts.layers.iter().enumerate() {
             let (ready, watched) = watch::channel(false);
             // In their order, whichever task runs first.
             let download = tokio::select! {
@@ -280,20 +325,21 @@ impl Remote {
     }
 }
 
-/// Plugins and other artifacts are no images.
+/// No more layers than a mount takes.
+pub(super) fn check_depth(layers: usize) -> Result<(), Error> {
+    if layers > sys::overlay::MAX_LAYERS {
+        return Err(Error::Archive("max depth exceeded".to_owned()));
+    }
+    Ok(())
+}
+
+/// Artifacts are no images. Layers may be of any type: what they are is seen in their first bytes.
 fn check_kind(media_type: &str) -> Result<(), Error> {
-    let known = [
-        "",
-        "application/vnd.docker.container.image.v1+json",
-        "application/vnd.oci.image.config.v1+json",
-        "application/octet-stream",
-        "text/html",
-    ];
-    if known.contains(&media_type) {
+    let of_images = ["application/vnd.oci.image.", "application/vnd.docker."];
+    let unknown = ["", "application/octet-stream", "text/html"];
+    if unknown.contains(&media_type) || of_images.iter().any(|kind| media_type.starts_with(kind)) {
         Ok(())
     } else {
-        Err(Error::Archive(format!(
-            "unsupported media type {media_type}"
-        )))
+        Err(Error::MediaType(media_type.to_owned()))
     }
 }

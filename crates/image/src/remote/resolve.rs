@@ -2,8 +2,9 @@
 
 use content::digest_of;
 use oci::image::{Descriptor, Document, Manifest, Platform};
-use oci::{Digest, ImageConfig, Reference};
+use oci::{Digest, ImageConfig, Reference, Schema1};
 use registry::client::{Repository, Scope};
+use registry::wire::media;
 
 use super::{Credentials, Remote};
 use crate::load::descriptor;
@@ -13,6 +14,9 @@ use crate::{Error, platform};
 const MAX_DEPTH: usize = 4;
 /// Largest index or manifest.
 const MAX_MANIFEST: u64 = 4 << 20;
+
+/// The configuration of a plugin.
+const PLUGIN: &str = "application/vnd.docker.plugin.v1+json";
 
 /// An image in a registry.
 #[derive(Debug)]
@@ -39,15 +43,46 @@ pub(super) struct Root {
     pub(super) digest: Digest,
     media_type: String,
     bytes: Vec<u8>,
-    document: Document,
+    document: Kind,
+}
+
+/// What a manifest is of.
+#[derive(Debug)]
+enum Kind {
+    Now(Document),
+    Old(Schema1),
+}
+
+/// An image in a registry, in one format or another.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Its manifest says what it is made of.
+    Now(Found),
+    /// Its configuration is yet to be made; of this digest.
+    Old(Schema1, Digest),
 }
 
 impl Root {
     /// Asks the registry.
     pub(super) async fn get(repository: &Repository, tag_or_digest: &str) -> Result<Self, Error> {
         let manifest = repository.manifest(tag_or_digest).await?;
+        let kind = manifest.media_type.as_str();
+        if !media::ACCEPT.contains(&kind) {
+            return Err(Error::MediaType(kind.to_owned()));
+        }
+        let old = [media::SCHEMA1, media::SCHEMA1_SIGNED].contains(&kind);
+        let document = if old {
+            Kind::Old(Schema1::parse(&manifest.bytes)?)
+        } else {
+            Kind::Now(Document::parse(&manifest.bytes)?)
+        };
+        if let Kind::Now(Document::Manifest(manifest)) = &document
+            && manifest.config.media_type == PLUGIN
+        {
+            return Err(Error::Plugin(PLUGIN.to_owned()));
+        }
         Ok(Self {
-            document: Document::parse(&manifest.bytes)?,
+            document,
             digest: manifest.digest,
             media_type: manifest.media_type,
             bytes: manifest.bytes.to_vec(),
@@ -59,17 +94,20 @@ impl Root {
         self,
         repository: &Repository,
         wanted: &Platform,
-    ) -> Result<Found, Error> {
+    ) -> Result<Answer, Error> {
         let digest = self.digest;
-        let (mut document, mut bytes) = (self.document, self.bytes);
+        let (mut document, mut bytes) = match self.document {
+            Kind::Now(document) => (document, self.bytes),
+            Kind::Old(old) => return Ok(Answer::Old(old, digest)),
+        };
         for _ in 0..MAX_DEPTH {
             let index = match document {
                 Document::Manifest(manifest) => {
-                    return Ok(Found {
+                    return Ok(Answer::Now(Found {
                         digest,
                         manifest,
                         bytes,
-                    });
+                    }));
                 }
                 Document::Index(index) => index,
             };
@@ -130,12 +168,17 @@ impl Remote {
         let repository = self.repository(&reference, credentials, Scope::Pull);
         let root = Root::get(&repository, tag_or_digest(&reference)).await?;
         let platforms = match &root.document {
-            Document::Index(index) => index
+            Kind::Old(old) => vec![Platform {
+                os: old.word("os").unwrap_or_else(|| "linux".to_owned()),
+                architecture: old.word("architecture").unwrap_or_default(),
+                variant: String::new(),
+            }],
+            Kind::Now(Document::Index(index)) => index
                 .manifests
                 .iter()
                 .filter_map(|entry| entry.platform.clone())
                 .collect(),
-            Document::Manifest(manifest) => {
+            Kind::Now(Document::Manifest(manifest)) => {
                 let config = document(&repository, &manifest.config).await?;
                 let config = ImageConfig::parse(&config)?;
                 vec![Platform {

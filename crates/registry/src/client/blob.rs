@@ -123,13 +123,35 @@ fn length(answer: &Response<Incoming>) -> Option<u64> {
     value.to_str().ok()?.parse().ok()
 }
 
+/// What comes next of a blob.
+#[derive(Debug)]
+pub enum Next {
+    /// These bytes.
+    Bytes(Bytes),
+    /// The connection broke: it is taken up again where it broke, after this pause.
+    Pause(Duration),
+    /// Nothing: all of the blob was read.
+    End,
+}
+
 impl Blob {
     /// The next bytes; `None` once all of the blob was read. A broken connection is taken up again where it broke.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            match self.next().await? {
+                Next::Bytes(bytes) => return Ok(Some(bytes)),
+                Next::Pause(pause) => sleep(pause).await,
+                Next::End => return Ok(None),
+            }
+        }
+    }
+
+    /// The same for those who tell somebody of the pauses, and keep them themselves.
+    pub async fn next(&mut self) -> Result<Next> {
         while self.position < self.size {
             let Some(open) = &mut self.body else {
                 if let Err(error) = self.open().await {
-                    self.fail(error).await?;
+                    return self.fail(error);
                 }
                 continue;
             };
@@ -143,15 +165,15 @@ impl Blob {
                     if self.position == self.size {
                         self.body = None;
                     }
-                    return Ok(Some(bytes));
+                    return Ok(Next::Bytes(bytes));
                 }
                 Err(error) => {
                     self.body = None;
-                    self.fail(error).await?;
+                    return self.fail(error);
                 }
             }
         }
-        Ok(None)
+        Ok(Next::End)
     }
 
     /// How many bytes came so far, those before the offset included.
@@ -159,8 +181,8 @@ impl Blob {
         self.position
     }
 
-    /// Counts a failure and waits a little, or gives up.
-    async fn fail(&mut self, error: Error) -> Result<()> {
+    /// Counts a failure; gives up, or says how long to wait.
+    fn fail(&mut self, error: Error) -> Result<Next> {
         let passes = matches!(
             &error,
             Error::Transport {
@@ -177,8 +199,7 @@ impl Blob {
             return Err(error);
         }
         tracing::debug!(digest = %self.digest, position = self.position, "blob interrupted: {error}");
-        sleep(pause(self.failures - 1)).await;
-        Ok(())
+        Ok(Next::Pause(pause(self.failures - 1)))
     }
 
     async fn open(&mut self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The client against a real registry, and against one that misbehaves.
 
 mod evil;
+mod mirrors;
 mod misbehaviour;
 mod real;
 
