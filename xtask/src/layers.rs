@@ -48,6 +48,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     ),
     layer("bench", &["stdx", "sys", "testkit"], &[]),
     layer("e2e", &["testkit"], &[]),
+    layer("fuzz", &["oci", "registry", "snapshots"], &[]),
     layer("testkit", &[], &[]),
     layer("xtask", &["testkit"], &[]),
     // Edges.

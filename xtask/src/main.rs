@@ -33,6 +33,8 @@ usage: cargo xtask COMMAND
   vm [--all]      run the subset, or every test, under a stock kernel with cgroup v2
   vm --power [N]  cut that kernel's power N times in the middle of work, and look what is left
   soak [SECONDS]  work and kill at random for so long (600), then count what is left
+  fuzz [TARGET] [SECONDS [SEED]]
+                  mutate what registries and archives may say, each target for so long (60)
   record          record what dockerd answers to the table of commands (tests/e2e/testdata)
   bench [ARG...]  measure Corten beside the peers that this machine has";
 
@@ -57,6 +59,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["vm", options @ ..] => vm::run(options),
         ["soak"] => testing::soak("600"),
         ["soak", seconds] => testing::soak(seconds),
+        ["fuzz", rest @ ..] => fuzz(rest),
         ["record"] => record::run(),
         ["bench", rest @ ..] => bench(rest),
         [] | ["help" | "-h" | "--help", ..] => {
@@ -84,6 +87,12 @@ fn ci() -> Result<()> {
     })?;
     shell::phase("tidy", tidy::run)?;
     testing::run(&[])
+}
+
+fn fuzz(rest: &[&str]) -> Result<()> {
+    let mut arguments = vec!["run", "--quiet", "--release", "--package", "fuzz", "--"];
+    arguments.extend(rest);
+    shell::cargo(&arguments)
 }
 
 fn bench(rest: &[&str]) -> Result<()> {
