@@ -91,7 +91,8 @@ impl Screen {
             self.lines.clear();
         }
         text += &self.line(message);
-        if !message.id.is_empty() && self.columns.is_some() {
+        // Zero would be one for a terminal.
+        if up > 0 && self.columns.is_some() {
             text += &format!("\x1b[{up}B");
         }
         text
@@ -159,7 +160,7 @@ mod tests {
     fn on_a_terminal_each_layer_has_a_line_that_changes() {
         assert_eq!(
             drawn(Some(80)),
-            "latest: Pulling from library/busybox\n\x1b[0B\
+            "latest: Pulling from library/busybox\n\
              \n\x1b[1A\x1b[2K\raaa: Pulling fs layer \r\x1b[1B\
              \n\x1b[1A\x1b[2K\rbbb: Pulling fs layer \r\x1b[1B\
              \x1b[2A\x1b[2K\raaa: Downloading       1B/2B\r\x1b[2B\

@@ -19,8 +19,6 @@ use crate::{Error, decompress};
 pub(super) struct Shared {
     pub(super) remote: Arc<Remote>,
     pub(super) progress: Progress,
-    /// Whether the layers have been told of already.
-    pub(super) announced: bool,
     /// Set when the pull is given up: for what blocks, and for what waits.
     pub(super) abandoned: Arc<AtomicBool>,
     pub(super) stopped: watch::Sender<bool>,
@@ -42,6 +40,8 @@ pub(super) struct Layer {
     pub(super) blob: Descriptor,
     /// Its download; none where the blob is there.
     pub(super) download: Option<Download>,
+    /// Whether its tree is there, too, and that was told.
+    pub(super) there: bool,
     /// Whether the layer below is there.
     pub(super) below: Option<watch::Receiver<bool>>,
     /// Tells the layer above.
@@ -56,13 +56,10 @@ impl Layer {
         let lock = remote.chain_lock(&self.place.chain);
         let Some(mut download) = self.download.take() else {
             let _one = self.or_cancelled(lock.lock()).await?;
-            if remote.images.snapshots.has(&self.place.chain) {
-                line.say("Already exists");
-            } else {
-                if !self.shared.announced {
-                    line.say("Pulling fs layer");
-                }
+            if !remote.images.snapshots.has(&self.place.chain) {
                 self.unpack_blob(&mut line).await?;
+            }
+            if !self.there {
                 line.say("Pull complete");
             }
             self.ready.send_replace(true);
@@ -240,7 +237,8 @@ pub(super) async fn show(state: &mut watch::Receiver<State>, line: &mut Line, si
     loop {
         let now = state.borrow_and_update().clone();
         match now {
-            State::Begun => {}
+            // As docker, nothing before the first bytes.
+            State::Begun | State::Running(0) => {}
             State::Waiting => line.say("Waiting"),
             State::Running(current) => line.count("Downloading", current, size),
             State::Retrying(1) => line.say("Retrying in 1 second"),

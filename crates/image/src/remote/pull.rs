@@ -264,7 +264,6 @@ impl Remote {
     ) -> Result<(), Error> {
         let shared = Arc::new(Shared {
             remote: Arc::clone(self),
-            announced: parts.manifest.is_none(),
             progress: progress.clone(),
             abandoned: Arc::default(),
             stopped: watch::channel(false).0,
@@ -278,8 +277,15 @@ impl Remote {
                 download = self.download(repository, blob, progress) => download?,
                 error = progress.cancelled() => return Err(error),
             };
+            let there = download.is_none() && self.images.snapshots.has(&chains[position]);
+            if there {
+                progress.line(blob.digest.short()).say("Already exists");
+            } else if download.is_none() && parts.manifest.is_some() {
+                progress.line(blob.digest.short()).say("Pulling fs layer");
+            }
             layers.push(Layer {
                 download,
+                there,
                 shared: Arc::clone(&shared),
                 place: Place {
                     position,
