@@ -252,9 +252,24 @@ impl<'a> Unpack<'a> {
                 // What the trees below have there must not show through.
                 return Err(self.depends_io());
             }
+            if let Kind::HardLink(target) = &entry.kind
+                && self.is_linked(parent, name, target)?
+            {
+                return Ok(());
+            }
             parent.remove_all(name)?;
         }
         Ok(())
+    }
+
+    /// Whether a name is one of this file's already: its removal could lose the file.
+    fn is_linked(&self, parent: &Dir, name: &OsStr, target: &Path) -> io::Result<bool> {
+        let Some(target) = clean(target).filter(|target| target.file_name().is_some()) else {
+            return Ok(false);
+        };
+        let (from, from_name) = self.view.parent(&target)?;
+        let (old, new) = (parent.stat(name)?, from.stat(&from_name)?);
+        Ok((old.device, old.inode) == (new.device, new.inode))
     }
 
     fn link(&mut self, parent: &Dir, name: &OsStr, target: &Path) -> io::Result<()> {

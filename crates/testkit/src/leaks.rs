@@ -74,8 +74,10 @@ fn containers_on_disk(names: &Names) -> Vec<String> {
         );
     }
     // Containers' snapshots are active; layers, committed ones, have no upper work directory.
+    // One that waits for its key is of no container yet.
     for path in entries(&names.directory.join("data/snapshots")) {
-        if path.join("work").exists() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.join("work").exists() && !name.starts_with("ready-") {
             left.push(format!("snapshot {}", path.display()));
         }
     }

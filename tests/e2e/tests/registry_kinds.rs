@@ -245,3 +245,44 @@ fn a_digest_counts_whatever_the_tag_beside_it_says() {
         assert_eq!(cli(&context, &["images", "-aq"]).ok(), "");
     }
 }
+
+#[test]
+fn layers_are_told_in_their_order_there_or_not() {
+    let context = Context::new();
+    let (mut shelf, config, layer) = shelf(&context);
+    shelf.image("v1", &config, &layer);
+    let directory = context.directory().join("more");
+    std::fs::create_dir_all(&directory).expect("create a directory");
+    std::fs::write(directory.join("more"), "more").expect("write a file");
+    let place = directory.to_string_lossy().into_owned();
+    let plain = filter("tar", &["-C", &place, "-c", "more"], b"");
+    let below = tar(&context.directory().join("tree"), &["bin"]);
+    let both = json!({
+        "architecture": machine(), "os": "linux",
+        "rootfs": {"type": "layers", "diff_ids": [digest(&below), digest(&plain)]}
+    });
+    let both = shelf.blob(CONFIG, both.to_string().as_bytes());
+    let more = shelf.blob(LAYER, &filter("gzip", &["-1", "-n", "-c"], &plain));
+    let document = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "config": both, "layers": [layer, more]
+    });
+    shelf.manifest("v2", MANIFEST, &document);
+    let registry = shelf.serve();
+    context
+        .corten(&["pull", "-q", &format!("{}/x:v1", registry.host())])
+        .ok();
+    let pulled = context.corten(&["pull", &format!("{}/x:v2", registry.host())]);
+    let short = |layer: &Value| layer["digest"].as_str().expect("a digest")[7..19].to_owned();
+    let begun = format!(
+        "v2: Pulling from x\n{}: Already exists\n{}: Pulling fs layer\n",
+        short(&layer),
+        short(&more)
+    );
+    assert!(pulled.ok().starts_with(&begun), "{pulled:?}");
+    assert!(
+        pulled
+            .ok()
+            .contains(&format!("{}: Pull complete\n", short(&more))),
+        "{pulled:?}"
+    );
+}

@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 
 pub use mutate::Random;
 
+/// Inputs from which others are made.
+const POOL: usize = 4096;
+
 /// What is fuzzed.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
@@ -146,7 +149,8 @@ pub fn explore(target: &Target, seed: u64, mut more: impl FnMut(u64) -> bool) ->
         let start = Instant::now();
         match try_input(target, &input) {
             Ok(outcome) => {
-                if seen.insert(shape(&outcome)) {
+                // What an input says itself may stand in its outcome: not all that is new is news.
+                if seen.insert(shape(&outcome)) && pool.len() < POOL {
                     pool.push(input);
                 }
             }
@@ -161,17 +165,11 @@ pub fn explore(target: &Target, seed: u64, mut more: impl FnMut(u64) -> bool) ->
     report
 }
 
-/// An outcome without what differs from input to input: numbers and what is quoted.
+/// The words of an outcome, without what differs from input to input: numbers, names and what is quoted.
 fn shape(outcome: &str) -> String {
-    let mut shape = String::new();
-    let mut quoted = false;
-    for sign in outcome.chars().take(300) {
-        if matches!(sign, '"' | '`') {
-            quoted = !quoted;
-        }
-        if !quoted && !sign.is_ascii_digit() {
-            shape.push(sign);
-        }
-    }
-    shape
+    let words = outcome.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '+');
+    let words = words.filter(|word| {
+        (1..20).contains(&word.len()) && !word.bytes().any(|byte| byte.is_ascii_digit())
+    });
+    words.take(24).collect::<Vec<_>>().join(" ")
 }

@@ -244,3 +244,20 @@ fn limits_hold() {
         .unwrap();
     scene.check();
 }
+
+#[test]
+fn a_hard_link_to_itself_keeps_its_file() {
+    let Some(scene) = Scene::new() else {
+        return;
+    };
+    let layer = Layer::new()
+        .file("a", "content")
+        .hard("b", "a")
+        .hard("b", "a")
+        .hard("a", "./a")
+        .hard("a", "b")
+        .done();
+    let view = scene.view(&scene.stack(&[layer]).unwrap());
+    assert!(view.contains("links [[\"./a\", \"./b\"]]"), "{view}");
+    scene.check();
+}
