@@ -68,6 +68,7 @@ fn nothing_is_left_after_random_kills() {
             .ok(),
         "fine"
     );
+    context.corten(&["image", "fsck"]).ok();
 }
 
 /// What users do, in no order. Commands may fail, since the daemon is killed under them; none may hang.
