@@ -117,8 +117,12 @@ async fn dispatch(daemon: Arc<Daemon>, request: http::Request<RequestBody>) -> R
             images::remove(d, &r, &name.join("/")).await
         }
         ["networks"] | ["networks", ""] if get => networks::list(d, &r),
-        ["networks", "prune"] if post => prune::networks(d, &r),
-        ["networks", name] if get => networks::inspect(d, name),
+        ["networks", "create"] if post => networks::create(d, r).await,
+        ["networks", "prune"] if post => prune::networks(d, &r).await,
+        ["networks", name] if get => networks::inspect(d, &r, name),
+        ["networks", name] if delete => networks::remove(d, name).await,
+        ["networks", name, "connect"] if post => networks::connect(d, r, name).await,
+        ["networks", name, "disconnect"] if post => networks::disconnect(d, r, name).await,
         ["volumes", "prune"] if post => prune::volumes(d, &r),
         ["build", "prune"] if post => prune::build_cache(d, &r),
         ["volumes"] if get => volumes::list(),

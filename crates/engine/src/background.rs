@@ -66,19 +66,26 @@ pub(crate) fn tidy(engine: &Engine) -> bool {
     done
 }
 
+/// Rules that somebody flushed come back.
+async fn keep_rules(engine: &Arc<Engine>) {
+    let engine = engine.clone();
+    blocking("look after the firewall", Class::Kernel, move || {
+        if let Err(error) = engine.networks.keep_rules() {
+            tracing::warn!(%error, "put the firewall's rules back");
+        }
+        if let Err(error) = engine.ports.keep_rules() {
+            tracing::warn!(%error, "put the rules of published ports back");
+        }
+    })
+    .await;
+}
+
 async fn refill_forever(engine: Weak<Engine>) {
     while let Some(strong) = engine.upgrade() {
         let notified = tokio::time::timeout(AGAIN, strong.refill.notified()).await;
         if notified.is_err() {
-            let keeper = strong.clone();
-            blocking("look after the rules of ports", Class::Kernel, move || {
-                if let Err(error) = keeper.ports.keep_rules() {
-                    tracing::warn!(%error, "put the rules of published ports back");
-                }
-            })
-            .await;
-        }
-        if notified.is_ok() {
+            keep_rules(&strong).await;
+        } else {
             blocking("refill sandboxes and trees", Class::Kernel, move || {
                 strong.networks.refill();
                 strong.snapshots.refill();

@@ -28,8 +28,8 @@ pub const INIT: &str = "/sbin/docker-init";
 pub struct Facts<'a> {
     /// The container.
     pub record: &'a Record,
-    /// Where its files are.
-    pub paths: &'a Paths,
+    /// Where its hostname, hosts and resolv.conf are: with another container's network, the other's.
+    pub etc: &'a Paths,
     /// Who its process is.
     pub identity: &'a Identity,
     /// The host.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 pub use ipnet::Ipv4Net;
+pub use network::AddressPool;
 
 /// Where an engine keeps things and what it calls them.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Config {
     pub bip: Option<Ipv4Net>,
     /// The bridge's MTU, if the user chose it.
     pub mtu: Option<u32>,
+    /// Where networks' subnets come from; empty: the default pools.
+    pub address_pools: Vec<AddressPool>,
     /// Control group below which containers and monitors live (`/corten`).
     pub cgroup_parent: String,
     /// How registries are reached.
@@ -42,6 +45,7 @@ impl Config {
             bridge,
             bip: None,
             mtu: None,
+            address_pools: Vec::new(),
             cgroup_parent,
             registries: image::remote::Options::default(),
             version: version.to_owned(),

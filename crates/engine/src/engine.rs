@@ -55,6 +55,8 @@ pub struct Engine {
     pub(crate) warnings: Vec<String>,
     pub(crate) tidy: Notify,
     pub(crate) refill: Notify,
+    /// Told when somebody's names or addresses change ([`crate::ops::network::names`]).
+    pub names_changed: Notify,
     _lock: store::Lock,
 }
 
@@ -130,8 +132,9 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
         bridge: config.bridge.clone(),
         bip: config.bip,
         mtu: config.mtu,
+        pools: config.address_pools.clone(),
     };
-    let (networks, more) = Networks::open(&settings, &found.endpoints())?;
+    let (networks, more) = Networks::open(settings, &found.endpoints())?;
     warnings.extend(more);
     let (monitor_groups, more) = cgroups::open_monitors(&host, &config.cgroup_parent);
     warnings.extend(more);
@@ -158,6 +161,7 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
         execs: Execs::default(),
         tidy: Notify::new(),
         refill: Notify::new(),
+        names_changed: Notify::new(),
         images,
         snapshots,
         remote: Mutex::default(),

@@ -113,6 +113,9 @@ pub enum Error {
     /// An error of the network.
     #[error(transparent)]
     Network(#[from] network::Error),
+    /// A container's places on networks could not be had.
+    #[error("failed to set up container networking: {0}")]
+    Networking(network::Error),
     /// An error of the store.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -149,7 +152,7 @@ impl Error {
             Self::Io { .. } | Self::Monitor { .. } | Self::Broken { .. } => ErrorKind::Internal,
             Self::Image(error) => error.kind(),
             Self::Snapshot(error) => error.kind(),
-            Self::Network(error) => error.kind(),
+            Self::Network(error) | Self::Networking(error) => error.kind(),
             Self::Connectivity { error, .. } => error.kind(),
             Self::Store(error) => error.kind(),
         }

@@ -24,6 +24,7 @@ impl Engine {
 
     /// A container joined a network or left it.
     pub(crate) fn network_event(&self, endpoint: &Endpoint, action: &str, container: &str) {
+        self.names_changed.notify_one();
         let driver = self.networks.find(&endpoint.network_id);
         let driver = driver.map_or("", |network| network.record.driver.as_str());
         let attributes = [
@@ -36,6 +37,22 @@ impl Engine {
             Kind::Network,
             action,
             &endpoint.network_id,
+            BTreeMap::from(attributes),
+        );
+    }
+
+    /// A network came or went.
+    pub(crate) fn network_changed(&self, network: &network::Network, action: &str) {
+        let record = &network.record;
+        let attributes = [
+            ("name", record.name.as_str()),
+            ("type", record.driver.as_str()),
+        ];
+        let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        self.events.publish(
+            Kind::Network,
+            action,
+            &record.id,
             BTreeMap::from(attributes),
         );
     }

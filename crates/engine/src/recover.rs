@@ -164,6 +164,9 @@ fn register(engine: &Arc<Engine>, stored: Stored) -> Option<Arc<Container>> {
 }
 
 async fn settle(engine: Arc<Engine>, container: Arc<Container>, run: Option<Run>) {
+    if let Some(attachments) = run.as_ref().and_then(|run| run.attachments.clone()) {
+        container.publish(|now| now.attachments = attachments);
+    }
     if let Some(run) = &run
         && let Some((task, events, running, paused)) = ask(&container, run).await
     {
@@ -250,14 +253,23 @@ async fn ask(container: &Arc<Container>, run: &Run) -> Option<Alive> {
 }
 
 fn take_over(engine: &Engine, container: &Container, run: &Run, running: Running, paused: bool) {
-    ports::adopt(engine, &container.id, &run.endpoints, &run.ports);
-    for endpoint in &run.endpoints {
+    let mut endpoints = run.endpoints.clone();
+    // What a crash left of connect or disconnect.
+    for half in endpoints.extract_if(.., |one| !engine.networks.is_plugged(one)) {
+        engine.networks.unplug(&half);
+        container.publish(|now| {
+            now.attachments
+                .retain(|one| one.network_id != half.network_id);
+        });
+    }
+    ports::adopt(engine, &container.id, &endpoints, &run.ports);
+    for endpoint in &endpoints {
         if let Err(error) = engine.networks.adopt(endpoint) {
             tracing::warn!(container = %container.id, %error, "keep a running container's address");
         }
     }
     container.publish(|now| {
-        now.endpoints.clone_from(&run.endpoints);
+        now.endpoints = endpoints;
         now.ports.clone_from(&run.ports);
         now.state = if paused {
             State::Paused(running)

@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 /// Every step, in the order in which a container passes them.
-pub const ALL: [&str; 22] = [
+pub const ALL: [&str; 28] = [
     "create.named",
     "create.prepared",
     "create.directory",
@@ -20,6 +20,12 @@ pub const ALL: [&str; 22] = [
     "start.started",
     "start.running",
     "start.recorded",
+    "connect.noted",
+    "connect.plugged",
+    "connect.recorded",
+    "disconnect.unplugged",
+    "disconnect.noted",
+    "disconnect.recorded",
     "stop.signalled",
     "exit.received",
     "exit.released",

@@ -124,7 +124,9 @@ async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited)
         })
         .await;
     }
-    engine.networks.release(&before.endpoints);
+    let mut endpoints = Vec::new();
+    container.publish(|now| endpoints = std::mem::take(&mut now.endpoints));
+    engine.networks.release(&endpoints);
     step("exit.released");
     engine.forget_execs(container);
     let (code, unseen) = (exited.code, exited.code == LOST && !exited.error.is_empty());
@@ -132,15 +134,19 @@ async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited)
         engine.container_event(&before, "oom", &[]);
     }
     container.retire_task();
+    let mut late = Vec::new();
     container.publish(|now| {
         now.state = State::Exited(exited);
-        now.endpoints.clear();
         now.ports.clear();
         now.exits += 1;
+        // A connect may have come in between.
+        late = std::mem::take(&mut now.endpoints);
     });
+    engine.networks.release(&late);
+    endpoints.extend(late);
     step("exit.published");
     engine.container_event(&before, "die", &[("exitCode", &code.to_string())]);
-    for endpoint in &before.endpoints {
+    for endpoint in &endpoints {
         engine.network_event(endpoint, "disconnect", &container.id);
     }
     if before.record.spec.auto_remove {

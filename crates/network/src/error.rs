@@ -1,9 +1,9 @@
 //! What can go wrong with a network.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use netd::protocol::Protocol;
 use stdx::ErrorKind;
 use sys::netlink::Refused;
@@ -31,26 +31,34 @@ pub enum Error {
         source: io::Error,
     },
     /// The subnet has no address left.
-    #[error(
-        "allocate an address in {subnet}: no available IPv4 addresses on this network's address pools"
-    )]
+    #[error("allocate an address in {subnet}: there is none left")]
     Exhausted {
         /// The bridge's subnet.
-        subnet: Ipv4Net,
+        subnet: IpNet,
+    },
+    /// The network has no address left.
+    #[error("no available {family} addresses on this network's address pools: {network} ({id})")]
+    NoAddress {
+        /// IPv4 or IPv6.
+        family: &'static str,
+        /// The network's name.
+        network: String,
+        /// The network's id.
+        id: String,
     },
     /// The address belongs to another endpoint.
-    #[error("claim address {address}: address already in use")]
+    #[error("Address already in use")]
     AddressInUse {
         /// The address asked for.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// The address lies outside the bridge's subnet, or is one that no container may have.
     #[error("claim address {address}: not a container address of {subnet}")]
     AddressOutside {
         /// The address asked for.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// The bridge's subnet.
-        subnet: Ipv4Net,
+        subnet: IpNet,
     },
     /// An interface of the bridge's name exists, but was made by someone else.
     #[error("open bridge {bridge}: an interface of that name exists and was not created by corten")]
@@ -99,11 +107,34 @@ pub enum Error {
         why: String,
     },
     /// Every default subnet clashes with the host's own addresses or routes.
-    #[error("open bridge {bridge}: all predefined address pools have been fully subnetted")]
-    NoSubnet {
-        /// The bridge.
-        bridge: String,
+    #[error("all predefined address pools have been fully subnetted")]
+    NoSubnet,
+    /// A subnet asked for is another network's, or the host's.
+    #[error("invalid pool request: Pool overlaps with other one on this address space")]
+    Overlap,
+    /// The request is wrong.
+    #[error("{0}")]
+    Invalid(String),
+    /// Not allowed by what it is about.
+    #[error("{0}")]
+    Forbidden(String),
+    /// It does not fit what is there.
+    #[error("{0}")]
+    Conflict(String),
+    /// The container has no place there.
+    #[error("container {container} is not connected to network {network}")]
+    Unconnected {
+        /// The container's id.
+        container: String,
+        /// The network's name.
+        network: String,
     },
+    /// What was given out could not be noted.
+    #[error("{0}")]
+    Note(String),
+    /// A valid request for something that is not built.
+    #[error("{0} is not implemented")]
+    NotBuilt(String),
     /// No network has that name or id.
     #[error("network {0} not found")]
     NoSuchNetwork(String),
@@ -130,18 +161,24 @@ impl Error {
             Self::Refused { source, .. } if source.is(1) => ErrorKind::Forbidden, // EPERM
             Self::Refused { .. }
             | Self::Io { .. }
+            | Self::Unconnected { .. }
+            | Self::Note(_)
             | Self::PortAllocated { .. }
             | Self::PortTaken { .. }
             | Self::Netd { .. } => ErrorKind::Internal,
-            Self::Exhausted { .. } | Self::NoSubnet { .. } | Self::Closed { .. } => {
+            Self::Exhausted { .. } | Self::NoAddress { .. } | Self::Closed { .. } => {
                 ErrorKind::Unavailable
             }
+            Self::AddressInUse { .. } | Self::Overlap | Self::Forbidden(_) => ErrorKind::Forbidden,
+            Self::NotBuilt(_) => ErrorKind::Unsupported,
             Self::NoSuchNetwork(_) => ErrorKind::NotFound,
             Self::Store(error) => error.kind(),
-            Self::AddressInUse { .. } | Self::Foreign { .. } => ErrorKind::Conflict,
+            Self::Conflict(_) | Self::Foreign { .. } => ErrorKind::Conflict,
             Self::AddressOutside { .. }
             | Self::InvalidName { .. }
             | Self::InvalidSubnet { .. }
+            | Self::NoSubnet
+            | Self::Invalid(_)
             | Self::Ambiguous(_) => ErrorKind::Invalid,
         }
     }

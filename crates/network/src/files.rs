@@ -68,7 +68,7 @@ pub fn resolv_conf_with(host: &str, dns: &Dns) -> String {
 pub fn hosts(
     hostname: &str,
     domain: &str,
-    ip: Option<IpAddr>,
+    addresses: &[IpAddr],
     extra: &[(String, String)],
 ) -> String {
     let mut text = String::from(
@@ -82,12 +82,19 @@ pub fn hosts(
     for (name, address) in extra {
         _ = writeln!(text, "{address}\t{name}");
     }
-    match ip {
-        Some(ip) if domain.is_empty() => _ = writeln!(text, "{ip}\t{hostname}"),
-        Some(ip) => _ = writeln!(text, "{ip}\t{hostname}.{domain} {hostname}"),
-        None => {}
-    }
-    text
+    text + &own_hosts(hostname, domain, addresses)
+}
+
+/// The lines of a hosts file for the container's own addresses.
+pub fn own_hosts(hostname: &str, domain: &str, addresses: &[IpAddr]) -> String {
+    addresses.iter().fold(String::new(), |mut text, address| {
+        _ = if domain.is_empty() {
+            writeln!(text, "{address}\t{hostname}")
+        } else {
+            writeln!(text, "{address}\t{hostname}.{domain} {hostname}")
+        };
+        text
+    })
 }
 
 #[derive(Debug, Default)]
@@ -172,15 +179,15 @@ mod tests {
     #[test]
     fn the_hosts_file_ends_with_the_containers_own_name() {
         let extra = [("db".to_owned(), "10.0.0.9".to_owned())];
-        let ip = Some("172.17.0.2".parse().unwrap());
+        let ip = ["172.17.0.2".parse().unwrap()];
         assert_eq!(
-            hosts("web", "", ip, &extra),
+            hosts("web", "", &ip, &extra),
             "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n\
              ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n10.0.0.9\tdb\n172.17.0.2\tweb\n"
         );
         assert!(
-            hosts("web", "example.org", ip, &[]).ends_with("172.17.0.2\tweb.example.org web\n")
+            hosts("web", "example.org", &ip, &[]).ends_with("172.17.0.2\tweb.example.org web\n")
         );
-        assert!(hosts("web", "", None, &[]).ends_with("ip6-allrouters\n"));
+        assert!(hosts("web", "", &[], &[]).ends_with("ip6-allrouters\n"));
     }
 }

@@ -1,33 +1,51 @@
-//! One nftables table a bridge, replaced as a whole in one atomic batch.
+//! One nftables table a daemon, replaced as a whole in one atomic batch whenever a network comes or goes.
 //!
 //! ```text
-//! table ip <bridge> {
+//! table inet <default bridge> {
+//!   set bridges  { type ifname }              ours
+//!   set closed   { type ifname }              internal ones: no way in or out
+//!   set open     { type ifname }              any neighbour may come in (gateway mode nat-unprotected)
+//!   set within   { type ifname . ifname }     (b, b): members of b may talk to one another
+//!   set guard4   { type ipv4_addr; flags interval }    subnets that nobody reaches from outside by their own addresses
+//!   set nat4     { type ipv4_addr; flags interval }    subnets behind the host's address; guard6 and nat6 alike
 //!   chain raw-prerouting { type filter hook prerouting priority raw;
-//!     ip daddr SUBNET iifname != BRIDGE drop                  neighbours do not reach containers by their own address
-//!     iifname BRIDGE ip daddr 127.0.0.0/8 drop                containers do not reach the host's localhost,
-//!     iifname BRIDGE ip saddr 127.0.0.0/8 drop                though route_localnet lets its published ports reach them
+//!     iifname != @bridges ip daddr @guard4 drop        iifname != @bridges ip6 daddr @guard6 drop
+//!     iifname @bridges ip daddr 127.0.0.0/8 drop       containers do not reach the host's localhost,
+//!     iifname @bridges ip saddr 127.0.0.0/8 drop       though route_localnet lets its published ports reach them
 //!   }
 //!   chain forward { type filter hook forward priority filter; policy accept;
-//!     iifname BRIDGE accept
-//!     oifname BRIDGE ct state established,related accept
-//!     oifname BRIDGE ct status dnat accept                    published ports
-//!     oifname BRIDGE drop
+//!     iifname . oifname @within accept
+//!     iifname @closed drop       oifname @closed drop
+//!     oifname @bridges ct state established,related accept
+//!     oifname @bridges ct status dnat accept           published ports
+//!     iifname != @bridges oifname @open accept
+//!     oifname @bridges drop                            from outside, and from one network to another
 //!   }
 //!   chain postrouting { type nat hook postrouting priority srcnat;
-//!     ip saddr SUBNET oifname != BRIDGE masquerade
-//!     ip saddr SUBNET oifname BRIDGE ct status dnat masquerade    a published port used from the network it leads to
+//!     iifname . oifname @within ct status dnat masquerade      back to the network it came from: answers must come this way
+//!     oifname != @bridges ip saddr @nat4 masquerade            oifname != @bridges ip6 saddr @nat6 masquerade
 //!   }
 //! }
 //! ```
 //!
+//! Nothing here grows with the number of containers, and a packet costs the same with one network as with five hundred.
 //! Replies to masqueraded traffic pass the first chain: there they are still addressed to the host, translation comes
 //! later. The host's own traffic to a container passes neither prerouting nor forward.
 
-use std::io;
-use std::net::Ipv4Addr;
+mod message;
+mod set;
 
-use ipnet::Ipv4Net;
+use std::io;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use sys::netlink::{ACK, APPEND, CREATE, DUMP, Message, Protocol, Refused, Socket, attributes};
+
+use message::{
+    ACCEPT, CT_STATE, CT_STATUS, DROP, Direction, IN, NOT_IN, Rule, batch_mark, chain,
+    delete_table, header, new_table, rule,
+};
+use set::{BRIDGES, CLOSED, GUARD4, GUARD6, NAT4, NAT6, OPEN, SETS, WITHIN};
 
 const SUBSYSTEM: u16 = 10;
 const BATCH_BEGIN: u16 = 0x10;
@@ -37,6 +55,9 @@ const DELTABLE: u16 = SUBSYSTEM << 8 | 2;
 const NEWCHAIN: u16 = SUBSYSTEM << 8 | 3;
 const GETCHAIN: u16 = SUBSYSTEM << 8 | 4;
 const NEWRULE: u16 = SUBSYSTEM << 8 | 6;
+const NEWSET: u16 = SUBSYSTEM << 8 | 9;
+const NEWSETELEM: u16 = SUBSYSTEM << 8 | 12;
+const FAMILY_INET: u8 = 1;
 const FAMILY_IPV4: u8 = 2;
 
 const PREROUTING: u32 = 0;
@@ -46,13 +67,26 @@ const PRIORITY_RAW: i32 = -300;
 const PRIORITY_FILTER: i32 = 0;
 const PRIORITY_SRCNAT: i32 = 100;
 
-const REGISTER_VERDICT: u32 = 0;
-const REGISTER: u32 = 1;
-const OFFSET_SOURCE: u32 = 12;
-const OFFSET_DESTINATION: u32 = 16;
 const STATE_ESTABLISHED_RELATED: u32 = 2 | 4;
 const STATUS_DNAT: u32 = 1 << 5;
 const LOCALHOST: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
+
+/// What the rules have to know of a bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Network {
+    /// The interface.
+    pub(crate) bridge: String,
+    /// Its subnets.
+    pub(crate) subnets: Vec<IpNet>,
+    /// No way in or out.
+    pub(crate) internal: bool,
+    /// Its members may talk to one another.
+    pub(crate) within: bool,
+    /// Behind the host's address on the way out.
+    pub(crate) masquerade: bool,
+    /// Neighbours may come in by the containers' own addresses.
+    pub(crate) open: bool,
+}
 
 /// Opens the socket that all the rest is given. It is to be kept: closing one after a table was replaced waits for the
 /// kernel to free the old one, ten milliseconds and more (`nft_rcv_nl_event`).
@@ -60,50 +94,69 @@ pub(crate) fn open() -> io::Result<Socket> {
     Socket::open(Protocol::Netfilter)
 }
 
-/// Replaces the bridge's table.
-pub(crate) fn install(socket: &Socket, bridge: &str, subnet: Ipv4Net) -> Result<(), Refused> {
+/// Replaces the table by one for these networks.
+pub(crate) fn install(socket: &Socket, table: &str, networks: &[Network]) -> Result<(), Refused> {
     let mut batch = vec![
         batch_mark(BATCH_BEGIN),
-        new_table(bridge),
-        delete_table(bridge),
-        new_table(bridge),
+        new_table(FAMILY_INET, table),
+        delete_table(FAMILY_INET, table),
+        new_table(FAMILY_INET, table),
     ];
-    batch.extend(chain(
-        bridge,
-        "raw-prerouting",
-        "filter",
-        PREROUTING,
-        PRIORITY_RAW,
-        raw_prerouting(bridge, subnet),
-    ));
-    batch.extend(chain(
-        bridge,
-        "forward",
-        "filter",
-        FORWARD,
-        PRIORITY_FILTER,
-        forward(bridge),
-    ));
-    batch.extend(chain(
-        bridge,
-        "postrouting",
-        "nat",
-        POSTROUTING,
-        PRIORITY_SRCNAT,
-        postrouting(bridge, subnet),
-    ));
+    batch.extend(SETS.iter().flat_map(|set| set.messages(table, networks)));
+    for (name, kind, hook, priority, rules) in [
+        (
+            "raw-prerouting",
+            "filter",
+            PREROUTING,
+            PRIORITY_RAW,
+            raw_prerouting(),
+        ),
+        ("forward", "filter", FORWARD, PRIORITY_FILTER, forward()),
+        (
+            "postrouting",
+            "nat",
+            POSTROUTING,
+            PRIORITY_SRCNAT,
+            postrouting(),
+        ),
+    ] {
+        batch.push(chain(table, name, kind, hook, priority));
+        batch.extend(rules.into_iter().map(|one| rule(table, name, one)));
+    }
     batch.push(batch_mark(BATCH_END));
     socket.transact(&batch)
 }
 
-/// Removes the bridge's table; one that does not exist is removed already.
-pub(crate) fn remove(socket: &Socket, bridge: &str) -> Result<(), Refused> {
+/// Removes the table that the earlier build made for its one bridge.
+pub(crate) fn remove_earlier(socket: &Socket, bridge: &str) -> Result<(), Refused> {
+    remove_of(socket, FAMILY_IPV4, bridge)
+}
+
+/// Removes the table; one that does not exist is removed already.
+pub(crate) fn remove(socket: &Socket, table: &str) -> Result<(), Refused> {
+    remove_of(socket, FAMILY_INET, table)
+}
+
+fn remove_of(socket: &Socket, family: u8, table: &str) -> Result<(), Refused> {
     socket.transact(&[
         batch_mark(BATCH_BEGIN),
-        new_table(bridge),
-        delete_table(bridge),
+        new_table(family, table),
+        delete_table(family, table),
         batch_mark(BATCH_END),
     ])
+}
+
+/// Whether the table is there with its last chain.
+pub(crate) fn is_installed(socket: &Socket, table: &str) -> Result<bool, Refused> {
+    let request = Message::new(GETCHAIN, 0)
+        .raw(&header(FAMILY_INET, 0))
+        .string(1, table)
+        .string(3, "postrouting");
+    match socket.query(&request) {
+        Ok(found) => Ok(!found.is_empty()),
+        Err(refused) if refused.missing() => Ok(false),
+        Err(refused) => Err(refused),
+    }
 }
 
 /// Chains of others that drop what is forwarded unless their rules say otherwise (Docker's, most firewalls').
@@ -138,233 +191,55 @@ fn dropping_chain(payload: &[u8]) -> Option<String> {
     ))
 }
 
-fn raw_prerouting(bridge: &str, subnet: Ipv4Net) -> Vec<Rule> {
+fn raw_prerouting() -> Vec<Rule> {
+    let outside = |set| {
+        Rule::default()
+            .input(NOT_IN, BRIDGES)
+            .address(set, Direction::Destination)
+    };
+    let localhost = |direction| Rule::default().input(IN, BRIDGES).localhost(direction);
     vec![
-        Rule::default()
-            .network(OFFSET_DESTINATION, subnet)
-            .input(NOT_EQUAL, bridge)
-            .verdict(DROP),
-        Rule::default()
-            .input(EQUAL, bridge)
-            .network(OFFSET_DESTINATION, LOCALHOST)
-            .verdict(DROP),
-        Rule::default()
-            .input(EQUAL, bridge)
-            .network(OFFSET_SOURCE, LOCALHOST)
-            .verdict(DROP),
+        outside(GUARD4).verdict(DROP),
+        outside(GUARD6).verdict(DROP),
+        localhost(Direction::Destination).verdict(DROP),
+        localhost(Direction::Source).verdict(DROP),
     ]
 }
 
-fn forward(bridge: &str) -> Vec<Rule> {
+fn forward() -> Vec<Rule> {
     vec![
-        Rule::default().input(EQUAL, bridge).verdict(ACCEPT),
+        Rule::default().both(WITHIN).verdict(ACCEPT),
+        Rule::default().input(IN, CLOSED).verdict(DROP),
+        Rule::default().output(IN, CLOSED).verdict(DROP),
         Rule::default()
-            .output(EQUAL, bridge)
+            .output(IN, BRIDGES)
             .conntrack(CT_STATE, STATE_ESTABLISHED_RELATED)
             .verdict(ACCEPT),
         Rule::default()
-            .output(EQUAL, bridge)
+            .output(IN, BRIDGES)
             .conntrack(CT_STATUS, STATUS_DNAT)
             .verdict(ACCEPT),
-        Rule::default().output(EQUAL, bridge).verdict(DROP),
+        Rule::default()
+            .input(NOT_IN, BRIDGES)
+            .output(IN, OPEN)
+            .verdict(ACCEPT),
+        Rule::default().output(IN, BRIDGES).verdict(DROP),
     ]
 }
 
-fn postrouting(bridge: &str, subnet: Ipv4Net) -> Vec<Rule> {
+fn postrouting() -> Vec<Rule> {
+    let away = |set| {
+        Rule::default()
+            .output(NOT_IN, BRIDGES)
+            .address(set, Direction::Source)
+            .masquerade()
+    };
     vec![
         Rule::default()
-            .network(OFFSET_SOURCE, subnet)
-            .output(NOT_EQUAL, bridge)
-            .masquerade(),
-        // The answer would go straight to the asker, who has asked somebody else: it has to come back through here.
-        Rule::default()
-            .network(OFFSET_SOURCE, subnet)
-            .output(EQUAL, bridge)
+            .both(WITHIN)
             .conntrack(CT_STATUS, STATUS_DNAT)
             .masquerade(),
+        away(NAT4),
+        away(NAT6),
     ]
-}
-
-fn header(family: u8, resource: u16) -> [u8; 4] {
-    let [high, low] = resource.to_be_bytes();
-    [family, 0, high, low]
-}
-
-fn batch_mark(kind: u16) -> Message {
-    Message::new(kind, 0).raw(&header(0, SUBSYSTEM))
-}
-
-fn new_table(name: &str) -> Message {
-    Message::new(NEWTABLE, ACK | CREATE)
-        .raw(&header(FAMILY_IPV4, 0))
-        .string(1, name)
-        .attribute(2, &0_u32.to_be_bytes())
-}
-
-fn delete_table(name: &str) -> Message {
-    Message::new(DELTABLE, ACK)
-        .raw(&header(FAMILY_IPV4, 0))
-        .string(1, name)
-}
-
-fn chain(
-    table: &str,
-    name: &str,
-    kind: &str,
-    hook: u32,
-    priority: i32,
-    rules: Vec<Rule>,
-) -> Vec<Message> {
-    let chain = Message::new(NEWCHAIN, ACK | CREATE)
-        .raw(&header(FAMILY_IPV4, 0))
-        .string(1, table)
-        .string(3, name)
-        .nest(4, |m| {
-            m.attribute(1, &hook.to_be_bytes())
-                .attribute(2, &priority.to_be_bytes())
-        })
-        .attribute(5, &ACCEPT.to_be_bytes())
-        .string(7, kind);
-    let rules = rules.into_iter().map(|rule| {
-        Message::new(NEWRULE, ACK | CREATE | APPEND)
-            .raw(&header(FAMILY_IPV4, 0))
-            .string(1, table)
-            .string(2, name)
-            .nest(4, |m| {
-                rule.expressions.into_iter().fold(m, |m, expression| {
-                    m.nest(1, |m| {
-                        let m = m.string(1, expression.name);
-                        m.nest(2, |m| {
-                            expression.values.iter().fold(m, |m, value| value.append(m))
-                        })
-                    })
-                })
-            })
-    });
-    std::iter::once(chain).chain(rules).collect()
-}
-
-const DROP: u32 = 0;
-const ACCEPT: u32 = 1;
-const EQUAL: u32 = 0;
-const NOT_EQUAL: u32 = 1;
-const META_IIFNAME: u32 = 6;
-const META_OIFNAME: u32 = 7;
-const CT_STATE: u32 = 0;
-const CT_STATUS: u32 = 2;
-
-/// A rule: expressions that each look at the packet, the last of which decides.
-#[derive(Debug, Default)]
-struct Rule {
-    expressions: Vec<Expression>,
-}
-
-#[derive(Debug)]
-struct Expression {
-    name: &'static str,
-    values: Vec<Value>,
-}
-
-/// One attribute of an expression.
-#[derive(Debug)]
-enum Value {
-    Number(u16, u32),
-    Data(u16, Vec<u8>),
-    Verdict(u16, u32),
-}
-
-impl Value {
-    fn append(&self, m: Message) -> Message {
-        match self {
-            Self::Number(kind, number) => m.attribute(*kind, &number.to_be_bytes()),
-            Self::Data(kind, bytes) => m.nest(*kind, |m| m.attribute(1, bytes)),
-            Self::Verdict(kind, code) => m.nest(*kind, |m| {
-                m.nest(2, |m| m.attribute(1, &code.to_be_bytes()))
-            }),
-        }
-    }
-}
-
-impl Rule {
-    fn push(mut self, name: &'static str, values: Vec<Value>) -> Self {
-        self.expressions.push(Expression { name, values });
-        self
-    }
-
-    /// The address at this offset of the IPv4 header lies in `subnet`.
-    fn network(self, offset: u32, subnet: Ipv4Net) -> Self {
-        let number = Value::Number;
-        self.push(
-            "payload",
-            vec![
-                number(1, REGISTER),
-                number(2, 1),
-                number(3, offset),
-                number(4, 4),
-            ],
-        )
-        .mask(subnet.netmask().octets())
-        .compare(EQUAL, subnet.network().octets().to_vec())
-    }
-
-    fn input(self, operator: u32, interface: &str) -> Self {
-        self.interface(META_IIFNAME, operator, interface)
-    }
-
-    fn output(self, operator: u32, interface: &str) -> Self {
-        self.interface(META_OIFNAME, operator, interface)
-    }
-
-    fn interface(self, key: u32, operator: u32, interface: &str) -> Self {
-        let mut name = interface.as_bytes().to_vec();
-        name.resize(16, 0);
-        self.push(
-            "meta",
-            vec![Value::Number(1, REGISTER), Value::Number(2, key)],
-        )
-        .compare(operator, name)
-    }
-
-    /// One of these bits is set in the connection's state or status.
-    fn conntrack(self, key: u32, bits: u32) -> Self {
-        self.push(
-            "ct",
-            vec![Value::Number(1, REGISTER), Value::Number(2, key)],
-        )
-        .mask(bits.to_ne_bytes())
-        .compare(NOT_EQUAL, vec![0; 4])
-    }
-
-    fn mask(self, mask: [u8; 4]) -> Self {
-        let values = vec![
-            Value::Number(1, REGISTER),
-            Value::Number(2, REGISTER),
-            Value::Number(3, 4),
-            Value::Data(4, mask.to_vec()),
-            Value::Data(5, vec![0; 4]),
-        ];
-        self.push("bitwise", values)
-    }
-
-    fn compare(self, operator: u32, value: Vec<u8>) -> Self {
-        self.push(
-            "cmp",
-            vec![
-                Value::Number(1, REGISTER),
-                Value::Number(2, operator),
-                Value::Data(3, value),
-            ],
-        )
-    }
-
-    fn verdict(self, code: u32) -> Self {
-        self.push(
-            "immediate",
-            vec![Value::Number(1, REGISTER_VERDICT), Value::Verdict(2, code)],
-        )
-    }
-
-    fn masquerade(self) -> Self {
-        self.push("masq", Vec::new())
-    }
 }

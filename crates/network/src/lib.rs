@@ -5,10 +5,13 @@
 //! owner keeps, the rest is in the kernel.
 
 mod bridge;
+mod connect;
+mod create;
 mod endpoint;
 mod error;
 mod files;
 mod firewall;
+mod interface;
 mod ipam;
 mod keeper;
 mod link;
@@ -16,6 +19,7 @@ mod names;
 mod nat;
 mod networks;
 mod nft;
+mod options;
 mod publish;
 mod record;
 mod resolver;
@@ -23,16 +27,20 @@ mod sandbox;
 mod subnet;
 mod sysctl;
 
-pub use bridge::{Bridge, BridgeInfo, Config as BridgeConfig};
+pub use bridge::{Bridge, BridgeInfo, Config as BridgeConfig, Subnet};
+pub use create::Create;
 pub use endpoint::{Attachment, Endpoint, Settings};
 pub use error::{Error, Result};
-pub use files::{Dns, host_resolv_conf, hosts, resolv_conf, resolv_conf_with};
+pub use files::{Dns, host_resolv_conf, hosts, own_hosts, resolv_conf, resolv_conf_with};
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use keeper::Keeper;
+pub use link::normal_mac as parse_mac;
 pub use names::{Member, Names, Naming, View};
 pub use netd::protocol::Protocol;
 pub use networks::{Config, Network, Networks, PREDEFINED};
+pub use options::{GatewayMode, Options};
 pub use publish::{Port, PortRequest, Ports, Target};
 pub use record::{Driver, Pool, Record};
 pub use resolver::ADDRESS as RESOLVER;
-pub use sandbox::{Connected, Sandbox, net_none};
+pub use sandbox::{Connected, Sandbox, net_none, of_process};
+pub use subnet::AddressPool;

@@ -1,9 +1,9 @@
 //! Links, addresses and routes as netlink messages: what to send, and how to read the answers. Nothing is decided here.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use sys::netlink::{ACK, CREATE, DUMP, EXCL, Message, REPLACE, Refused, Socket, attributes};
 
 const NEWLINK: u16 = 16;
@@ -14,10 +14,13 @@ const NEWADDR: u16 = 20;
 const DELADDR: u16 = 21;
 const GETADDR: u16 = 22;
 const NEWROUTE: u16 = 24;
+const DELROUTE: u16 = 25;
 const GETROUTE: u16 = 26;
 const NEWNEIGH: u16 = 28;
 
+const AF_UNSPEC: u8 = 0;
 const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
 const AF_BRIDGE: u8 = 7;
 const IFF_UP: u32 = 1;
 
@@ -25,7 +28,9 @@ const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
+const IFLA_PROTINFO: u16 = 12;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_NET_NS_FD: u16 = 28;
 const INFO_KIND: u16 = 1;
@@ -34,6 +39,7 @@ const VETH_INFO_PEER: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
+const IFA_F_NODAD: u8 = 2;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
@@ -54,6 +60,8 @@ pub(crate) type Mac = [u8; 6];
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) index: u32,
+    pub(crate) name: String,
+    pub(crate) up: bool,
     pub(crate) mtu: u32,
     pub(crate) kind: String,
     pub(crate) alias: String,
@@ -63,6 +71,36 @@ pub(crate) struct Link {
 pub(crate) fn mac_of(address: Ipv4Addr) -> Mac {
     let [a, b, c, d] = address.octets();
     [0x02, 0x42, a, b, c, d]
+}
+
+/// A hardware address that is nobody's: local, of one interface, random.
+pub(crate) fn random_mac() -> Mac {
+    let random = stdx::id::random_hex();
+    let byte = |at: usize| u8::from_str_radix(&random[at * 2..at * 2 + 2], 16).unwrap_or(0);
+    [
+        byte(0) & 0xfc | 2,
+        byte(1),
+        byte(2),
+        byte(3),
+        byte(4),
+        byte(5),
+    ]
+}
+
+/// Reads a hardware address: six bytes parted by colons or hyphens.
+pub(crate) fn parse_mac(text: &str) -> Option<Mac> {
+    let mut mac = [0; 6];
+    let mut parts = text.split([':', '-']);
+    for byte in &mut mac {
+        let part = parts.next().filter(|part| part.len() == 2)?;
+        *byte = u8::from_str_radix(part, 16).ok()?;
+    }
+    parts.next().is_none().then_some(mac)
+}
+
+/// A hardware address in the usual way to write it; none if it is none.
+pub fn normal_mac(text: &str) -> Option<String> {
+    parse_mac(text).map(mac_text)
 }
 
 /// The usual way to write a hardware address.
@@ -159,33 +197,51 @@ pub(crate) fn bridge_entry(port: u32, mac: Mac) -> Message {
         .attribute(NDA_LLADDR, &mac)
 }
 
-fn address_message(kind: u16, flags: u16, index: u32, address: Ipv4Net) -> Message {
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(four) => four.octets().to_vec(),
+        IpAddr::V6(six) => six.octets().to_vec(),
+    }
+}
+
+fn family(address: IpAddr) -> u8 {
+    if address.is_ipv4() { AF_INET } else { AF_INET6 }
+}
+
+fn address_message(kind: u16, flags: u16, index: u32, address: IpNet) -> Message {
     let mut header = [0; 8];
-    header[0] = AF_INET;
+    header[0] = family(address.addr());
     header[1] = address.prefix_len();
+    if address.addr().is_ipv6() {
+        // Nobody else has it, and who waits a second for the proof of that is not reached meanwhile.
+        header[2] = IFA_F_NODAD;
+    }
     header[4..8].copy_from_slice(&index.to_ne_bytes());
-    let octets = address.addr().octets();
-    Message::new(kind, flags)
+    let octets_of = octets(address.addr());
+    let message = Message::new(kind, flags)
         .raw(&header)
-        .attribute(IFA_LOCAL, &octets)
-        .attribute(IFA_ADDRESS, &octets)
-        .attribute(IFA_BROADCAST, &address.broadcast().octets())
+        .attribute(IFA_LOCAL, &octets_of)
+        .attribute(IFA_ADDRESS, &octets_of);
+    if address.addr().is_ipv4() {
+        message.attribute(IFA_BROADCAST, &octets(address.broadcast()))
+    } else {
+        message
+    }
 }
 
 /// Gives an interface an address; its prefix becomes a route.
-pub(crate) fn add_address(index: u32, address: Ipv4Net) -> Message {
+pub(crate) fn add_address(index: u32, address: IpNet) -> Message {
     address_message(NEWADDR, ACK | CREATE | REPLACE, index, address)
 }
 
 /// Takes an address away.
-pub(crate) fn delete_address(index: u32, address: Ipv4Net) -> Message {
+pub(crate) fn delete_address(index: u32, address: IpNet) -> Message {
     address_message(DELADDR, ACK, index, address)
 }
 
-/// Adds the default route.
-pub(crate) fn default_route(index: u32, gateway: Ipv4Addr) -> Message {
+fn default_message(kind: u16, flags: u16, family: u8) -> Message {
     let header = [
-        AF_INET,
+        family,
         0,
         0,
         0,
@@ -198,10 +254,28 @@ pub(crate) fn default_route(index: u32, gateway: Ipv4Addr) -> Message {
         0,
         0,
     ];
-    Message::new(NEWROUTE, ACK | CREATE | EXCL)
-        .raw(&header)
-        .attribute(RTA_GATEWAY, &gateway.octets())
+    Message::new(kind, ACK | flags).raw(&header)
+}
+
+/// Sets the default route of the gateway's family, in place of the one there was.
+pub(crate) fn default_route(index: u32, gateway: IpAddr) -> Message {
+    default_message(NEWROUTE, CREATE | REPLACE, family(gateway))
+        .attribute(RTA_GATEWAY, &octets(gateway))
         .attribute(RTA_OIF, &index.to_ne_bytes())
+}
+
+/// Takes the default route of a family away.
+pub(crate) fn no_default_route(six: bool) -> Message {
+    default_message(DELROUTE, 0, if six { AF_INET6 } else { AF_INET })
+}
+
+/// Ports that are isolated reach the bridge itself and not one another.
+pub(crate) fn isolate(port: u32) -> Message {
+    let mut header = link_header(port, 0);
+    header[0] = AF_BRIDGE;
+    Message::new(SETLINK, ACK)
+        .raw(&header)
+        .nest(IFLA_PROTINFO, |m| m.attribute(IFLA_BRPORT_ISOLATED, &[1]))
 }
 
 /// Looks up an interface by name.
@@ -231,12 +305,15 @@ fn one_link(socket: &Socket, request: &Message) -> Result<Option<Link>, Refused>
 fn parse_link(payload: &[u8]) -> Option<Link> {
     let mut link = Link {
         index: u32_of(payload.get(4..8)?)?,
+        name: String::new(),
+        up: u32_of(payload.get(8..12)?)? & IFF_UP != 0,
         mtu: 0,
         kind: String::new(),
         alias: String::new(),
     };
     for (kind, value) in attributes(payload.get(16..)?) {
         match kind {
+            IFLA_IFNAME => link.name = text_of(value),
             IFLA_MTU => link.mtu = u32_of(value)?,
             IFLA_IFALIAS => link.alias = text_of(value),
             IFLA_LINKINFO => {
@@ -250,10 +327,19 @@ fn parse_link(payload: &[u8]) -> Option<Link> {
     Some(link)
 }
 
-/// All IPv4 addresses of this namespace, each with its interface.
-pub(crate) fn addresses(socket: &Socket) -> Result<Vec<(u32, Ipv4Net)>, Refused> {
+/// All interfaces of this namespace.
+pub(crate) fn all(socket: &Socket) -> Result<Vec<Link>, Refused> {
+    let found = socket.query(&Message::new(GETLINK, DUMP).raw(&link_header(0, 0)))?;
+    Ok(found
+        .iter()
+        .filter_map(|payload| parse_link(payload))
+        .collect())
+}
+
+/// All addresses of this namespace, each with its interface.
+pub(crate) fn addresses(socket: &Socket) -> Result<Vec<(u32, IpNet)>, Refused> {
     let mut header = [0; 8];
-    header[0] = AF_INET;
+    header[0] = AF_UNSPEC;
     let found = socket.query(&Message::new(GETADDR, DUMP).raw(&header))?;
     Ok(found
         .iter()
@@ -261,37 +347,43 @@ pub(crate) fn addresses(socket: &Socket) -> Result<Vec<(u32, Ipv4Net)>, Refused>
         .collect())
 }
 
-fn parse_address(payload: &[u8]) -> Option<(u32, Ipv4Net)> {
+fn parse_address(payload: &[u8]) -> Option<(u32, IpNet)> {
     let prefix = *payload.get(1)?;
     let index = u32_of(payload.get(4..8)?)?;
-    let (_, local) = attributes(payload.get(8..)?).find(|(kind, _)| *kind == IFA_LOCAL)?;
-    Some((index, Ipv4Net::new(address_of(local)?, prefix).ok()?))
+    let find = |wanted| attributes(payload.get(8..)?).find(|(kind, _)| *kind == wanted);
+    // IPv6 names the local address only where it is not the interface's own.
+    let (_, local) = find(IFA_LOCAL).or_else(|| find(IFA_ADDRESS))?;
+    Some((index, IpNet::new(address_of(local)?, prefix).ok()?))
 }
 
 /// A route of the main table; the default route has prefix length zero.
 #[derive(Debug)]
 pub(crate) struct Route {
-    pub(crate) destination: Ipv4Net,
+    pub(crate) destination: IpNet,
     pub(crate) interface: Option<u32>,
     pub(crate) metric: u32,
 }
 
-/// The main table's IPv4 routes.
+/// The main table's routes, of both families.
 pub(crate) fn routes(socket: &Socket) -> Result<Vec<Route>, Refused> {
-    let mut header = [0; 12];
-    header[0] = AF_INET;
-    let found = socket.query(&Message::new(GETROUTE, DUMP).raw(&header))?;
-    Ok(found
-        .iter()
-        .filter_map(|payload| parse_route(payload))
-        .collect())
+    let mut routes = Vec::new();
+    for family in [AF_INET, AF_INET6] {
+        let mut header = [0; 12];
+        header[0] = family;
+        let found = socket.query(&Message::new(GETROUTE, DUMP).raw(&header))?;
+        routes.extend(found.iter().filter_map(|payload| parse_route(payload)));
+    }
+    Ok(routes)
 }
 
 fn parse_route(payload: &[u8]) -> Option<Route> {
     if *payload.get(4)? != TABLE_MAIN {
         return None;
     }
-    let mut destination = Ipv4Addr::UNSPECIFIED;
+    let mut destination = match *payload.first()? {
+        AF_INET => IpAddr::from([0; 4]),
+        _ => IpAddr::from([0; 16]),
+    };
     let (mut interface, mut metric) = (None, 0);
     for (kind, value) in attributes(payload.get(12..)?) {
         match kind {
@@ -302,7 +394,7 @@ fn parse_route(payload: &[u8]) -> Option<Route> {
         }
     }
     Some(Route {
-        destination: Ipv4Net::new(destination, payload[1]).ok()?,
+        destination: IpNet::new(destination, payload[1]).ok()?,
         interface,
         metric,
     })
@@ -312,8 +404,12 @@ fn u32_of(bytes: &[u8]) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))
 }
 
-fn address_of(bytes: &[u8]) -> Option<Ipv4Addr> {
-    Some(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?))
+fn address_of(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => Some(<[u8; 4]>::try_from(bytes).ok()?.into()),
+        16 => Some(<[u8; 16]>::try_from(bytes).ok()?.into()),
+        _ => None,
+    }
 }
 
 fn text_of(bytes: &[u8]) -> String {

@@ -1,17 +1,22 @@
 //! All networks of a data root: their records, found by name and id, and the bridges that are open.
 //!
-//! The three that always exist (bridge, host, none) are ordinary members that cannot be removed.
+//! The three that always exist (bridge, host, none) are ordinary members that cannot be removed. A network is its record:
+//! written first and removed last, so that after a crash every bridge is made again or swept away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
+use sys::netlink::{Protocol, Socket};
 
+use crate::create::{self, Create, Surroundings};
+use crate::options::{GatewayMode, Options};
 use crate::record::{Driver, Record};
-use crate::{Attachment, Bridge, Endpoint, Error, Result, Sandbox, bridge, net_none};
+use crate::subnet::{self, AddressPool};
+use crate::{Bridge, BridgeConfig, Endpoint, Error, Result, Subnet, firewall, interface, link};
 
 /// The names and drivers of the networks that always exist.
 pub const PREDEFINED: [(&str, Driver); 3] = [
@@ -19,8 +24,8 @@ pub const PREDEFINED: [(&str, Driver); 3] = [
     ("host", Driver::Host),
     ("none", Driver::Null),
 ];
-/// Unconnected sandboxes kept ready.
-const POOL_NONE: usize = 2;
+/// Marks the default bridge, as the alias that `ip link` shows.
+const ALIAS: &str = "corten";
 
 /// What all networks are opened with.
 #[derive(Clone, Debug)]
@@ -29,12 +34,14 @@ pub struct Config {
     pub dir: PathBuf,
     /// Where records go that cannot be read.
     pub quarantine: PathBuf,
-    /// The default network's bridge.
+    /// The default network's bridge, also the name of the firewall's table.
     pub bridge: String,
     /// The default bridge's own address and its subnet; the first free default subnet when none.
     pub bip: Option<Ipv4Net>,
     /// The MTU of the default bridge and its containers; the default route's when none.
     pub mtu: Option<u32>,
+    /// Where subnets come from; empty: Docker's default pools and more.
+    pub pools: Vec<AddressPool>,
 }
 
 /// One network.
@@ -44,12 +51,30 @@ pub struct Network {
     pub record: Record,
     /// Its open bridge, or why it has none.
     bridge: std::result::Result<Arc<Bridge>, String>,
+    /// The ids of the endpoints on it; none once it is removed.
+    live: Mutex<Option<BTreeSet<String>>>,
 }
 
 impl Network {
+    pub(crate) fn new(
+        record: Record,
+        bridge: std::result::Result<Arc<Bridge>, String>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            record,
+            bridge,
+            live: Mutex::new(Some(BTreeSet::new())),
+        })
+    }
+
     /// Whether it is one of the three that always exist.
     pub fn is_predefined(&self) -> bool {
         PREDEFINED.iter().any(|(name, _)| *name == self.record.name)
+    }
+
+    /// Whether it is the network of containers that name none.
+    pub fn is_default(&self) -> bool {
+        self.record.name == PREDEFINED[0].0
     }
 
     /// Its bridge; an error where it has none or none could be opened.
@@ -59,19 +84,56 @@ impl Network {
             why: why.clone(),
         })
     }
+
+    /// Notes an endpoint, unless the network has been removed meanwhile.
+    pub(crate) fn enter(&self, endpoint: &str) -> Result<()> {
+        match &mut *lock(&self.live) {
+            Some(live) => {
+                live.insert(endpoint.to_owned());
+                Ok(())
+            }
+            None => Err(Error::NoSuchNetwork(self.record.name.clone())),
+        }
+    }
+
+    pub(crate) fn leave(&self, endpoint: &str) {
+        if let Some(live) = &mut *lock(&self.live) {
+            live.remove(endpoint);
+        }
+    }
+
+    /// How the firewall sees it; nothing without a bridge.
+    fn rules(&self) -> Option<firewall::Network> {
+        let info = self.bridge.as_ref().ok()?.info();
+        let options = Options::parse(&self.record.options, self.record.internal).ok()?;
+        let open = options.mode4 == GatewayMode::Unprotected;
+        Some(firewall::Network {
+            bridge: info.name,
+            subnets: info.subnets,
+            internal: self.record.internal,
+            within: options.within,
+            masquerade: options.masquerade && !self.record.internal,
+            open,
+        })
+    }
 }
 
 /// All networks.
 #[derive(Debug)]
 pub struct Networks {
+    pub(crate) config: Config,
     by_id: RwLock<BTreeMap<String, Arc<Network>>>,
-    pool_none: Mutex<Vec<OwnedFd>>,
+    /// The firewall's socket; none without nftables.
+    filter: Option<Socket>,
+    /// One network comes or goes at a time.
+    changing: Mutex<()>,
+    pub(crate) pool_none: Mutex<Vec<OwnedFd>>,
 }
 
 impl Networks {
     /// Reads the records, makes what always exists, and opens the bridges. `used` are the places of running containers.
     /// What works less well than it should is returned as warnings.
-    pub fn open(config: &Config, used: &[Endpoint]) -> Result<(Self, Vec<String>)> {
+    pub fn open(config: Config, used: &[Endpoint]) -> Result<(Self, Vec<String>)> {
         store::create_dir_all(&config.dir)?;
         let loaded = store::load_all::<Record>(&config.dir, None, &config.quarantine)?;
         let mut warnings: Vec<String> = loaded
@@ -83,22 +145,32 @@ impl Networks {
         for (name, driver) in PREDEFINED {
             if !records.iter().any(|record| record.name == name) {
                 let record = predefined(name, driver);
-                store::save(
-                    &config.dir.join(format!("{}.json", record.id)),
-                    &record,
-                    false,
-                )?;
+                store::save(&path(&config, &record.id), &record, false)?;
                 records.push(record);
             }
         }
-        let networks = records.into_iter().map(|record| {
-            let bridge = open_bridge(config, &record, used, &mut warnings);
-            (record.id.clone(), Arc::new(Network { record, bridge }))
-        });
-        let networks = Self {
-            by_id: RwLock::new(networks.collect()),
+        let mut networks = Self {
+            config,
+            by_id: RwLock::default(),
+            filter: None,
+            changing: Mutex::default(),
             pool_none: Mutex::default(),
         };
+        networks.sweep(&records, &mut warnings);
+        let subnets: Vec<IpNet> = subnets(records.iter()).collect();
+        let mut by_id = BTreeMap::new();
+        for record in records {
+            let here = |endpoint: &&Endpoint| is_on(endpoint, &record);
+            let used: Vec<_> = used
+                .iter()
+                .filter(here)
+                .flat_map(Endpoint::addresses)
+                .collect();
+            let bridge = networks.open_bridge(&record, &used, &subnets, &mut warnings);
+            by_id.insert(record.id.clone(), Network::new(record, bridge));
+        }
+        networks.by_id = RwLock::new(by_id);
+        networks.open_firewall(&mut warnings);
         Ok((networks, warnings))
     }
 
@@ -136,90 +208,306 @@ impl Networks {
         self.find("bridge")?.bridge().cloned()
     }
 
-    /// A connected sandbox with a place on each of these networks; no sandbox of its own on the host's. What is given
-    /// out is taken back with [`Networks::release`].
-    pub fn connect(&self, attachments: &[Attachment]) -> Result<Sandbox> {
-        let mut sandbox = Sandbox {
-            netns: None,
-            endpoints: Vec::new(),
+    /// Makes a network. When this returns, it is there after a crash too.
+    pub fn create(&self, create: Create) -> Result<Arc<Network>> {
+        let _one = lock(&self.changing);
+        if PREDEFINED.iter().any(|(name, _)| *name == create.name) {
+            return Err(Error::Forbidden(format!(
+                "operation is not permitted on predefined {} network ",
+                create.name
+            )));
+        }
+        let all = self.all();
+        if all.iter().any(|other| other.record.name == create.name) {
+            return Err(Error::Conflict(format!(
+                "network with name {} already exists",
+                create.name
+            )));
+        }
+        let socket = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket"))?;
+        let host = interface::taken(&socket, None)?;
+        let networks: Vec<IpNet> = subnets(all.iter().map(|one| &one.record)).collect();
+        let record = create::record(
+            create,
+            &Surroundings {
+                host: &host,
+                networks: &networks,
+                pools: &self.pools(),
+                ipv6: interface::host_has_ipv6(&socket),
+            },
+        )?;
+        store::save(&path(&self.config, &record.id), &record, true)?;
+        let mut warnings = Vec::new();
+        let opened = self.try_open_bridge(&record, &[], &[], &mut warnings);
+        let network = match opened {
+            Ok(bridge) => Network::new(record, bridge),
+            Err(error) => {
+                // It has never been seen: without its record it has not been.
+                drop(store::remove_tree(&path(&self.config, &record.id)));
+                return Err(error);
+            }
         };
-        for attachment in attachments {
-            let network = self.find(attachment.id_or_name())?;
-            let record = &network.record;
-            match record.driver {
-                Driver::Host => sandbox.endpoints.push(bare_endpoint(record)),
-                Driver::Null => {
-                    sandbox.netns = Some(self.bare()?);
-                    sandbox.endpoints.push(bare_endpoint(record));
-                }
-                _ => {
-                    let ready = network.bridge()?.connect()?;
-                    sandbox.netns = Some(ready.netns);
-                    sandbox.endpoints.push(ready.endpoint);
-                }
-            }
-        }
-        Ok(sandbox)
+        self.by_id
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(network.record.id.clone(), network.clone());
+        self.install_rules()?;
+        Ok(network)
     }
 
-    /// These endpoints are gone: their addresses are free at once. Their interfaces die with their namespace.
-    pub fn release(&self, endpoints: &[Endpoint]) {
-        for endpoint in endpoints {
-            if let Some(bridge) = self.bridge_of(endpoint) {
-                bridge.release(endpoint);
+    /// Removes a network that nobody is on. When this returns, nothing of it is left.
+    pub fn remove(&self, network: &Network) -> Result<()> {
+        let _one = lock(&self.changing);
+        let record = &network.record;
+        if network.is_predefined() {
+            return Err(Error::Forbidden(format!(
+                "{} is a pre-defined network and cannot be removed",
+                record.name
+            )));
+        }
+        {
+            let mut live = lock(&network.live);
+            match &*live {
+                None => return Err(Error::NoSuchNetwork(record.name.clone())),
+                Some(endpoints) if !endpoints.is_empty() => {
+                    return Err(Error::Forbidden(format!(
+                        "error while removing network: network {} has active endpoints",
+                        record.name
+                    )));
+                }
+                Some(_) => *live = None,
             }
+        }
+        if let Ok(bridge) = &network.bridge {
+            bridge.remove()?;
+        }
+        self.by_id
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&record.id);
+        self.install_rules()?;
+        Ok(store::remove_tree(&path(&self.config, &record.id))?)
+    }
+
+    /// The network of an endpoint.
+    pub(crate) fn of(&self, endpoint: &Endpoint) -> Option<Arc<Network>> {
+        let all = self.all();
+        all.into_iter().find(|one| is_on(endpoint, &one.record))
+    }
+
+    /// Puts the rules back if somebody has taken them away.
+    pub fn keep_rules(&self) -> Result<()> {
+        let Some(filter) = &self.filter else {
+            return Ok(());
+        };
+        let _one = lock(&self.changing);
+        match firewall::is_installed(filter, &self.config.bridge) {
+            Ok(true) => Ok(()),
+            _ => self.install_rules(),
         }
     }
 
-    /// Takes over the endpoint of a container that was running before this process.
-    pub fn adopt(&self, endpoint: &Endpoint) -> Result<()> {
-        match self.bridge_of(endpoint) {
-            Some(bridge) => bridge.adopt(endpoint),
+    /// Removes what all networks left on the host: their interfaces and rules. Only tests and uninstallers want that.
+    pub fn clean_up(&self) -> Result<()> {
+        for network in self.all() {
+            if let Ok(bridge) = &network.bridge {
+                bridge.remove()?;
+            }
+        }
+        match &self.filter {
+            Some(filter) => firewall::remove(filter, &self.config.bridge)
+                .map_err(Error::refused("remove nftables rules")),
             None => Ok(()),
         }
     }
 
-    /// Makes what [`Networks::connect`] takes: ready sandboxes.
-    pub fn refill(&self) {
-        if let Ok(bridge) = self.default_bridge() {
-            bridge.refill();
-        }
-        while lock(&self.pool_none).len() < POOL_NONE {
-            let Ok(netns) = net_none() else { break };
-            lock(&self.pool_none).push(netns);
-        }
-    }
-
-    /// A network namespace without a connection: a ready one, else a new one.
-    fn bare(&self) -> Result<OwnedFd> {
-        let ready = lock(&self.pool_none).pop();
-        ready.map_or_else(net_none, Ok)
-    }
-
-    fn bridge_of(&self, endpoint: &Endpoint) -> Option<Arc<Bridge>> {
-        // The earlier build knew no ids of networks.
-        let reference = if endpoint.network_id.is_empty() {
-            &endpoint.network
-        } else {
-            &endpoint.network_id
+    fn install_rules(&self) -> Result<()> {
+        let Some(filter) = &self.filter else {
+            return Ok(());
         };
-        self.find(reference).ok()?.bridge().ok().cloned()
+        let networks: Vec<_> = self.all().iter().filter_map(|one| one.rules()).collect();
+        firewall::install(filter, &self.config.bridge, &networks)
+            .map_err(Error::refused("install nftables rules"))
+    }
+
+    /// Installs the rules, and names the chains of others that work against them.
+    fn open_firewall(&mut self, warnings: &mut Vec<String>) {
+        let bridge = self.config.bridge.clone();
+        let networks: Vec<_> = self.all().iter().filter_map(|one| one.rules()).collect();
+        let opened = firewall::open().map_err(Into::into).and_then(|socket| {
+            firewall::remove_earlier(&socket, &bridge)?;
+            firewall::install(&socket, &bridge, &networks).map(|()| socket)
+        });
+        match opened {
+            Ok(socket) => {
+                let chains = firewall::dropping_chains(&socket).unwrap_or_default();
+                warnings.extend(chains.into_iter().map(|chain| {
+                    format!(
+                        "nftables chain {chain} drops what is forwarded: unless it accepts {bridge}, containers reach nothing beyond the host"
+                    )
+                }));
+                self.filter = Some(socket);
+            }
+            Err(refused) => warnings.push(format!(
+                "install nftables rules for {bridge}: {refused}; containers reach the host and each other, but nothing beyond"
+            )),
+        }
+    }
+
+    fn pools(&self) -> Vec<AddressPool> {
+        let mut pools = if self.config.pools.is_empty() {
+            subnet::defaults()
+        } else {
+            self.config.pools.clone()
+        };
+        // The default network's id is random and stays: a good seed.
+        if let Ok(network) = self.find("bridge") {
+            pools.push(subnet::local(&network.record.id));
+        }
+        pools
+    }
+
+    fn alias(&self) -> String {
+        format!("{ALIAS} {}", self.config.bridge)
+    }
+
+    /// Removes bridges of ours that no record speaks of.
+    fn sweep(&self, records: &[Record], warnings: &mut Vec<String>) {
+        let Ok(socket) = Socket::open(Protocol::Route) else {
+            return;
+        };
+        let alias = self.alias();
+        let links = link::all(&socket).unwrap_or_default();
+        for link in links.iter().filter(|link| link.alias == alias) {
+            let known = records
+                .iter()
+                .any(|record| interface_of(record) == link.name);
+            if !known && let Err(refused) = socket.transact(&[link::delete(link.index)]) {
+                warnings.push(format!(
+                    "delete bridge {} of no network: {refused}",
+                    link.name
+                ));
+            }
+        }
+    }
+
+    fn open_bridge(
+        &self,
+        record: &Record,
+        used: &[std::net::IpAddr],
+        others: &[IpNet],
+        warnings: &mut Vec<String>,
+    ) -> std::result::Result<Arc<Bridge>, String> {
+        match self.try_open_bridge(record, used, others, warnings) {
+            Ok(bridge) => bridge,
+            Err(error) => {
+                let name = &record.name;
+                warnings.push(format!("the network {name} is not available: {error}"));
+                Err(error.to_string())
+            }
+        }
+    }
+
+    /// The bridge, if the driver has one.
+    fn try_open_bridge(
+        &self,
+        record: &Record,
+        used: &[std::net::IpAddr],
+        others: &[IpNet],
+        warnings: &mut Vec<String>,
+    ) -> Result<std::result::Result<Arc<Bridge>, String>> {
+        if record.driver != Driver::Bridge {
+            return Ok(Err(format!(
+                "it is of the driver {}",
+                record.driver.as_str()
+            )));
+        }
+        let config = if record.name == PREDEFINED[0].0 {
+            self.default_config(record, others)?
+        } else {
+            self.bridge_config(record)?
+        };
+        let (bridge, more) = Bridge::open(config, used)?;
+        warnings.extend(more);
+        Ok(Ok(Arc::new(bridge)))
+    }
+
+    fn default_config(&self, record: &Record, others: &[IpNet]) -> Result<BridgeConfig> {
+        let config = &self.config;
+        let pools = if config.pools.is_empty() {
+            subnet::defaults()
+        } else {
+            config.pools.clone()
+        };
+        let address = interface::default_address(&config.bridge, config.bip, &pools, others)?;
+        Ok(BridgeConfig {
+            network_id: record.id.clone(),
+            network: record.name.clone(),
+            bridge: config.bridge.clone(),
+            alias: ALIAS.to_owned(),
+            subnets: vec![Subnet {
+                address,
+                range: None,
+                reserved: Vec::new(),
+            }],
+            mtu: config.mtu,
+            internal: false,
+            isolated: false,
+            addressless: false,
+            pooled: true,
+        })
+    }
+
+    fn bridge_config(&self, record: &Record) -> Result<BridgeConfig> {
+        let options = Options::parse(&record.options, record.internal)?;
+        let subnets = record.pools.iter().filter_map(|pool| {
+            Some(Subnet {
+                address: IpNet::new(pool.gateway?, pool.subnet.prefix_len()).ok()?,
+                range: pool.range,
+                reserved: pool.auxiliary.values().copied().collect(),
+            })
+        });
+        Ok(BridgeConfig {
+            network_id: record.id.clone(),
+            network: record.name.clone(),
+            bridge: interface_of(record),
+            alias: self.alias(),
+            subnets: subnets.collect(),
+            mtu: options.mtu.or(self.config.mtu),
+            internal: record.internal,
+            isolated: !options.within,
+            addressless: options.mode4 == GatewayMode::Isolated,
+            pooled: false,
+        })
     }
 }
 
 /// Everything behind these locks is whole between two statements: a panic elsewhere does not damage it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The place on a network that gives no interface.
-fn bare_endpoint(record: &Record) -> Endpoint {
-    Endpoint {
-        id: stdx::id::random_hex(),
-        network_id: record.id.clone(),
-        network: record.name.clone(),
-        ..Endpoint::default()
-    }
+fn path(config: &Config, id: &str) -> PathBuf {
+    config.dir.join(format!("{id}.json"))
+}
+
+/// The name of a network's bridge: the one asked for, else Docker's way to make one.
+fn interface_of(record: &Record) -> String {
+    let asked = record.options.get("com.docker.network.bridge.name");
+    asked
+        .filter(|name| !name.is_empty())
+        .cloned()
+        .unwrap_or_else(|| format!("br-{}", &record.id[..12]))
+}
+
+fn subnets<'a>(records: impl Iterator<Item = &'a Record>) -> impl Iterator<Item = IpNet> {
+    records.flat_map(|record| record.pools.iter().map(|pool| pool.subnet))
+}
+
+/// The earlier build knew no ids of networks.
+fn is_on(endpoint: &Endpoint, record: &Record) -> bool {
+    endpoint.network_id == record.id
+        || (endpoint.network_id.is_empty() && endpoint.network == record.name)
 }
 
 fn predefined(name: &str, driver: Driver) -> Record {
@@ -236,45 +524,5 @@ fn predefined(name: &str, driver: Driver) -> Record {
         options: BTreeMap::new(),
         ipam_options: BTreeMap::new(),
         pools: Vec::new(),
-    }
-}
-
-fn open_bridge(
-    config: &Config,
-    record: &Record,
-    used: &[Endpoint],
-    warnings: &mut Vec<String>,
-) -> std::result::Result<Arc<Bridge>, String> {
-    if record.driver != Driver::Bridge {
-        return Err(format!("it is of the driver {}", record.driver.as_str()));
-    }
-    let settings = bridge::Config {
-        network_id: record.id.clone(),
-        network: record.name.clone(),
-        bridge: config.bridge.clone(),
-        bip: config.bip,
-        mtu: config.mtu,
-    };
-    let here = |endpoint: &&Endpoint| {
-        endpoint.network_id == record.id
-            || (endpoint.network_id.is_empty() && endpoint.network == record.name)
-    };
-    let used: Vec<_> = used
-        .iter()
-        .filter(here)
-        .filter_map(|endpoint| Some(endpoint.ipv4?.addr()))
-        .collect();
-    match Bridge::open(settings, &used) {
-        Ok((bridge, more)) => {
-            warnings.extend(more);
-            Ok(Arc::new(bridge))
-        }
-        Err(error) => {
-            warnings.push(format!(
-                "the network {} is not available: {error}",
-                record.name
-            ));
-            Err(error.to_string())
-        }
     }
 }

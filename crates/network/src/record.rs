@@ -80,4 +80,6 @@ pub struct Pool {
     pub gateway: Option<IpAddr>,
     /// Addresses that belong to others, by what they are called.
     pub auxiliary: BTreeMap<String, IpAddr>,
+    /// The user named the subnet: containers may ask for addresses of it.
+    pub by_user: bool,
 }

@@ -1,18 +1,21 @@
-//! A container's network namespace, and how one is made.
+//! A container's network namespace, and how it is plugged into a bridge.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::net::IpAddr;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use sys::netlink::{Protocol, Socket};
 use sys::netns;
 
-use crate::link::{self, Pair};
+use crate::link::{self, Mac, Pair};
 use crate::{Endpoint, Error, Result, sysctl};
 
-const INTERFACE: &str = "eth0";
+/// The first interface of a container.
+pub(crate) const INTERFACE: &str = "eth0";
 const LOOPBACK: u32 = 1;
+/// No route of that kind.
+const ESRCH: i32 = 3;
 
 /// Where a container runs as far as networks are concerned.
 #[derive(Debug)]
@@ -34,92 +37,189 @@ pub struct Connected {
 
 /// Makes a network namespace with nothing but a loopback interface that is up.
 pub fn net_none() -> Result<OwnedFd> {
-    let (fd, inside) = netns::create(|_| {
-        let socket = Socket::open(Protocol::Route)
-            .map_err(Error::io("open netlink socket in new network namespace"))?;
-        allow_unprivileged()?;
-        socket
-            .transact(&[link::up(LOOPBACK)])
-            .map_err(Error::refused("bring up loopback interface"))
-    })
-    .map_err(Error::io("create network namespace"))?;
+    let (fd, inside) =
+        netns::create(|_| prepare().map(drop)).map_err(Error::io("create network namespace"))?;
     inside.map(|()| fd)
 }
 
-/// What a new sandbox is attached to.
+/// What is plugged in: one end of a cable whose other end is a port of a bridge.
 #[derive(Debug)]
 pub(crate) struct Plug<'a> {
     pub(crate) host: &'a Socket,
-    pub(crate) network_id: &'a str,
     pub(crate) network: &'a str,
     pub(crate) bridge: u32,
     pub(crate) mtu: u32,
-    pub(crate) gateway: Ipv4Addr,
-    pub(crate) address: Ipv4Net,
+    pub(crate) host_interface: &'a str,
+    pub(crate) interface: &'a str,
+    pub(crate) mac: Mac,
+    pub(crate) ipv4: Option<Ipv4Net>,
+    pub(crate) ipv6: Option<Ipv6Net>,
+    pub(crate) link_local: &'a [IpAddr],
+    /// It reaches the bridge and not the bridge's other ports.
+    pub(crate) isolated: bool,
 }
 
-/// Makes a sandbox. On failure nothing is left: the interfaces die with the namespace.
-pub(crate) fn make(to: &Plug<'_>) -> Result<Connected> {
-    let host_interface = random_name();
-    let mac = link::mac_of(to.address.addr());
-    let (netns, inside) = netns::create(|fd| fill(to, fd, &host_interface, mac))
-        .map_err(Error::io("create network namespace"))?;
+/// Makes a network namespace that is plugged in. On failure nothing is left: the interfaces die with the namespace.
+pub(crate) fn make(plug: &Plug<'_>, gateways: &[IpAddr]) -> Result<OwnedFd> {
+    let (netns, inside) = netns::create(|fd| {
+        let socket = prepare()?;
+        plug_inside(plug, fd, &socket)?;
+        set_gateways(&socket, plug.interface, gateways)
+    })
+    .map_err(Error::io("create network namespace"))?;
     inside?;
-    attach(to, &host_interface, mac)?;
-    let endpoint = Endpoint {
-        id: stdx::id::random_hex(),
-        network_id: to.network_id.to_owned(),
-        network: to.network.to_owned(),
-        interface: INTERFACE.to_owned(),
-        host_interface,
-        mac: link::mac_text(mac),
-        ipv4: Some(to.address),
-        gateway4: Some(to.gateway),
-        ..Endpoint::default()
-    };
-    Ok(Connected { netns, endpoint })
+    plug_outside(plug)?;
+    Ok(netns)
 }
 
-/// Runs inside the new namespace: makes the pair through the host's socket, then configures this end.
-fn fill(to: &Plug<'_>, netns: BorrowedFd<'_>, host_interface: &str, mac: link::Mac) -> Result<()> {
-    let inside = Socket::open(Protocol::Route)
-        .map_err(Error::io("open netlink socket in new network namespace"))?;
+/// Plugs an interface into a namespace that is there. On failure nothing is left.
+pub(crate) fn plug(netns: BorrowedFd<'_>, plug: &Plug<'_>) -> Result<()> {
+    let inside = netns::enter(netns, || {
+        let socket = open_inside()?;
+        plug_inside(plug, netns, &socket)
+    });
+    inside
+        .map_err(Error::io("enter network namespace"))
+        .and_then(|done| done)
+        .and_then(|()| plug_outside(plug))
+        .inspect_err(|_| unplug(plug.host, plug.host_interface))
+}
+
+/// Takes a pair away by its host's end; one that is gone is gone.
+pub(crate) fn unplug(host: &Socket, host_interface: &str) {
+    if let Ok(Some(link)) = link::find(host, host_interface) {
+        // It has died with its namespace meanwhile, or else a sweep finds it.
+        drop(host.transact(&[link::delete(link.index)]));
+    }
+}
+
+/// Lets the default routes of a namespace lead through these, and no others.
+pub(crate) fn reroute(
+    netns: BorrowedFd<'_>,
+    four: Option<(&str, IpAddr)>,
+    six: Option<(&str, IpAddr)>,
+) -> Result<()> {
+    let inside = netns::enter(netns, || {
+        let socket = open_inside()?;
+        for (route, is_six) in [(four, false), (six, true)] {
+            match route {
+                Some((interface, gateway)) => set_gateways(&socket, interface, &[gateway])?,
+                None => match socket.transact(&[link::no_default_route(is_six)]) {
+                    Err(refused) if !refused.is(ESRCH) && !refused.missing() => {
+                        return Err(Error::refused("remove the default route")(refused));
+                    }
+                    _ => {}
+                },
+            }
+        }
+        Ok(())
+    });
+    inside.map_err(Error::io("enter network namespace"))?
+}
+
+/// The names of the interfaces in a namespace.
+pub(crate) fn interfaces(netns: BorrowedFd<'_>) -> Result<Vec<String>> {
+    let inside = netns::enter(netns, || {
+        let links = link::all(&open_inside()?).map_err(Error::refused("list interfaces"))?;
+        Ok(links.into_iter().map(|link| link.name).collect())
+    });
+    inside.map_err(Error::io("enter network namespace"))?
+}
+
+fn open_inside() -> Result<Socket> {
+    Socket::open(Protocol::Route).map_err(Error::io("open netlink socket in network namespace"))
+}
+
+/// Runs inside a new namespace: what all of them have.
+fn prepare() -> Result<Socket> {
+    let socket = open_inside()?;
     allow_unprivileged()?;
-    // Interfaces inherit the default: without it eth0 would get a link-local address and announce it to every neighbour.
-    sysctl::set_if_present("ipv6/conf/default/disable_ipv6", "1")
-        .map_err(Error::io("disable IPv6 on eth0"))?;
+    socket
+        .transact(&[link::up(LOOPBACK)])
+        .map_err(Error::refused("bring up loopback interface"))?;
+    Ok(socket)
+}
+
+/// Runs inside the namespace: makes the pair through the host's socket, then configures this end.
+fn plug_inside(plug: &Plug<'_>, netns: BorrowedFd<'_>, inside: &Socket) -> Result<()> {
+    let (interface, host_interface) = (plug.interface, plug.host_interface);
     let pair = Pair {
         host_name: host_interface,
-        bridge: to.bridge,
-        mtu: to.mtu,
-        peer_name: INTERFACE,
-        peer_mac: mac,
-        peer_netns: netns.as_fd(),
+        bridge: plug.bridge,
+        mtu: plug.mtu,
+        peer_name: interface,
+        peer_mac: plug.mac,
+        peer_netns: netns,
     };
-    to.host
+    plug.host
         .transact(&[link::new_pair(&pair)])
         .map_err(Error::refused(format!(
             "create interface {host_interface} on {}",
-            to.network
+            plug.network
         )))?;
-    sysctl::set_if_present("ipv6/conf/default/disable_ipv6", "0")
-        .map_err(Error::io("restore IPv6 default"))?;
-    let eth0 = link::find(&inside, INTERFACE)
-        .map_err(Error::refused("look up eth0"))?
-        .ok_or_else(|| {
-            Error::io("look up eth0")(std::io::Error::from(std::io::ErrorKind::NotFound))
-        })?;
+    // Before it is up: without IPv6 it would get a link-local address and announce it to every neighbour.
+    let off = if plug.ipv6.is_some() { "0" } else { "1" };
+    for (name, value) in [("disable_ipv6", off), ("accept_ra", "0")] {
+        let name = format!("ipv6/conf/{interface}/{name}");
+        sysctl::set_if_present(&name, value)
+            .map_err(Error::io(format!("set {name} to {value}")))?;
+    }
+    let index = index(inside, interface)?;
+    let four = plug.ipv4.map(IpNet::V4);
+    let six = plug.ipv6.map(IpNet::V6);
+    let more = plug.link_local.iter().map(|address| {
+        let prefix = if address.is_ipv4() { 16 } else { 64 };
+        IpNet::new_assert(*address, prefix)
+    });
+    let mut batch: Vec<_> = four
+        .into_iter()
+        .chain(six)
+        .chain(more)
+        .map(|address| link::add_address(index, address))
+        .collect();
+    batch.push(link::up(index));
     inside
-        .transact(&[
-            link::up(LOOPBACK),
-            link::add_address(eth0.index, to.address),
-            link::up(eth0.index),
-            link::default_route(eth0.index, to.gateway),
-        ])
-        .map_err(Error::refused(format!(
-            "configure eth0 with {}",
-            to.address
-        )))
+        .transact(&batch)
+        .map_err(Error::refused(format!("configure {interface}")))
+}
+
+/// Brings the host's end up, on the host's side.
+fn plug_outside(plug: &Plug<'_>) -> Result<()> {
+    let name = plug.host_interface;
+    // Before the interface is up: a port of a bridge speaks no IPv6 itself.
+    sysctl::set_if_present(&format!("ipv6/conf/{name}/disable_ipv6"), "1")
+        .map_err(Error::io(format!("disable IPv6 on {name}")))?;
+    let port = index(plug.host, name)?;
+    let mut batch = Vec::new();
+    if plug.isolated {
+        batch.push(link::isolate(port));
+    }
+    batch.extend([link::up(port), link::bridge_entry(port, plug.mac)]);
+    plug.host
+        .transact(&batch)
+        .map_err(Error::refused(format!("bring up {name}")))
+}
+
+fn set_gateways(inside: &Socket, interface: &str, gateways: &[IpAddr]) -> Result<()> {
+    if gateways.is_empty() {
+        return Ok(());
+    }
+    let index = index(inside, interface)?;
+    let routes: Vec<_> = gateways
+        .iter()
+        .map(|gateway| link::default_route(index, *gateway))
+        .collect();
+    inside
+        .transact(&routes)
+        .map_err(Error::refused(format!("route through {interface}")))
+}
+
+fn index(socket: &Socket, interface: &str) -> Result<u32> {
+    let what = || format!("look up {interface}");
+    let found = link::find(socket, interface).map_err(Error::refused(what()))?;
+    found
+        .map(|link| link.index)
+        .ok_or_else(|| Error::io(what())(std::io::ErrorKind::NotFound.into()))
 }
 
 /// Lets every user of the new namespace listen on low ports and send echo requests, as Docker does: the namespace is the
@@ -134,23 +234,16 @@ fn allow_unprivileged() -> Result<()> {
     Ok(())
 }
 
-/// Brings the host's end up, on the host's side.
-fn attach(to: &Plug<'_>, host_interface: &str, mac: link::Mac) -> Result<()> {
-    // Before the interface is up: a port of a bridge speaks no IPv6 itself.
-    sysctl::set_if_present(&format!("ipv6/conf/{host_interface}/disable_ipv6"), "1")
-        .map_err(Error::io(format!("disable IPv6 on {host_interface}")))?;
-    let port = link::find(to.host, host_interface)
-        .map_err(Error::refused(format!("look up {host_interface}")))?
-        .ok_or_else(|| {
-            Error::io(format!("look up {host_interface}"))(std::io::ErrorKind::NotFound.into())
-        })?;
-    to.host
-        .transact(&[link::up(port.index), link::bridge_entry(port.index, mac)])
-        .map_err(Error::refused(format!("bring up {host_interface}")))
-}
-
 /// `veth` and seven hexadecimal digits, as Docker names them.
-fn random_name() -> String {
+pub(crate) fn random_name() -> String {
     let random = RandomState::new().build_hasher().finish();
     format!("veth{:07x}", random & 0x0fff_ffff)
+}
+
+/// Opens the network namespace of a process.
+pub fn of_process(pid: i32) -> Result<OwnedFd> {
+    let path = format!("/proc/{pid}/ns/net");
+    std::fs::File::open(&path)
+        .map(OwnedFd::from)
+        .map_err(Error::io(format!("open {path}")))
 }

@@ -18,6 +18,7 @@ mod load;
 mod login;
 mod logs;
 mod manifest;
+mod network_create;
 mod networks;
 mod port;
 mod prune;
@@ -87,6 +88,10 @@ pub(crate) async fn dispatch(session: &Session, command: &Command, given: &Given
             inspect::inspect(session, path, given).await
         }
         "network ls" => networks::list(session, given).await,
+        "network create" => network_create::create(session, given).await,
+        "network rm" => networks::remove(session, given).await,
+        "network connect" => networks::connect(session, given).await,
+        "network disconnect" => networks::disconnect(session, given).await,
         "events" | "system events" => events::events(session, given).await,
         "version" => version::version(session, given).await,
         "info" | "system info" => info::info(session, given).await,

@@ -1,12 +1,15 @@
-//! `network ls`.
+//! `network ls`, `rm`, `connect`, `disconnect`; `network create` and `prune` have files of their own.
 
-use api::network::Network;
+use api::network::{Network, NetworkConnect, NetworkDisconnect};
 use client::{Method, Request, query};
+use stdx::ErrorKind;
 
+use super::{each, segment};
 use crate::flags::Given;
 use crate::format::{self, Listing};
-use crate::report::{self, Outcome};
+use crate::report::{self, Failure, Outcome};
 use crate::session::Session;
+use crate::spec::host;
 use crate::template::Value;
 
 const LISTING: Listing = Listing {
@@ -86,4 +89,52 @@ fn row(network: &Network, truncate: bool) -> Value {
         ("CreatedAt", created),
     ];
     Value::structure(LISTING.type_name, fields).with_map("Label", labels)
+}
+
+/// `network rm NETWORK [NETWORK...]`
+pub(crate) async fn remove(session: &Session, given: &Given) -> Outcome {
+    let client = session.client().await?;
+    each(&given.args, async |name| {
+        let path = format!("/networks/{}", segment(&name));
+        match client.perform(Request::new(Method::Delete, path)).await {
+            Err(error) if given.is("force") && error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(Some(name)),
+        }
+    })
+    .await
+}
+
+/// `network connect [OPTIONS] NETWORK CONTAINER`
+pub(crate) async fn connect(session: &Session, given: &Given) -> Outcome {
+    let (network, container) = (&given.args[0], &given.args[1]);
+    let body = NetworkConnect {
+        container: container.clone(),
+        endpoint_config: Some(host::endpoint(given)?),
+    };
+    post(session, network, "connect", &body).await
+}
+
+/// `network disconnect [OPTIONS] NETWORK CONTAINER`
+pub(crate) async fn disconnect(session: &Session, given: &Given) -> Outcome {
+    let (network, container) = (&given.args[0], &given.args[1]);
+    let body = NetworkDisconnect {
+        container: container.clone(),
+        force: given.is("force"),
+    };
+    post(session, network, "disconnect", &body).await
+}
+
+async fn post(
+    session: &Session,
+    network: &str,
+    action: &str,
+    body: &impl serde::Serialize,
+) -> Outcome {
+    let path = format!("/networks/{}/{action}", segment(network));
+    let request = Request::new(Method::Post, path)
+        .json(body)
+        .map_err(Failure::from)?;
+    session.client().await?.perform(request).await?;
+    Ok(0)
 }

@@ -235,6 +235,29 @@ pub(crate) fn networking(
     }))
 }
 
+/// The endpoint that `network connect` asks for.
+pub(crate) fn endpoint(given: &Given) -> Result<EndpointSettings, Failure> {
+    let ipam = EndpointIpamConfig {
+        ipv4_address: given.text("ip"),
+        ipv6_address: given.text("ip6"),
+        link_local_ips: non_empty(given.list("link-local-ip")),
+    };
+    let options = given.list("driver-opt");
+    if options.iter().any(|option| !option.contains('=')) {
+        return Err(Failure::new(
+            "invalid key/value pair format in driver options",
+        ));
+    }
+    Ok(EndpointSettings {
+        ipam_config: Some(ipam),
+        links: non_empty(given.list("link")),
+        aliases: non_empty(given.list("alias")),
+        driver_opts: Some(pairs(&options)).filter(|options| !options.is_empty()),
+        gw_priority: given.number("gw-priority").unwrap_or(0),
+        ..EndpointSettings::default()
+    })
+}
+
 /// `--network NAME` or `--network name=NAME,alias=…,ip=…`.
 fn attachment(text: &str) -> Result<(String, EndpointSettings), Failure> {
     let mut settings = EndpointSettings::default();

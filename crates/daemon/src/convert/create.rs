@@ -10,8 +10,11 @@ use api::version::ApiVersion;
 use engine::container::ContainerName;
 use engine::container::spec::{AttachStreams, CgroupNamespace, Dns, NetworkMode, Spec};
 use engine::ops::container::create::Create;
+use network::Settings;
 
-use super::{fields, invalid, log_config, mounts, ports, refused, resources, security, signal};
+use super::{
+    fields, invalid, log_config, mounts, networks, ports, refused, resources, security, signal,
+};
 use crate::error::{Error, Result};
 
 /// The name of the built-in runtime.
@@ -84,6 +87,8 @@ fn spec(wire: &CreateRequest, warnings: &mut Vec<String>) -> Result<Spec> {
     check_config(config)?;
     check_host(config, host)?;
     let network = network_mode(&host.network_mode)?;
+    check_network(config, host, &network)?;
+    let (endpoints, links) = endpoints(wire, host, &network)?;
     Ok(Spec {
         image: config.image.clone(),
         entrypoint: config.entrypoint.clone(),
@@ -107,7 +112,8 @@ fn spec(wire: &CreateRequest, warnings: &mut Vec<String>) -> Result<Spec> {
         console_size: console_size(Some(host.console_size))?,
         mounts: mounts::convert(host)?,
         network,
-        endpoints: BTreeMap::new(),
+        endpoints,
+        links,
         ports: ports::requests(host)?,
         publish_all: host.publish_all_ports,
         exposed: ports::exposed(config.exposed_ports.keys())?,
@@ -229,14 +235,93 @@ fn network_mode(text: &str) -> Result<NetworkMode> {
         "" | "default" | "bridge" => Ok(NetworkMode::Bridge),
         "host" => Ok(NetworkMode::Host),
         "none" => Ok(NetworkMode::None),
-        shared if shared.starts_with("container:") => {
-            refused(format!("HostConfig.NetworkMode {shared}"))
-        }
-        // Only three networks exist. Not a 404: clients would take it for the image's and pull that.
-        other => invalid(format!(
-            "failed to set up container networking: network {other} not found"
-        )),
+        shared if shared.starts_with("container:") => match &shared["container:".len()..] {
+            "" => invalid("invalid container format container:<name|id>"),
+            other => Ok(NetworkMode::Container(other.to_owned())),
+        },
+        name => Ok(NetworkMode::Network(name.to_owned())),
     }
+}
+
+/// What does not go with the host's network or another container's, in Docker's words.
+fn check_network(config: &Config, host: &HostConfig, mode: &NetworkMode) -> Result<()> {
+    let any = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    if *mode == NetworkMode::Host && any(&host.links) {
+        return invalid(
+            "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+        );
+    }
+    if !matches!(mode, NetworkMode::Container(_)) {
+        return Ok(());
+    }
+    for (wrong, what) in [
+        (!config.hostname.is_empty(), "hostname and the network mode"),
+        (
+            any(&host.links),
+            "container type network can't be used with links. This would result in undefined behavior",
+        ),
+        (any(&host.dns), "dns and the network mode"),
+        (
+            any(&host.extra_hosts),
+            "custom host-to-IP mapping and the network mode",
+        ),
+        (
+            !config.mac_address.is_empty(),
+            "mac-address and the network mode",
+        ),
+        (
+            host.publish_all_ports,
+            "port publishing and the container type network mode",
+        ),
+        (
+            !config.exposed_ports.is_empty(),
+            "port exposing and the container type network mode",
+        ),
+    ] {
+        if wrong {
+            return invalid(format!("conflicting options: {what}"));
+        }
+    }
+    Ok(())
+}
+
+type Endpoints = (BTreeMap<String, Settings>, Vec<String>);
+
+/// What is asked of places on networks, and the links of the default bridge.
+fn endpoints(wire: &CreateRequest, host: &HostConfig, mode: &NetworkMode) -> Result<Endpoints> {
+    let asked = wire
+        .networking_config
+        .iter()
+        .flat_map(|config| &config.endpoints_config)
+        .flatten();
+    let mut endpoints = BTreeMap::new();
+    for (name, wire) in asked {
+        let name = if matches!(name.as_str(), "" | "default") {
+            "bridge"
+        } else {
+            name
+        };
+        let field = format!("NetworkingConfig.EndpointsConfig[{name:?}]");
+        let wire = wire.clone().unwrap_or_default();
+        endpoints.insert(name.to_owned(), networks::settings(&field, &wire)?);
+    }
+    let links = host.links.clone().unwrap_or_default();
+    let first = mode.network().unwrap_or_default();
+    if let Some(mac) = networks::mac(&wire.config.mac_address)? {
+        endpoints
+            .entry(first.to_owned())
+            .or_default()
+            .mac
+            .get_or_insert(mac);
+    }
+    if let NetworkMode::Network(name) = mode
+        && !links.is_empty()
+    {
+        let settings = endpoints.entry(name.clone()).or_default();
+        settings.links.extend(links);
+        return Ok((endpoints, Vec::new()));
+    }
+    Ok((endpoints, links))
 }
 
 /// `name:address`; IPv6 addresses have colons of their own, `host-gateway` stands for the bridge's address.

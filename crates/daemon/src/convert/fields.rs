@@ -42,7 +42,7 @@ pub const CONFIG: &[(&str, Rule)] = &[
     ("WorkingDir", Acted),
     ("Entrypoint", Acted),
     ("NetworkDisabled", Refused(&[])),
-    ("MacAddress", Refused(&[])),
+    ("MacAddress", Acted),
     ("OnBuild", Shown), // for commit
     ("Labels", Acted),
     ("StopSignal", Acted),
@@ -73,7 +73,7 @@ pub const HOST_CONFIG: &[(&str, Rule)] = &[
     ("GroupAdd", Acted),
     ("IpcMode", Acted),
     ("Cgroup", Refused(&[])),
-    ("Links", Refused(&[])),
+    ("Links", Acted),
     ("OomScoreAdj", Acted),
     ("PidMode", Acted),
     ("Privileged", Acted),
@@ -128,8 +128,7 @@ pub const HOST_CONFIG: &[(&str, Rule)] = &[
 /// Fails on the first field that is set and not built.
 pub fn check(request: &CreateRequest) -> Result<()> {
     check_table("", CONFIG, &request.config)?;
-    check_table("HostConfig.", HOST_CONFIG, &request.host_config)?;
-    check_endpoints(request)
+    check_table("HostConfig.", HOST_CONFIG, &request.host_config)
 }
 
 fn check_table(prefix: &str, table: &[(&str, Rule)], fields: &impl Serialize) -> Result<()> {
@@ -146,45 +145,6 @@ fn check_table(prefix: &str, table: &[(&str, Rule)], fields: &impl Serialize) ->
             }
             Some(_) => {}
             None => return invalid(format!("unknown field {prefix}{name}")),
-        }
-    }
-    Ok(())
-}
-
-/// Clients name the network once more here; anything but that name is refused.
-fn check_endpoints(request: &CreateRequest) -> Result<()> {
-    let endpoints = request
-        .networking_config
-        .iter()
-        .flat_map(|config| &config.endpoints_config)
-        .flatten();
-    let mode = request
-        .host_config
-        .as_ref()
-        .map_or("", |host| host.network_mode.as_str());
-    let plain = |name: &str| {
-        if matches!(name, "" | "default") {
-            "bridge"
-        } else {
-            name
-        }
-        .to_owned()
-    };
-    for (name, settings) in endpoints {
-        if plain(name) != plain(mode) {
-            return refused(format!(
-                "NetworkingConfig.EndpointsConfig[{name:?}] (a second network)"
-            ));
-        }
-        let value =
-            serde_json::to_value(settings).map_err(|error| Error::Internal(error.to_string()))?;
-        let Value::Object(fields) = value else {
-            continue;
-        };
-        if let Some((field, _)) = fields.iter().find(|(_, value)| !is_empty(value)) {
-            return refused(format!(
-                "NetworkingConfig.EndpointsConfig[{name:?}].{field}"
-            ));
         }
     }
     Ok(())

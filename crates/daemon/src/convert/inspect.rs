@@ -7,13 +7,14 @@ use api::config::{Config, Empty, Set};
 use api::container::{Inspect, MountPoint, State as WireState};
 use api::host_config::HostConfig;
 use api::image::GraphDriver;
-use api::network::{EndpointSettings, NetworkSettings};
+use api::network::{EndpointIpamConfig, EndpointSettings, NetworkSettings};
 use api::version::ApiVersion;
 use engine::Engine;
 use engine::container::record::Record;
 use engine::container::spec::{Mount, NetworkMode, defaults};
 use engine::container::{Container, Published, State};
-use network::Attachment;
+use engine::ops::network::names;
+use network::{Attachment, Settings};
 
 use super::{create, mounts, ports, time};
 use crate::error::{Error, Result};
@@ -275,9 +276,27 @@ pub(super) fn endpoints(
         .collect()
 }
 
+/// The addresses that were asked for, if any were.
+fn ipam_config(asked: &Settings) -> Option<EndpointIpamConfig> {
+    let text = |address: Option<IpAddr>| address.map_or_else(String::new, |it| it.to_string());
+    let link_local: Vec<String> = asked.link_local.iter().map(ToString::to_string).collect();
+    Some(EndpointIpamConfig {
+        ipv4_address: text(asked.ipv4.map(IpAddr::V4)),
+        ipv6_address: text(asked.ipv6.map(IpAddr::V6)),
+        link_local_ips: (!link_local.is_empty()).then_some(link_local),
+    })
+    .filter(|config| *config != EndpointIpamConfig::default())
+}
+
 fn endpoint(engine: &Engine, published: &Published, attachment: &Attachment) -> EndpointSettings {
+    let asked = &attachment.settings;
+    let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
     let mut settings = EndpointSettings {
         network_id: attachment.network_id.clone(),
+        ipam_config: ipam_config(asked),
+        links: some(&asked.links),
+        aliases: some(&asked.aliases),
+        gw_priority: asked.gateway_priority,
         ..EndpointSettings::default()
     };
     if published.record.spec.network == NetworkMode::Host
@@ -292,6 +311,10 @@ fn endpoint(engine: &Engine, published: &Published, attachment: &Attachment) -> 
     let Some(endpoint) = endpoints.find(|one| one.network_id == attachment.network_id) else {
         return settings;
     };
+    let network = engine.networks.find(&endpoint.network_id);
+    if network.is_ok_and(|network| !network.is_predefined()) {
+        settings.dns_names = Some(names::of(published, &asked.aliases));
+    }
     settings.endpoint_id.clone_from(&endpoint.id);
     settings.mac_address.clone_from(&endpoint.mac);
     let text = |address: Option<IpAddr>| address.map_or_else(String::new, |it| it.to_string());

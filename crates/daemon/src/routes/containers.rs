@@ -52,7 +52,7 @@ pub async fn create(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
         .networks
         .default_bridge()
         .ok()
-        .map(|bridge| bridge.info().gateway);
+        .and_then(|bridge| bridge.info().gateway4());
     let create = convert::create::request(&name, &request.json_bytes().await?, version, gateway)?;
     let warnings = create.warnings;
     let created = ops::create(&daemon.engine, create.request).await?;

@@ -36,9 +36,12 @@ pub async fn images(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
 }
 
 /// `POST /networks/prune`.
-pub fn networks(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
-    prune::networks(&daemon.engine, &convert::filters(&request.query)?)?;
-    json(&api::prune::Networks::default())
+pub async fn networks(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
+    let filters = convert::filters(&request.query)?;
+    let removed = engine::ops::network::prune(&daemon.engine, filters).await?;
+    json(&api::prune::Networks {
+        networks_deleted: (!removed.is_empty()).then_some(removed),
+    })
 }
 
 /// `POST /volumes/prune`.

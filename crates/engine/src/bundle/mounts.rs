@@ -115,7 +115,7 @@ fn files(facts: &Facts<'_>) -> Vec<Entry> {
         "rw"
     };
     let bind = |name: &str| {
-        let source = facts.paths.etc(name).to_string_lossy().into_owned();
+        let source = facts.etc.etc(name).to_string_lossy().into_owned();
         entry(
             &format!("/etc/{name}"),
             "bind",

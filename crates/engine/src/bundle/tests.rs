@@ -36,7 +36,7 @@ fn made(spec: Asked) -> Spec {
     };
     specification(&Facts {
         record: &record,
-        paths: &Paths::new(Path::new("/state"), Path::new("/run")),
+        etc: &Paths::new(Path::new("/state"), Path::new("/run")),
         identity: &identity,
         host: &host,
         cgroup_parent: "/corten",

@@ -108,6 +108,9 @@ impl store::Record for Stored {
 pub struct Run {
     /// Before the program could start.
     pub began: SystemTime,
+    /// The networks it belongs to, once they are others than at its start.
+    #[serde(default)]
+    pub attachments: Option<Vec<Attachment>>,
     /// Its places on networks.
     #[serde(default, alias = "endpoint", deserialize_with = "one_or_several")]
     pub endpoints: Vec<Endpoint>,

@@ -63,6 +63,8 @@ pub struct Spec {
     pub publish_all: bool,
     /// Ports exposed beside the image's, `80/tcp`.
     pub exposed: Vec<String>,
+    /// `container:alias`: names for containers of the default bridge.
+    pub links: Vec<String>,
     /// `name:ip` lines for /etc/hosts.
     pub extra_hosts: Vec<String>,
     /// Contents of resolv.conf, if not the host's.
@@ -152,7 +154,13 @@ impl Spec {
             return Vec::new();
         };
         let others = self.endpoints.keys().map(String::as_str);
-        std::iter::once(first)
+        // Who asks for other networks and for none in particular does not get the default one beside them.
+        let alone = self.network != NetworkMode::Bridge
+            || self.endpoints.is_empty()
+            || self.endpoints.contains_key(first);
+        alone
+            .then_some(first)
+            .into_iter()
             .chain(others.filter(|name| *name != first))
             .map(|name| Attachment {
                 settings: self.endpoints.get(name).cloned().unwrap_or_default(),

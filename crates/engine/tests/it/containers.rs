@@ -417,13 +417,7 @@ async fn bridged() {
             "busybox ip -4 -o addr show eth0; busybox ip route; busybox cat /etc/hosts",
         ))
         .await;
-    let gateway = engine
-        .networks
-        .default_bridge()
-        .unwrap()
-        .info()
-        .gateway
-        .to_string();
+    let gateway = engine.networks.default_bridge().unwrap().info().gateways[0].to_string();
     assert!(
         code == 0 && text.contains(&format!("default via {gateway}")),
         "{text}"

@@ -154,18 +154,16 @@ impl Context {
         for (group, _) in host.group_dirs(&parent) {
             sys::cgroup::remove(&group).unwrap();
         }
-        let none = network::BridgeConfig {
-            network_id: String::new(),
-            network: String::new(),
+        let networks = network::Config {
+            dir: config.data_root.join("networks"),
+            quarantine: config.data_root.join("quarantine"),
             bridge,
             bip: None,
             mtu: None,
+            pools: Vec::new(),
         };
-        network::Bridge::open(none, &[])
-            .unwrap()
-            .0
-            .remove()
-            .unwrap();
+        let (networks, _) = network::Networks::open(networks, &[]).unwrap();
+        networks.clean_up().unwrap();
     }
 }
 

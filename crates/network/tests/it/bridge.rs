@@ -3,10 +3,12 @@
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use network::{Bridge, BridgeConfig as Config, Error, net_none};
+use network::{Config, Error, Networks, net_none};
 use sys::netns;
 
-use crate::world::{Address as _, config, eventually, links, on_host, open, outside, read_inside};
+use crate::world::{
+    Address as _, config, eventually, links, on_host, open, open_with, outside, read_inside,
+};
 
 #[test]
 fn the_first_container_gets_what_docker_gives() {
@@ -16,12 +18,12 @@ fn the_first_container_gets_what_docker_gives() {
         bridge.refill();
         let info = bridge.info();
         assert_eq!(
-            (info.subnet.to_string().as_str(), info.mtu, info.pool),
+            (info.subnets[0].to_string().as_str(), info.mtu, info.pool),
             ("172.17.0.0/16", 1400, 8)
         );
         let sandbox = bridge.connect().unwrap();
         let endpoint = &sandbox.endpoint;
-        assert_eq!(endpoint.network_id, "id");
+        assert_eq!(endpoint.network, "bridge");
         assert_eq!(endpoint.ipv4, Some("172.17.0.2/16".parse().unwrap()));
         assert_eq!(endpoint.mac, "02:42:ac:11:00:02");
         let routes = read_inside(&sandbox, "/proc/thread-self/net/route");
@@ -67,7 +69,8 @@ fn removing_the_bridge_removes_everything() {
         let before = links();
         let bridge = open(config());
         bridge.refill();
-        bridge.remove().unwrap();
+        bridge.networks.clean_up().unwrap();
+        drop(bridge);
         eventually("no interface is left", || links() == before);
         if let Ok(output) = std::process::Command::new("nft")
             .args(["list", "tables"])
@@ -87,9 +90,9 @@ fn a_bridge_is_adopted_with_its_subnet_and_its_containers() {
         });
         let sandbox = first.connect().unwrap();
         drop(first);
-        let (second, warnings) = Bridge::open(config(), &[sandbox.ip()]).unwrap();
+        let (second, warnings) = open_with(config(), std::slice::from_ref(&sandbox.endpoint));
         assert_eq!(warnings, Vec::<String>::new());
-        assert_eq!(second.info().subnet.to_string(), "10.9.0.0/24");
+        assert_eq!(second.info().subnets[0].to_string(), "10.9.0.0/24");
         second.adopt(&sandbox.endpoint).unwrap();
         assert!(matches!(
             second.adopt(&sandbox.endpoint),
@@ -97,6 +100,18 @@ fn a_bridge_is_adopted_with_its_subnet_and_its_containers() {
         ));
         assert_ne!(second.connect().unwrap().ip(), sandbox.ip());
     });
+}
+
+/// Why the default network is not available.
+fn refused(config: Config) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config {
+        dir: dir.path().join("networks"),
+        ..config
+    };
+    let (networks, warnings) = Networks::open(config, &[]).unwrap();
+    assert!(networks.default_bridge().is_err());
+    warnings.join("\n")
 }
 
 #[test]
@@ -109,10 +124,8 @@ fn a_bridge_of_someone_else_is_refused() {
             return;
         };
         assert!(status.success());
-        assert!(matches!(
-            Bridge::open(config(), &[]),
-            Err(Error::Foreign { .. })
-        ));
+        let why = refused(config());
+        assert!(why.contains("was not created by corten"), "{why}");
     });
 }
 
@@ -124,7 +137,7 @@ fn a_firewall_that_drops_what_is_forwarded_is_named() {
             return;
         };
         assert!(status.success());
-        let (_bridge, warnings) = Bridge::open(config(), &[]).unwrap();
+        let (_bridge, warnings) = open_with(config(), &[]);
         assert_eq!(warnings.len(), 1);
         assert!(
             warnings[0].starts_with("nftables chain FORWARD of table filter drops"),
@@ -164,16 +177,17 @@ fn a_subnet_in_use_is_avoided() {
             bip: Some("172.17.9.1/24".parse().unwrap()),
             ..config()
         });
-        assert_eq!(open(config()).info().subnet.to_string(), "172.18.0.0/16");
+        assert_eq!(
+            open(config()).info().subnets[0].to_string(),
+            "172.18.0.0/16"
+        );
         let clash = Config {
             bridge: "third".into(),
             bip: Some("172.17.0.1/16".parse().unwrap()),
             ..config()
         };
-        assert!(matches!(
-            Bridge::open(clash, &[]),
-            Err(Error::InvalidSubnet { .. })
-        ));
+        let why = refused(clash);
+        assert!(why.contains("overlaps with an address or route"), "{why}");
         drop(other);
     });
 }
@@ -189,7 +203,10 @@ fn a_full_subnet_says_so() {
         let error = bridge.connect().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "allocate an address in 10.9.0.0/29: no available IPv4 addresses on this network's address pools"
+            format!(
+                "no available IPv4 addresses on this network's address pools: bridge ({})",
+                bridge.networks.find("bridge").unwrap().record.id
+            )
         );
         bridge.release(&held[3].endpoint);
         assert_eq!(bridge.connect().unwrap().ip(), held[3].ip());

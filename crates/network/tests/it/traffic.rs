@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use sys::netns;
 
 use crate::world::{
-    Address as _, HOST, OUTSIDE, config, listen, on_host, open, outside, reach, route_to,
+    Address as _, HOST, OUTSIDE, Opened, config, listen, on_host, open, outside, reach, route_to,
 };
 
 #[test]
@@ -21,11 +21,11 @@ fn containers_reach_each_other_and_the_host() {
         let host = netns::current().unwrap();
         assert_eq!(
             reach(host.as_fd(), b.ip().into(), &listener).unwrap(),
-            bridge.info().gateway
+            bridge.info().gateways[0]
         );
         let listener = listen(host.as_fd());
         assert_eq!(
-            reach(a.netns.as_fd(), bridge.info().gateway.into(), &listener).unwrap(),
+            reach(a.netns.as_fd(), bridge.info().gateways[0], &listener).unwrap(),
             a.ip()
         );
     });
@@ -51,11 +51,11 @@ fn neighbours_do_not_reach_a_container() {
         let bridge = open(config());
         let sandbox = bridge.connect().unwrap();
         let listener = listen(sandbox.netns.as_fd());
-        netns::enter(outside.as_fd(), || route_to(bridge.info().subnet.network())).unwrap();
+        netns::enter(outside.as_fd(), || route_to(subnet(&bridge))).unwrap();
         assert!(reach(outside.as_fd(), sandbox.ip().into(), &listener).is_err());
         // The route itself works: without the rules the same connection is made.
         let status = std::process::Command::new("nft")
-            .args(["delete", "table", "ip", "corten0"])
+            .args(["delete", "table", "inet", "corten0"])
             .status();
         if status.is_ok_and(|status| status.success()) {
             reach(outside.as_fd(), sandbox.ip().into(), &listener).unwrap();
@@ -63,15 +63,22 @@ fn neighbours_do_not_reach_a_container() {
     });
 }
 
+fn subnet(bridge: &Opened) -> std::net::Ipv4Addr {
+    match bridge.info().subnets[0].network() {
+        std::net::IpAddr::V4(four) => four,
+        std::net::IpAddr::V6(_) => panic!("the first subnet is of IPv4"),
+    }
+}
+
 #[test]
 fn two_bridges_are_apart() {
     on_host(|| {
         let one = open(config());
-        let two = open(network::BridgeConfig {
+        let two = open(network::Config {
             bridge: "corten1".into(),
             ..config()
         });
-        assert_ne!(one.info().subnet, two.info().subnet);
+        assert_ne!(one.info().subnets, two.info().subnets);
         let (a, b) = (one.connect().unwrap(), two.connect().unwrap());
         let listener = listen(b.netns.as_fd());
         assert!(reach(a.netns.as_fd(), b.ip().into(), &listener).is_err());

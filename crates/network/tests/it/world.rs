@@ -3,11 +3,13 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use network::{Bridge, BridgeConfig as Config, Connected};
+use network::{Bridge, Config, Connected, Endpoint, Networks};
 use sys::netlink::{ACK, CREATE, Message, Protocol, Socket};
 use sys::netns;
+use tempfile::TempDir;
 
 /// The host's end of the cable.
 pub(crate) const HOST: &str = "198.51.100.1";
@@ -118,21 +120,66 @@ fn socket() -> Socket {
     Socket::open(Protocol::Route).unwrap()
 }
 
-pub(crate) fn config() -> Config {
-    Config {
-        network_id: "id".into(),
-        network: "bridge".into(),
-        bridge: "corten0".into(),
-        bip: None,
-        mtu: None,
+/// A host's networks, and the default bridge among them; the records go with it.
+pub(crate) struct Opened {
+    pub(crate) networks: Networks,
+    bridge: Arc<Bridge>,
+    dir: TempDir,
+}
+
+impl std::ops::Deref for Opened {
+    type Target = Bridge;
+
+    fn deref(&self) -> &Bridge {
+        &self.bridge
     }
 }
 
-/// Opens a bridge that must work without a warning.
-pub(crate) fn open(config: Config) -> Bridge {
-    let (bridge, warnings) = Bridge::open(config, &[]).unwrap();
+pub(crate) fn config() -> Config {
+    Config {
+        dir: std::path::PathBuf::new(),
+        quarantine: std::path::PathBuf::new(),
+        bridge: "corten0".into(),
+        bip: None,
+        mtu: None,
+        pools: Vec::new(),
+    }
+}
+
+/// Opens networks that must work without a warning.
+pub(crate) fn open(config: Config) -> Opened {
+    let (opened, warnings) = open_with(config, &[]);
     assert_eq!(warnings, Vec::<String>::new());
-    bridge
+    opened
+}
+
+/// Opens networks in a directory of their own.
+pub(crate) fn open_with(config: Config, used: &[Endpoint]) -> (Opened, Vec<String>) {
+    open_in(tempfile::tempdir().unwrap(), config, used)
+}
+
+/// Opens networks in a directory, which may hold records.
+pub(crate) fn open_in(dir: TempDir, config: Config, used: &[Endpoint]) -> (Opened, Vec<String>) {
+    let config = Config {
+        dir: dir.path().join("networks"),
+        quarantine: dir.path().join("quarantine"),
+        ..config
+    };
+    let (networks, warnings) = Networks::open(config, used).unwrap();
+    let bridge = networks.default_bridge().unwrap();
+    let opened = Opened {
+        networks,
+        bridge,
+        dir,
+    };
+    (opened, warnings)
+}
+
+impl Opened {
+    /// What a daemon that dies leaves: the records.
+    pub(crate) fn die(self) -> TempDir {
+        self.dir
+    }
 }
 
 /// How many interfaces the calling thread's namespace has.

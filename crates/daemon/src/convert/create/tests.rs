@@ -90,11 +90,6 @@ fn wrong_values_are_told_in_dockers_words() {
         "400 invalid restart policy: unknown policy 'x'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
     );
     check(
-        "NetworkMode",
-        json!("container:x"),
-        "501 HostConfig.NetworkMode container:x is not implemented",
-    );
-    check(
         "PidMode",
         json!("container:x"),
         "501 HostConfig.PidMode container:x is not implemented",
@@ -103,15 +98,6 @@ fn wrong_values_are_told_in_dockers_words() {
         "IpcMode",
         json!("none"),
         "501 HostConfig.IpcMode none is not implemented",
-    );
-}
-
-#[test]
-fn a_network_that_does_not_exist_is_not_mistaken_for_an_image() {
-    let text = host("NetworkMode", json!("mynet")).unwrap_err();
-    assert_eq!(
-        text,
-        "400 failed to set up container networking: network mynet not found"
     );
 }
 

@@ -124,24 +124,3 @@ fn what_means_nothing_is_no_reason_to_refuse() {
     });
     check(&api::fold::create_request(body.to_string().as_bytes()).unwrap()).unwrap();
 }
-
-#[test]
-fn endpoints_are_refused_but_for_the_plain_one() {
-    let refused = |mode: &str, endpoints: Value| {
-        let body = json!({ "HostConfig": { "NetworkMode": mode }, "NetworkingConfig": { "EndpointsConfig": endpoints } });
-        check(&api::fold::create_request(body.to_string().as_bytes()).unwrap())
-            .map_err(|error| error.to_string())
-    };
-    assert_eq!(refused("bridge", json!({ "default": {} })), Ok(()));
-    assert_eq!(refused("none", json!({ "none": null })), Ok(()));
-    let text = refused("", json!({ "bridge": { "Aliases": ["a"] } })).unwrap_err();
-    assert_eq!(
-        text,
-        "NetworkingConfig.EndpointsConfig[\"bridge\"].Aliases is not implemented"
-    );
-    assert!(
-        refused("bridge", json!({ "other": {} }))
-            .unwrap_err()
-            .contains("a second network")
-    );
-}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use image::Image;
+use network::Attachment;
 use stdx::Undo;
 
 use crate::blocking::{Class, blocking};
@@ -87,6 +88,10 @@ fn record(
 ) -> Result<Record> {
     let hostname = match (spec.hostname.as_str(), &spec.network, spec.host_uts) {
         ("", NetworkMode::Host, _) | ("", _, true) => engine.host.hostname.clone(),
+        ("", NetworkMode::Container(other), _) => engine.containers.find(other).map_or_else(
+            |_| id[..12].to_owned(),
+            |other| other.now().record.effective.hostname.clone(),
+        ),
         ("", _, _) => id[..12].to_owned(),
         (own, _, _) => own.to_owned(),
     };
@@ -127,7 +132,7 @@ fn keep(
     store::create_dir(&paths.state_dir.join("log"))?;
     step("create.directory");
     let durable = !record.spec.auto_remove;
-    let attachments = record.spec.attachments();
+    let attachments = canonical(engine, record.spec.attachments());
     let published = Published {
         name: name.name().clone(),
         record: Arc::new(record),
@@ -142,6 +147,25 @@ fn keep(
     store::save(&paths.record(), &published.stored(), durable)?;
     step("create.recorded");
     Ok(Container::new(name, paths, published))
+}
+
+/// Networks by their names where they exist already, each once: a container may name one in several ways.
+fn canonical(engine: &Engine, attachments: Vec<Attachment>) -> Vec<Attachment> {
+    let mut kept: Vec<Attachment> = Vec::new();
+    for mut attachment in attachments {
+        if let Ok(network) = engine.networks.find(&attachment.network) {
+            attachment.network.clone_from(&network.record.name);
+        }
+        match kept
+            .iter_mut()
+            .find(|one| one.network == attachment.network)
+        {
+            Some(same) if same.settings == network::Settings::default() => *same = attachment,
+            Some(_) => {}
+            None => kept.push(attachment),
+        }
+    }
+    kept
 }
 
 impl Error {

@@ -38,6 +38,7 @@ pub async fn rename(engine: &Arc<Engine>, reference: &str, name: &str) -> Result
         })
         .await?;
         container.rename(reservation);
+        engine.names_changed.notify_one();
         let old = format!("/{}", before.name);
         engine.container_event(&container.now(), "rename", &[("oldName", &old)]);
         Ok(())

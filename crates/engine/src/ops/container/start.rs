@@ -26,6 +26,7 @@ use crate::supervise;
 use crate::task::Task;
 use crate::{Engine, Error, Result};
 
+pub(crate) mod etc;
 mod failure;
 mod launch;
 

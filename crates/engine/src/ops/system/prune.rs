@@ -19,14 +19,6 @@ const BUILD: [&str; 10] = [
     "private",
 ];
 
-/// Networks that users made.
-pub fn networks(engine: &Engine, filters: &Filters) -> Result<()> {
-    filters.allow(&["label", "label!", "until"])?;
-    filters.until()?;
-    engine.prune_event(Kind::Network, 0);
-    Ok(())
-}
-
 /// Volumes.
 pub fn volumes(engine: &Engine, filters: &Filters) -> Result<()> {
     filters.allow(&["label", "label!", "all"])?;

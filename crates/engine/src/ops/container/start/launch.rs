@@ -2,25 +2,24 @@
 
 use std::ffi::CString;
 use std::fs;
-use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use monitor::protocol::{self, Launch, Log, Stdio};
-use network::{Attachment, Endpoint, Port, Sandbox};
+use network::{Endpoint, Port, Sandbox};
 use runtime::plan::{Extras, Plan};
 use stdx::Undo;
 use sys::cgroup::Layout;
 use sys::root::RootDir;
 use sys::socket::SeqPacket;
 
+use super::etc;
 use crate::bundle::{self, Facts};
 use crate::container::record::{Record, Run};
 use crate::container::spec::{LogConfig, Mount, NetworkMode};
-use crate::container::{Container, Spec};
+use crate::container::{Container, Published, Spec};
 use crate::steps::step;
 use crate::users::{Accounts, Identity};
 use crate::{Engine, Error, Result, ground, ports};
@@ -64,22 +63,34 @@ pub(super) fn launch(
             .map_err(Error::io("duplicate the root mount"))?,
     );
     let identity = Accounts::read(&root)?.identify(&record.effective.user, &spec.group_add)?;
-    let Sandbox { netns, endpoints } = connect(engine, &now.attachments, undo)?;
+    let (Sandbox { netns, endpoints }, host) = connect(engine, &now, undo)?;
     let ports = ports::publish(engine, container, &endpoints, undo)?;
     step("start.connected");
-    etc_files(container, record, &endpoints)?;
+    if host.is_none() {
+        etc::write_all(container, record, &endpoints, &links(engine, spec)?)?;
+    }
     bind_sources(spec)?;
     store::save(
         &paths.run(),
         &Run {
             began,
+            attachments: None,
             endpoints: endpoints.clone(),
             ports: ports.clone(),
         },
         false,
     )?;
     step("start.files");
-    let plan = compile(engine, container, record, &identity, netns.is_some())?;
+    let plan = compile(
+        engine,
+        container,
+        record,
+        &identity,
+        Shared {
+            netns: netns.is_some(),
+            etc: host.as_deref().unwrap_or(container),
+        },
+    )?;
     let launch = Launch {
         id: container.id.clone(),
         run_dir: text(&paths.run_dir),
@@ -100,73 +111,80 @@ pub(super) fn launch(
     })
 }
 
+/// The sandbox of a start: one with a place on each network, or another container's.
 fn connect(
     engine: &Arc<Engine>,
-    attachments: &[Attachment],
+    now: &Published,
     undo: &mut Undo<'static>,
-) -> Result<Sandbox> {
-    let sandbox = engine.networks.connect(attachments)?;
+) -> Result<(Sandbox, Option<Arc<Container>>)> {
+    if let NetworkMode::Container(other) = &now.record.spec.network {
+        let other = joined(engine, now.id(), other)?;
+        let sandbox = Sandbox {
+            netns: Some(crate::ops::network::namespace(&other)?),
+            endpoints: Vec::new(),
+        };
+        return Ok((sandbox, Some(other)));
+    }
+    let sandbox = engine
+        .networks
+        .connect(&now.attachments)
+        .map_err(Error::Networking)?;
     let (networks, endpoints) = (engine.clone(), sandbox.endpoints.clone());
     undo.push("release addresses", move || {
         networks.networks.release(&endpoints);
         Ok(())
     });
-    Ok(sandbox)
+    Ok((sandbox, None))
 }
 
-/// hostname, hosts and resolv.conf; nothing here needs to survive a crash.
-fn etc_files(container: &Container, record: &Record, endpoints: &[Endpoint]) -> Result<()> {
-    let spec = &record.spec;
-    let hostname = &record.effective.hostname;
-    let extra: Vec<(String, String)> = spec
-        .extra_hosts
-        .iter()
-        .filter_map(|line| line.split_once([':', '=']))
-        .map(|(name, address)| (name.to_owned(), address.trim_matches(['[', ']']).to_owned()))
-        .collect();
-    let hosts = if spec.network == NetworkMode::Host && extra.is_empty() {
-        fs::read_to_string("/etc/hosts").unwrap_or_default()
-    } else {
-        network::hosts(
-            hostname,
-            &spec.domainname,
-            endpoints.iter().flat_map(Endpoint::addresses).next(),
-            &extra,
-        )
-    };
-    write(&container.paths.etc("hosts"), &hosts)?;
-    write(&container.paths.etc("hostname"), &format!("{hostname}\n"))?;
-    write(&container.paths.etc("resolv.conf"), &resolver(spec))
-}
-
-fn resolver(spec: &Spec) -> String {
-    let host = network::host_resolv_conf();
-    let dns = &spec.dns;
-    let asked = !(dns.servers.is_empty() && dns.search.is_empty() && dns.options.is_empty());
-    if spec.network == NetworkMode::Host && !asked {
-        return host;
+/// The container whose network is shared.
+fn joined(engine: &Engine, id: &str, other: &str) -> Result<Arc<Container>> {
+    let found = engine.containers.find(other).map_err(|error| {
+        Error::Invalid(format!("joining network namespace of container: {error}"))
+    })?;
+    if found.id == id {
+        return Err(Error::Invalid(
+            "cannot join own network namespace".to_owned(),
+        ));
     }
-    let dns = network::Dns {
-        nameservers: dns.servers.iter().map(ToString::to_string).collect(),
-        search: dns.search.clone(),
-        options: dns.options.clone(),
-    };
-    network::resolv_conf_with(&host, &dns)
+    if !found.now().state.is_running() {
+        return Err(Error::Conflict(format!(
+            "cannot join network namespace of a non running container: container {} is {}",
+            found.now().name,
+            found.now().state.docker_status()
+        )));
+    }
+    Ok(found)
 }
 
-/// Readable by all: any user of the container reads them.
-fn write(path: &Path, content: &str) -> Result<()> {
-    let what = || format!("write {}", path.display());
-    let mut options = fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .open(path)
-        .map_err(Error::io(what()))?;
-    file.write_all(content.as_bytes())
-        .map_err(Error::io(what()))
+/// What `--link` on the default bridge calls others: names and addresses.
+fn links(engine: &Engine, spec: &Spec) -> Result<Vec<(String, String)>> {
+    let mut lines = Vec::new();
+    for link in &spec.links {
+        let (name, alias) = link.split_once(':').unwrap_or((link, link));
+        let other = engine.containers.find(name).map_err(|_| {
+            Error::Invalid(format!(
+                "could not get container for {name}: No such container: {name}"
+            ))
+        })?;
+        let now = other.now();
+        if !now.state.is_running() {
+            return Err(Error::Conflict(format!(
+                "Cannot link to a non running container: /{} AS /{alias}",
+                now.name
+            )));
+        }
+        let mut on_bridge = now.endpoints.iter();
+        if let Some(endpoint) = on_bridge.find(|one| one.network == "bridge") {
+            let names = format!("{alias} {} {}", now.record.effective.hostname, now.name);
+            lines.extend(
+                endpoint
+                    .addresses()
+                    .map(|it| (names.clone(), it.to_string())),
+            );
+        }
+    }
+    Ok(lines)
 }
 
 /// `-v` makes the directories that it names; what `--mount` names has to exist.
@@ -198,12 +216,20 @@ fn bind_sources(spec: &Spec) -> Result<()> {
     Ok(())
 }
 
+/// What may be another container's.
+struct Shared<'a> {
+    /// A network namespace is handed over.
+    netns: bool,
+    /// Whose hostname, hosts and resolv.conf.
+    etc: &'a Container,
+}
+
 fn compile(
     engine: &Engine,
     container: &Container,
     record: &Record,
     identity: &Identity,
-    netns_fd: bool,
+    shared: Shared<'_>,
 ) -> Result<Plan> {
     let spec = &record.spec;
     let devices = if spec.privileged {
@@ -213,7 +239,7 @@ fn compile(
     };
     let specification = bundle::specification(&Facts {
         record,
-        paths: &container.paths,
+        etc: &shared.etc.paths,
         identity,
         host: &engine.host,
         cgroup_parent: &engine.config.cgroup_parent,
@@ -223,7 +249,7 @@ fn compile(
         id: container.id.clone(),
         bundle: String::new(),
         rootfs_fd: true,
-        netns_fd,
+        netns_fd: shared.netns,
         seccomp: Some(engine.seccomp.of(spec)?),
         init: spec.init,
         die_with_parent: true,

@@ -1,0 +1,295 @@
+//! A container's places: given out at its start, one more or one less while it runs, taken back at its end.
+
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::networks::lock;
+use crate::record::{Driver, Record};
+use crate::sandbox::{self, INTERFACE};
+use crate::{
+    Attachment, Endpoint, Error, Network, Networks, Result, Sandbox, Settings, link, net_none,
+};
+
+/// Unconnected sandboxes kept ready.
+const POOL_NONE: usize = 2;
+
+impl Networks {
+    /// A sandbox with a place on each of these networks, in their order; none of its own on the host's network. What is
+    /// given out is taken back with [`Networks::release`].
+    pub fn connect(&self, attachments: &[Attachment]) -> Result<Sandbox> {
+        let mut sandbox = Sandbox {
+            netns: None,
+            endpoints: Vec::new(),
+        };
+        let connected = self.connect_all(attachments, &mut sandbox);
+        connected.inspect_err(|_| self.release(&sandbox.endpoints))?;
+        Ok(sandbox)
+    }
+
+    fn connect_all(&self, attachments: &[Attachment], sandbox: &mut Sandbox) -> Result<()> {
+        let mut ready = false;
+        for attachment in attachments {
+            let network = self.find(attachment.id_or_name())?;
+            let settings = &attachment.settings;
+            check(&network, settings)?;
+            let endpoint = match network.record.driver {
+                Driver::Host => bare_endpoint(&network.record),
+                Driver::Null => {
+                    sandbox.netns = Some(self.bare()?);
+                    bare_endpoint(&network.record)
+                }
+                _ if sandbox.netns.is_none() && network.is_default() && is_plain(settings) => {
+                    let connected = network.bridge()?.connect()?;
+                    sandbox.netns = Some(connected.netns);
+                    ready = true;
+                    Endpoint {
+                        priority: settings.gateway_priority,
+                        ..connected.endpoint
+                    }
+                }
+                _ => {
+                    if sandbox.netns.is_none() {
+                        sandbox.netns = Some(self.bare()?);
+                    }
+                    let netns = sandbox.netns.as_ref().ok_or_else(no_namespace)?;
+                    let interface = format!("eth{}", sandbox.endpoints.len());
+                    let bridge = network.bridge()?;
+                    let endpoint = bridge.give(&interface, settings)?;
+                    bridge
+                        .plug(netns.as_fd(), &endpoint, settings)
+                        .inspect_err(|_| bridge.release(&endpoint))?;
+                    endpoint
+                }
+            };
+            let entered = network.enter(&endpoint.id);
+            sandbox.endpoints.push(endpoint);
+            entered?;
+        }
+        // A ready sandbox has its routes.
+        let routed = ready && sandbox.endpoints.len() == 1;
+        match &sandbox.netns {
+            Some(netns) if !routed => reroute(netns.as_fd(), &sandbox.endpoints),
+            _ => Ok(()),
+        }
+    }
+
+    /// A place on one more network for a container that runs and has these. It is `noted` before it is plugged in: what a
+    /// crash leaves is then known.
+    pub fn attach(
+        &self,
+        netns: &OwnedFd,
+        endpoints: &[Endpoint],
+        attachment: &Attachment,
+        noted: impl FnOnce(&Endpoint) -> std::result::Result<(), String>,
+    ) -> Result<Endpoint> {
+        let network = self.find(attachment.id_or_name())?;
+        check(&network, &attachment.settings)?;
+        let names = sandbox::interfaces(netns.as_fd())?;
+        let interface = (0..)
+            .map(|number| format!("eth{number}"))
+            .find(|name| !names.contains(name))
+            .unwrap_or_else(|| INTERFACE.to_owned());
+        let bridge = network.bridge()?;
+        let endpoint = bridge.give(&interface, &attachment.settings)?;
+        let mut all = endpoints.to_vec();
+        all.push(endpoint.clone());
+        let done = network
+            .enter(&endpoint.id)
+            .and_then(|()| noted(&endpoint).map_err(Error::Note))
+            .and_then(|()| bridge.plug(netns.as_fd(), &endpoint, &attachment.settings))
+            .and_then(|()| reroute(netns.as_fd(), &all));
+        done.inspect_err(|_| self.unplug(&endpoint))?;
+        Ok(endpoint)
+    }
+
+    /// Takes a running container's place away; `rest` are those it keeps.
+    pub fn detach(&self, netns: &OwnedFd, endpoint: &Endpoint, rest: &[Endpoint]) -> Result<()> {
+        self.unplug(endpoint);
+        reroute(netns.as_fd(), rest)
+    }
+
+    /// Whether such a place can be had, as far as that is known before it is asked for.
+    pub fn check(&self, attachment: &Attachment) -> Result<()> {
+        let network = self.find(attachment.id_or_name())?;
+        check(&network, &attachment.settings)
+    }
+
+    /// Whether a place that was noted was plugged in wholly and still is: what a crash of connect or disconnect leaves
+    /// half done is not.
+    pub fn is_plugged(&self, endpoint: &Endpoint) -> bool {
+        if endpoint.host_interface.is_empty() {
+            return true;
+        }
+        let Ok(socket) = sys::netlink::Socket::open(sys::netlink::Protocol::Route) else {
+            return true;
+        };
+        match link::find(&socket, &endpoint.host_interface) {
+            Ok(found) => found.is_some_and(|link| link.up),
+            Err(_) => true,
+        }
+    }
+
+    /// Takes away the interface of a place, and the place.
+    pub fn unplug(&self, endpoint: &Endpoint) {
+        if let Ok(host) = sys::netlink::Socket::open(sys::netlink::Protocol::Route)
+            && !endpoint.host_interface.is_empty()
+        {
+            sandbox::unplug(&host, &endpoint.host_interface);
+        }
+        self.release(std::slice::from_ref(endpoint));
+    }
+
+    /// These endpoints are gone: their addresses are free at once. Their interfaces die with their namespace.
+    pub fn release(&self, endpoints: &[Endpoint]) {
+        for endpoint in endpoints {
+            if let Some(network) = self.of(endpoint) {
+                network.leave(&endpoint.id);
+                if let Ok(bridge) = network.bridge() {
+                    bridge.release(endpoint);
+                }
+            }
+        }
+    }
+
+    /// Takes over the endpoint of a container that was running before this process.
+    pub fn adopt(&self, endpoint: &Endpoint) -> Result<()> {
+        let Some(network) = self.of(endpoint) else {
+            return Ok(());
+        };
+        network.enter(&endpoint.id)?;
+        match network.bridge() {
+            Ok(bridge) => bridge.adopt(endpoint),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Makes what [`Networks::connect`] takes: ready sandboxes.
+    pub fn refill(&self) {
+        if let Ok(bridge) = self.default_bridge() {
+            bridge.refill();
+        }
+        while lock(&self.pool_none).len() < POOL_NONE {
+            let Ok(netns) = net_none() else { break };
+            lock(&self.pool_none).push(netns);
+        }
+    }
+
+    /// A network namespace without a connection: a ready one, else a new one.
+    fn bare(&self) -> Result<OwnedFd> {
+        let ready = lock(&self.pool_none).pop();
+        ready.map_or_else(net_none, Ok)
+    }
+}
+
+fn no_namespace() -> Error {
+    Error::Invalid("a container of the host's network has no other".to_owned())
+}
+
+/// Nothing was asked that a ready sandbox does not have.
+fn is_plain(settings: &Settings) -> bool {
+    settings.ipv4.is_none()
+        && settings.ipv6.is_none()
+        && settings.mac.is_none()
+        && settings.link_local.is_empty()
+}
+
+/// Whether such a place can be had, in Docker's words.
+fn check(network: &Network, settings: &Settings) -> Result<()> {
+    let record = &network.record;
+    let mut wrong = Vec::new();
+    if network.is_predefined() {
+        if settings.ipv4.is_some() || settings.ipv6.is_some() {
+            wrong.push(
+                "user specified IP address is supported on user defined networks only".to_owned(),
+            );
+        }
+        if !settings.aliases.is_empty() {
+            wrong.push(
+                "network-scoped alias is supported only for containers in user defined networks"
+                    .to_owned(),
+            );
+        }
+    } else {
+        let asked = [settings.ipv4.map(IpAddr::V4), settings.ipv6.map(IpAddr::V6)];
+        for address in asked.into_iter().flatten() {
+            let mut pools = record
+                .pools
+                .iter()
+                .filter(|pool| pool.by_user && pool.subnet.addr().is_ipv4() == address.is_ipv4());
+            match pools.next() {
+                None => wrong.push("user specified IP address is supported only when connecting to networks with user configured subnets".to_owned()),
+                Some(pool) if !pool.subnet.contains(&address) => wrong.push(format!(
+                    "no configured subnet or ip-range contain the IP address {address}"
+                )),
+                Some(_) => {}
+            }
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "invalid endpoint settings:\n{}",
+        wrong.join("\n")
+    )))
+}
+
+/// The place on a network that gives no interface.
+fn bare_endpoint(record: &Record) -> Endpoint {
+    Endpoint {
+        id: stdx::id::random_hex(),
+        network_id: record.id.clone(),
+        network: record.name.clone(),
+        ..Endpoint::default()
+    }
+}
+
+/// Lets the default routes lead where they should with these places.
+fn reroute(netns: BorrowedFd<'_>, endpoints: &[Endpoint]) -> Result<()> {
+    let four = way_out(endpoints, |one| one.gateway4.map(IpAddr::V4));
+    let six = way_out(endpoints, |one| one.gateway6.map(IpAddr::V6));
+    sandbox::reroute(netns, four, six)
+}
+
+/// Through the place with the highest priority; among equals, through one that leads out by both families, then by the
+/// networks' names.
+fn way_out(
+    endpoints: &[Endpoint],
+    gateway: impl Fn(&Endpoint) -> Option<IpAddr>,
+) -> Option<(&str, IpAddr)> {
+    let with = endpoints
+        .iter()
+        .filter_map(|one| Some((one, gateway(one)?)));
+    let (endpoint, gateway) = with.min_by_key(|(one, _)| {
+        let both = one.gateway4.is_some() && one.gateway6.is_some();
+        (-one.priority, !both, one.network.clone())
+    })?;
+    Some((&endpoint.interface, gateway))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(network: &str, priority: i64, out: bool) -> Endpoint {
+        Endpoint {
+            network: network.into(),
+            interface: network.into(),
+            priority,
+            gateway4: out.then(|| [10, 0, 0, 1].into()),
+            ..Endpoint::default()
+        }
+    }
+
+    #[test]
+    fn the_way_out_leads_through_the_highest_priority_then_the_first_name() {
+        let out = |endpoints: &[Endpoint]| {
+            way_out(endpoints, |one| one.gateway4.map(IpAddr::V4)).map(|(name, _)| name.to_owned())
+        };
+        let (a, b) = (endpoint("a", 0, true), endpoint("b", 0, true));
+        assert_eq!(out(&[b.clone(), a.clone()]).as_deref(), Some("a"));
+        let c = endpoint("c", 1, true);
+        assert_eq!(out(&[b, a, c]).as_deref(), Some("c"));
+        assert_eq!(out(&[endpoint("x", 9, false)]), None);
+    }
+}

@@ -1,0 +1,247 @@
+//! From what is asked of a new network to its record: names, subnets and gateways settled, so that it can be made again at
+//! every start of the daemon.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use ipnet::IpNet;
+
+use crate::options::Options;
+use crate::record::{Driver, Pool, Record};
+use crate::subnet::{self, AddressPool};
+use crate::{Error, Result};
+
+/// What is asked of a new network.
+#[derive(Clone, Debug)]
+pub struct Create {
+    /// Its name.
+    pub name: String,
+    /// How containers are connected.
+    pub driver: Driver,
+    /// No way out of it.
+    pub internal: bool,
+    /// Kept and shown.
+    pub attachable: bool,
+    /// Addresses of IPv4.
+    pub enable_ipv4: bool,
+    /// Addresses of IPv6; nothing said: where the host has them.
+    pub enable_ipv6: Option<bool>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Options of the driver.
+    pub options: BTreeMap<String, String>,
+    /// Options of the address management.
+    pub ipam_options: BTreeMap<String, String>,
+    /// Subnets that the user chose.
+    pub pools: Vec<Pool>,
+}
+
+/// What is known of the host and of the other networks.
+#[derive(Debug)]
+pub(crate) struct Surroundings<'a> {
+    /// Addresses and routes of the host.
+    pub(crate) host: &'a [IpNet],
+    /// Subnets of the other networks.
+    pub(crate) networks: &'a [IpNet],
+    /// Where subnets come from that nobody chose.
+    pub(crate) pools: &'a [AddressPool],
+    /// Whether the host reaches the world by IPv6.
+    pub(crate) ipv6: bool,
+}
+
+/// The record of a new network.
+pub(crate) fn record(create: Create, around: &Surroundings<'_>) -> Result<Record> {
+    check_name(&create.name)?;
+    if create.driver == Driver::Bridge {
+        Options::parse(&create.options, create.internal)?;
+    }
+    let asked6 = create.pools.iter().any(|pool| pool.subnet.addr().is_ipv6());
+    let enable_ipv6 = create
+        .enable_ipv6
+        .unwrap_or(around.ipv6 && (asked6 || create.pools.is_empty()));
+    if !create.enable_ipv4 && !enable_ipv6 {
+        return Err(Error::Invalid("IPv4 or IPv6 must be enabled".to_owned()));
+    }
+    let mut pools = Vec::new();
+    for (six, enabled) in [(false, create.enable_ipv4), (true, enable_ipv6)] {
+        if enabled {
+            let of_family = create
+                .pools
+                .iter()
+                .filter(|pool| pool.subnet.addr().is_ipv6() == six);
+            pools.push(pool(of_family, six, around)?);
+        }
+    }
+    Ok(Record {
+        id: stdx::id::random_hex(),
+        name: create.name,
+        created: SystemTime::now(),
+        driver: create.driver,
+        enable_ipv4: create.enable_ipv4,
+        enable_ipv6,
+        internal: create.internal,
+        attachable: create.attachable,
+        labels: create.labels,
+        options: create.options,
+        ipam_options: create.ipam_options,
+        pools,
+    })
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let mut characters = name.chars();
+    let first = characters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphanumeric());
+    let rest = characters.all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+    if first && rest {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "invalid network name {name:?}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+    )))
+}
+
+/// The pool of one family: the one that was asked for, else a free one.
+fn pool<'a>(
+    mut asked: impl Iterator<Item = &'a Pool>,
+    six: bool,
+    around: &Surroundings<'_>,
+) -> Result<Pool> {
+    let mut pool = match asked.next() {
+        Some(pool) => pool.clone(),
+        None => {
+            let taken: Vec<IpNet> = around.host.iter().chain(around.networks).copied().collect();
+            let subnet = subnet::choose(around.pools, six, &taken).ok_or(Error::NoSubnet)?;
+            Pool {
+                subnet,
+                range: None,
+                gateway: None,
+                auxiliary: BTreeMap::new(),
+                by_user: false,
+            }
+        }
+    };
+    if asked.next().is_some() {
+        let family = if six { "ipv6" } else { "ipv4" };
+        return Err(Error::Conflict(format!(
+            "bridge driver doesn't support multiple subnets: two {family} subnets were given"
+        )));
+    }
+    check(&pool, around)?;
+    pool.gateway.get_or_insert(free(&pool));
+    Ok(pool)
+}
+
+/// What a user chose may not be another network's, nor an address of the host.
+fn check(pool: &Pool, around: &Surroundings<'_>) -> Result<()> {
+    let overlaps = |others: &[IpNet]| {
+        others
+            .iter()
+            .any(|other| subnet::overlap(*other, pool.subnet))
+    };
+    if pool.subnet.prefix_len() + 1 >= pool.subnet.max_prefix_len() {
+        return Err(Error::Invalid(format!(
+            "invalid subnet {}: it has no room for a gateway and a container",
+            pool.subnet
+        )));
+    }
+    if overlaps(around.networks) || overlaps(around.host) {
+        return Err(Error::Overlap);
+    }
+    Ok(())
+}
+
+/// The first address of the range, or of the subnet, that is nobody's.
+fn free(pool: &Pool) -> IpAddr {
+    let first = match pool.range {
+        Some(range) if range.network() != pool.subnet.network() => range.network(),
+        _ => subnet::first(pool.subnet),
+    };
+    let taken = |address: &IpAddr| pool.auxiliary.values().any(|other| other == address);
+    let mut address = first;
+    while taken(&address) {
+        address = subnet::first(IpNet::from(address));
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn create(subnets: &[&str]) -> Create {
+        let pool = |subnet: &&str| Pool {
+            subnet: subnet.parse().unwrap(),
+            range: None,
+            gateway: None,
+            auxiliary: BTreeMap::new(),
+            by_user: true,
+        };
+        Create {
+            name: "web".into(),
+            driver: Driver::Bridge,
+            internal: false,
+            attachable: false,
+            enable_ipv4: true,
+            enable_ipv6: None,
+            labels: BTreeMap::new(),
+            options: BTreeMap::new(),
+            ipam_options: BTreeMap::new(),
+            pools: subnets.iter().map(pool).collect(),
+        }
+    }
+
+    fn around<'a>(networks: &'a [IpNet], pools: &'a [AddressPool]) -> Surroundings<'a> {
+        Surroundings {
+            host: &[],
+            networks,
+            pools,
+            ipv6: false,
+        }
+    }
+
+    #[test]
+    fn a_hundred_networks_without_a_subnet_find_one() {
+        let pools = subnet::defaults();
+        let mut networks = Vec::new();
+        for _ in 0..100 {
+            let record = record(create(&[]), &around(&networks, &pools)).unwrap();
+            networks.push(record.pools[0].subnet);
+        }
+        assert_eq!(networks[0].to_string(), "172.17.0.0/16");
+        assert_eq!(networks[99].to_string(), "10.192.68.0/24");
+    }
+
+    #[test]
+    fn gateways_are_first_and_subnets_are_apart() {
+        let made = record(create(&["10.1.0.0/24"]), &around(&[], &[])).unwrap();
+        assert_eq!(made.pools[0].gateway.unwrap().to_string(), "10.1.0.1");
+        let others = ["10.1.0.128/25".parse().unwrap()];
+        let error = record(create(&["10.1.0.0/24"]), &around(&others, &[])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid pool request: Pool overlaps with other one on this address space"
+        );
+        let mut ranged = create(&["10.1.0.0/24"]);
+        ranged.pools[0].range = Some("10.1.0.64/26".parse().unwrap());
+        let made = record(ranged, &around(&[], &[])).unwrap();
+        assert_eq!(made.pools[0].gateway.unwrap().to_string(), "10.1.0.64");
+    }
+
+    #[test]
+    fn ipv6_is_on_when_asked_for_and_where_the_host_has_it() {
+        let pools = [subnet::local("0011223344"), subnet::defaults()[0]];
+        let mut asked = create(&[]);
+        asked.enable_ipv6 = Some(true);
+        let made = record(asked, &around(&[], &pools)).unwrap();
+        assert_eq!(made.pools[1].subnet.to_string(), "fd00:1122:3344::/64");
+        let mut here = around(&[], &pools);
+        here.ipv6 = true;
+        assert!(record(create(&[]), &here).unwrap().enable_ipv6);
+        let mut refused = create(&[]);
+        refused.enable_ipv6 = Some(false);
+        assert!(!record(refused, &here).unwrap().enable_ipv6);
+    }
+}
