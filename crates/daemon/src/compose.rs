@@ -289,6 +289,7 @@ async fn open_engine(options: &Options, env: &Env) -> anyhow::Result<Arc<Engine>
         config.cgroup_parent.clone_from(parent);
     }
     config.mtu = options.mtu;
+    config.address_pools.clone_from(&options.address_pools);
     config.registries = registries(options, env);
     config.fail_at = env.variables.get("CORTEN_FAIL_AT").cloned();
     let deadline = tokio::time::Instant::now() + SUCCESSION;

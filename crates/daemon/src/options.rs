@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use network::AddressPool;
 use serde_json::Value;
 
 /// Every flag of dockerd: name, short form, type (`-`: a switch), description.
@@ -16,6 +17,7 @@ const BUILT: &[&str] = &[
     "config-file",
     "data-root",
     "debug",
+    "default-address-pool",
     "exec-root",
     "group",
     "host",
@@ -42,6 +44,7 @@ const OWN: &[(&str, &str, &str)] = &[
 ];
 /// Keys of the configuration file that are called otherwise than the flag.
 const RENAMED: &[(&str, &str)] = &[
+    ("default-address-pools", "default-address-pool"),
     ("hosts", "host"),
     ("insecure-registries", "insecure-registry"),
     ("registry-mirrors", "registry-mirror"),
@@ -84,6 +87,8 @@ pub struct Options {
     pub bip: Option<String>,
     /// The bridge's MTU, if given.
     pub mtu: Option<u32>,
+    /// Where networks' subnets come from; empty: the defaults.
+    pub address_pools: Vec<AddressPool>,
     /// The control group above containers, if given.
     pub cgroup_parent: Option<String>,
     /// Debug mode.
@@ -364,10 +369,23 @@ fn values(value: &Value) -> Option<Vec<String>> {
         Value::Number(number) => Some(vec![number.to_string()]),
         Value::Array(list) => list
             .iter()
-            .map(|item| item.as_str().map(str::to_owned))
+            .map(|item| match item {
+                Value::Object(fields) => joined(fields),
+                item => item.as_str().map(str::to_owned),
+            })
             .collect(),
         Value::Null | Value::Object(_) => None,
     }
+}
+
+/// An object as the flag of the same meaning writes it: `base=10.0.0.0/8,size=24`.
+fn joined(fields: &serde_json::Map<String, Value>) -> Option<String> {
+    let parts = fields.iter().map(|(key, value)| match value {
+        Value::String(text) => Some(format!("{key}={text}")),
+        Value::Number(number) => Some(format!("{key}={number}")),
+        _ => None,
+    });
+    Some(parts.collect::<Option<Vec<_>>>()?.join(","))
 }
 
 /// Fills in the defaults.
@@ -411,7 +429,10 @@ fn decide(program: &str, given: &Given) -> Result<Options, String> {
             .map(|text| check(text))
             .collect::<Result<Vec<_>, _>>()
     };
+    let pools = list("default-address-pool").unwrap_or_default();
+    let address_pools = pools.iter().map(|text| pools::parse(text));
     Ok(Options {
+        address_pools: address_pools.collect::<Result<_, _>>()?,
         registry_mirrors: registries("registry-mirror", registries::mirror)?,
         insecure_registries: registries("insecure-registry", registries::insecure)?,
         registry_token_servers: registries("registry-token-server", registries::host)?,
@@ -432,6 +453,7 @@ fn decide(program: &str, given: &Given) -> Result<Options, String> {
     })
 }
 
+mod pools;
 mod registries;
 #[cfg(test)]
 mod tests;

@@ -85,7 +85,7 @@ impl Networks {
         let network = self.find(attachment.id_or_name())?;
         check(&network, &attachment.settings)?;
         let names = sandbox::interfaces(netns.as_fd())?;
-        let interface = (0..)
+        let interface = (0..=names.len())
             .map(|number| format!("eth{number}"))
             .find(|name| !names.contains(name))
             .unwrap_or_else(|| INTERFACE.to_owned());

@@ -56,7 +56,7 @@ const NEWCHAIN: u16 = SUBSYSTEM << 8 | 3;
 const GETCHAIN: u16 = SUBSYSTEM << 8 | 4;
 const NEWRULE: u16 = SUBSYSTEM << 8 | 6;
 const NEWSET: u16 = SUBSYSTEM << 8 | 9;
-const NEWSETELEM: u16 = SUBSYSTEM << 8 | 12;
+const NEWSETELEM: u16 = SUBSYSTEM << 8 | 0x0c;
 const FAMILY_INET: u8 = 1;
 const FAMILY_IPV4: u8 = 2;
 
@@ -69,7 +69,6 @@ const PRIORITY_SRCNAT: i32 = 100;
 
 const STATE_ESTABLISHED_RELATED: u32 = 2 | 4;
 const STATUS_DNAT: u32 = 1 << 5;
-const LOCALHOST: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
 
 /// What the rules have to know of a bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]

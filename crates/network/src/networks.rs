@@ -16,7 +16,9 @@ use crate::create::{self, Create, Surroundings};
 use crate::options::{GatewayMode, Options};
 use crate::record::{Driver, Record};
 use crate::subnet::{self, AddressPool};
-use crate::{Bridge, BridgeConfig, Endpoint, Error, Result, Subnet, firewall, interface, link};
+use crate::{Bridge, Endpoint, Error, Result, firewall, interface};
+
+mod open;
 
 /// The names and drivers of the networks that always exist.
 pub const PREDEFINED: [(&str, Driver); 3] = [
@@ -366,120 +368,6 @@ impl Networks {
         }
         pools
     }
-
-    fn alias(&self) -> String {
-        format!("{ALIAS} {}", self.config.bridge)
-    }
-
-    /// Removes bridges of ours that no record speaks of.
-    fn sweep(&self, records: &[Record], warnings: &mut Vec<String>) {
-        let Ok(socket) = Socket::open(Protocol::Route) else {
-            return;
-        };
-        let alias = self.alias();
-        let links = link::all(&socket).unwrap_or_default();
-        for link in links.iter().filter(|link| link.alias == alias) {
-            let known = records
-                .iter()
-                .any(|record| interface_of(record) == link.name);
-            if !known && let Err(refused) = socket.transact(&[link::delete(link.index)]) {
-                warnings.push(format!(
-                    "delete bridge {} of no network: {refused}",
-                    link.name
-                ));
-            }
-        }
-    }
-
-    fn open_bridge(
-        &self,
-        record: &Record,
-        used: &[std::net::IpAddr],
-        others: &[IpNet],
-        warnings: &mut Vec<String>,
-    ) -> std::result::Result<Arc<Bridge>, String> {
-        match self.try_open_bridge(record, used, others, warnings) {
-            Ok(bridge) => bridge,
-            Err(error) => {
-                let name = &record.name;
-                warnings.push(format!("the network {name} is not available: {error}"));
-                Err(error.to_string())
-            }
-        }
-    }
-
-    /// The bridge, if the driver has one.
-    fn try_open_bridge(
-        &self,
-        record: &Record,
-        used: &[std::net::IpAddr],
-        others: &[IpNet],
-        warnings: &mut Vec<String>,
-    ) -> Result<std::result::Result<Arc<Bridge>, String>> {
-        if record.driver != Driver::Bridge {
-            return Ok(Err(format!(
-                "it is of the driver {}",
-                record.driver.as_str()
-            )));
-        }
-        let config = if record.name == PREDEFINED[0].0 {
-            self.default_config(record, others)?
-        } else {
-            self.bridge_config(record)?
-        };
-        let (bridge, more) = Bridge::open(config, used)?;
-        warnings.extend(more);
-        Ok(Ok(Arc::new(bridge)))
-    }
-
-    fn default_config(&self, record: &Record, others: &[IpNet]) -> Result<BridgeConfig> {
-        let config = &self.config;
-        let pools = if config.pools.is_empty() {
-            subnet::defaults()
-        } else {
-            config.pools.clone()
-        };
-        let address = interface::default_address(&config.bridge, config.bip, &pools, others)?;
-        Ok(BridgeConfig {
-            network_id: record.id.clone(),
-            network: record.name.clone(),
-            bridge: config.bridge.clone(),
-            alias: ALIAS.to_owned(),
-            subnets: vec![Subnet {
-                address,
-                range: None,
-                reserved: Vec::new(),
-            }],
-            mtu: config.mtu,
-            internal: false,
-            isolated: false,
-            addressless: false,
-            pooled: true,
-        })
-    }
-
-    fn bridge_config(&self, record: &Record) -> Result<BridgeConfig> {
-        let options = Options::parse(&record.options, record.internal)?;
-        let subnets = record.pools.iter().filter_map(|pool| {
-            Some(Subnet {
-                address: IpNet::new(pool.gateway?, pool.subnet.prefix_len()).ok()?,
-                range: pool.range,
-                reserved: pool.auxiliary.values().copied().collect(),
-            })
-        });
-        Ok(BridgeConfig {
-            network_id: record.id.clone(),
-            network: record.name.clone(),
-            bridge: interface_of(record),
-            alias: self.alias(),
-            subnets: subnets.collect(),
-            mtu: options.mtu.or(self.config.mtu),
-            internal: record.internal,
-            isolated: !options.within,
-            addressless: options.mode4 == GatewayMode::Isolated,
-            pooled: false,
-        })
-    }
 }
 
 /// Everything behind these locks is whole between two statements: a panic elsewhere does not damage it.
@@ -489,15 +377,6 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn path(config: &Config, id: &str) -> PathBuf {
     config.dir.join(format!("{id}.json"))
-}
-
-/// The name of a network's bridge: the one asked for, else Docker's way to make one.
-fn interface_of(record: &Record) -> String {
-    let asked = record.options.get("com.docker.network.bridge.name");
-    asked
-        .filter(|name| !name.is_empty())
-        .cloned()
-        .unwrap_or_else(|| format!("br-{}", &record.id[..12]))
 }
 
 fn subnets<'a>(records: impl Iterator<Item = &'a Record>) -> impl Iterator<Item = IpNet> {

@@ -30,7 +30,7 @@ pub fn image(name: &str) -> PathBuf {
 /// A program of the tree of real clients, run on this machine with the tree's own loader and libraries.
 pub fn client(program: &str) -> Option<Command> {
     let tree = directory().join("clients");
-    let program = ["usr/bin", "usr/sbin"]
+    let program = ["usr/bin", "usr/sbin", "usr/libexec/docker/cli-plugins"]
         .iter()
         .map(|directory| tree.join(directory).join(program))
         .find(|path| path.exists())?;

@@ -56,13 +56,27 @@ pub fn remove_network(names: &Names) {
     if Path::new("/sys/class/net").join(&names.bridge).exists() {
         command::run(Command::new("ip").args(["link", "delete", &names.bridge]));
     }
+    for bridge in bridges(names) {
+        command::run(Command::new("ip").args(["link", "delete", &bridge]));
+    }
     let ports = format!("{}-ports", names.bridge);
-    for (family, table) in [("ip", &names.bridge), ("ip", &ports), ("ip6", &ports)] {
+    for (family, table) in [("inet", &names.bridge), ("ip", &ports), ("ip6", &ports)] {
         _ = Command::new("nft")
             .args(["delete", "table", family, table])
             .stderr(std::process::Stdio::null())
             .status();
     }
+}
+
+/// Bridges of networks that a test made: the daemon marks each with the name of its default one.
+fn bridges(names: &Names) -> Vec<String> {
+    let alias = format!("corten {}", names.bridge);
+    entries(Path::new("/sys/class/net"))
+        .filter(|path| {
+            fs::read_to_string(path.join("ifalias")).is_ok_and(|found| found.trim() == alias)
+        })
+        .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+        .collect()
 }
 
 fn containers_on_disk(names: &Names) -> Vec<String> {
@@ -132,8 +146,11 @@ fn mounts(names: &Names) -> Vec<String> {
 
 /// Ports of the bridge, and veths whose other end has gone with them still there: those have no bridge any more.
 fn interfaces(names: &Names) -> Vec<String> {
-    entries(&Path::new("/sys/class/net").join(&names.bridge).join("brif"))
-        .map(|path| format!("interface {}", path.display()))
+    let ports = Path::new("/sys/class/net").join(&names.bridge).join("brif");
+    let ports = entries(&ports).map(|path| format!("interface {}", path.display()));
+    let networks = bridges(names);
+    ports
+        .chain(networks.iter().map(|name| format!("bridge {name}")))
         .collect()
 }
 

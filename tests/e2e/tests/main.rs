@@ -20,6 +20,7 @@ mod interchange;
 mod logs;
 mod manifest;
 mod network;
+mod networks;
 mod ports;
 mod prune;
 mod ps;

@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 
 use engine::Engine;
 use engine::container::Spec;
+use engine::container::spec::NetworkMode;
 use engine::ops::container as ops;
 use engine::ops::container::list::List;
 use engine::ops::container::remove::Remove;
 use engine::ops::container::wait::Condition;
+use engine::ops::network as networks;
+use network::{Create, Driver, Settings};
 
 use crate::Test;
 use crate::containers::block;
@@ -127,6 +130,7 @@ async fn after(step: &str, directory: tempfile::TempDir) {
             "start.started" | "start.running" | "start.recorded" | "stop.signalled" => {
                 &["running", "exited"]
             }
+            step if step.contains("connect.") => &["running", "exited"],
             step if step.starts_with("start") => &["created"],
             _ => &["exited"],
         };
@@ -136,6 +140,14 @@ async fn after(step: &str, directory: tempfile::TempDir) {
             now.state
         );
         if now.state.is_running() {
+            assert_eq!(
+                now.attachments.len(),
+                now.endpoints.len(),
+                "{step}: {now:?}"
+            );
+            for endpoint in &now.endpoints {
+                assert!(engine.networks.is_plugged(endpoint), "{step}: {endpoint:?}");
+            }
             ops::kill(engine, now.id(), None).await.unwrap();
         }
         ops::start(engine, now.id()).await.unwrap();
@@ -149,6 +161,9 @@ async fn after(step: &str, directory: tempfile::TempDir) {
         )
         .await
         .unwrap();
+    }
+    if engine.networks.find("red").is_ok() {
+        networks::remove(engine, "red").await.unwrap();
     }
     let without = [
         "create.named",
@@ -168,6 +183,22 @@ async fn after(step: &str, directory: tempfile::TempDir) {
     context.finish().await;
 }
 
+/// A network of one's own.
+fn red() -> Create {
+    Create {
+        name: "red".into(),
+        driver: Driver::Bridge,
+        internal: false,
+        attachable: false,
+        enable_ipv4: true,
+        enable_ipv6: Some(false),
+        labels: std::collections::BTreeMap::new(),
+        options: std::collections::BTreeMap::new(),
+        ipam_options: std::collections::BTreeMap::new(),
+        pools: Vec::new(),
+    }
+}
+
 /// In a process of its own: a container's whole life, cut off at a step.
 pub(crate) fn crash(step: &str, root: &Path) {
     let mut config = config(root);
@@ -177,11 +208,20 @@ pub(crate) fn crash(step: &str, root: &Path) {
         let id = create(
             &engine,
             "web",
-            shell("trap 'exit 3' TERM; while true; do busybox sleep 0.05; done"),
+            Spec {
+                network: NetworkMode::Bridge,
+                ..shell("trap 'exit 3' TERM; while true; do busybox sleep 0.05; done")
+            },
         )
         .await;
         ops::start(&engine, &id).await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
+        let red = networks::create(&engine, red()).await.unwrap();
+        networks::connect(&engine, &red, &id, Settings::default())
+            .await
+            .unwrap();
+        networks::disconnect(&engine, "red", &id).await.unwrap();
+        networks::remove(&engine, "red").await.unwrap();
         ops::stop(&engine, &id, ops::stop::Stop::default())
             .await
             .unwrap();

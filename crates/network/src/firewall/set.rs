@@ -34,6 +34,8 @@ pub(super) const NAT4: Set = Set::new("nat4", 7, Kind::Subnet4, |n| n.masquerade
 pub(super) const NAT6: Set = Set::new("nat6", 8, Kind::Subnet6, |n| n.masquerade);
 pub(super) const SETS: [Set; 8] = [BRIDGES, CLOSED, OPEN, WITHIN, GUARD4, GUARD6, NAT4, NAT6];
 
+/// nft's number of the type of interface names.
+const NFT_IFNAME: u32 = 41;
 const SET_INTERVAL: u32 = 4;
 const ELEMENT_INTERVAL_END: u32 = 1;
 /// An attribute holds 64 KiB; an element of the widest set takes 48 bytes.
@@ -54,8 +56,8 @@ impl Set {
         let number = |m: Message, kind, value: u32| m.attribute(kind, &value.to_be_bytes());
         // nft's number of the type, for those who list it, and the length, for the kernel.
         let (nft_type, length, flags) = match self.kind {
-            Kind::Interface => (41, 16, 0),
-            Kind::Pair => (41 << 6 | 41, 32, 0),
+            Kind::Interface => (NFT_IFNAME, 16, 0),
+            Kind::Pair => (NFT_IFNAME << 6 | NFT_IFNAME, 32, 0),
             Kind::Subnet4 => (7, 4, SET_INTERVAL),
             Kind::Subnet6 => (8, 16, SET_INTERVAL),
         };

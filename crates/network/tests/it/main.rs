@@ -9,5 +9,6 @@
 )]
 
 mod bridge;
+mod networks;
 mod traffic;
 mod world;

@@ -1,3 +1,5 @@
+//! What is asked of networks and of places on them.
+
 use super::*;
 
 fn refused_pool(subnet: &str, range: &str, gateway: &str) -> String {

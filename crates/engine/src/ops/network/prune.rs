@@ -33,10 +33,7 @@ pub async fn prune(engine: &Arc<Engine>, filters: Filters) -> Result<Vec<String>
                 Err(error) => tracing::warn!(network = %record.name, %error, "prune a network"),
             }
         }
-        let attributes = BTreeMap::from([("reclaimed".to_owned(), "0".to_owned())]);
-        engine
-            .events
-            .publish(Kind::Network, "prune", "", attributes);
+        engine.prune_event(Kind::Network, 0);
         Ok(removed)
     })
     .await
