@@ -118,11 +118,11 @@ impl Server {
         while !self.retired {
             let timeout = self.timeout();
             let news = self.epoll.wait(timeout)?;
+            for caller in std::mem::take(&mut self.called_again) {
+                self.caller(caller);
+            }
             for one in news {
                 self.take(one);
-            }
-            while let Some(caller) = self.called_again.pop() {
-                self.caller(caller);
             }
             // A turn's datagrams may be large, and the next turn may be far.
             self.buffer = Vec::new();
@@ -154,7 +154,11 @@ impl Server {
         } else {
             self.waiting = false;
         }
-        timeout
+        if self.called_again.is_empty() {
+            timeout
+        } else {
+            Some(Duration::ZERO)
+        }
     }
 
     fn is_done(&mut self) -> bool {

@@ -98,31 +98,30 @@ impl Server {
         }
     }
 
-    /// A client by connection has news.
+    /// A client by connection has news: takes one question, the next one when this is answered.
     pub(crate) fn caller(&mut self, token: Token) {
-        loop {
-            let Some(Source::Caller(caller)) = self.sources.get_mut(token) else {
-                return;
-            };
-            let sent = flush(caller.socket.as_fd(), &mut caller.waiting);
-            let filled = fill(caller.socket.as_fd(), &mut caller.received);
-            let (Ok(()), Ok(ended)) = (sent, filled) else {
-                return self.hang_up(token);
-            };
-            if caller.busy {
-                return;
-            }
-            let Some(question) = take(&mut caller.received) else {
-                if ended {
-                    self.hang_up(token);
-                }
-                return;
-            };
-            caller.busy = true;
-            caller.deadline = Instant::now() + IDLE;
-            let container = caller.container.clone();
-            self.question(&container, Asker::Stream(token), &question);
+        let Some(Source::Caller(caller)) = self.sources.get_mut(token) else {
+            return;
+        };
+        let sent = flush(caller.socket.as_fd(), &mut caller.waiting);
+        let filled = fill(caller.socket.as_fd(), &mut caller.received);
+        let (Ok(()), Ok(ended)) = (sent, filled) else {
+            return self.hang_up(token);
+        };
+        // Who does not take answers gets no more of them.
+        if caller.busy || !caller.waiting.is_empty() {
+            return;
         }
+        let Some(question) = take(&mut caller.received) else {
+            if ended {
+                self.hang_up(token);
+            }
+            return;
+        };
+        caller.busy = true;
+        caller.deadline = Instant::now() + IDLE;
+        let container = caller.container.clone();
+        self.question(&container, Asker::Stream(token), &question);
     }
 
     /// Answers the question of a client by connection.
@@ -135,7 +134,7 @@ impl Server {
         if flush(caller.socket.as_fd(), &mut caller.waiting).is_err() {
             self.hang_up(token);
         } else if !self.called_again.contains(&token) {
-            // Its next question may have come already; the loop takes it up, as this may be inside of it.
+            // Its next question may have come already; the loop takes it up in its next turn, after others.
             self.called_again.push(token);
         }
     }

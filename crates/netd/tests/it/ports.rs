@@ -1,0 +1,117 @@
+//! What goes through published ports.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use netd::protocol::{Port, Protocol, Request};
+use sys::inet;
+
+use crate::Netd;
+
+/// Publishes a port that leads to `target`; gives the address of the host's side.
+fn publish(netd: &Netd, protocol: Protocol, host: &str, target: SocketAddr) -> SocketAddr {
+    let host = host.parse().unwrap();
+    let socket = match protocol {
+        Protocol::Udp => inet::bind_udp(host),
+        _ => inet::listen_tcp(host),
+    }
+    .unwrap();
+    let address = inet::local_address(socket.as_fd()).unwrap();
+    let request = Request::Publish {
+        container: "c".to_owned(),
+        ports: vec![Port { protocol, target }],
+    };
+    netd.done(&request, &[socket]);
+    address
+}
+
+pub(crate) fn relays_connections_each_way_alone() {
+    const SIZE: usize = 5_000_000;
+    let netd = Netd::start();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = publish(
+        &netd,
+        Protocol::Tcp,
+        "[::1]:0",
+        listener.local_addr().unwrap(),
+    );
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        // The client has ended its direction, and still gets all of this one.
+        stream.write_all(&all).unwrap();
+        all.len()
+    });
+    let mut client = TcpStream::connect(address).unwrap();
+    let sent: Vec<u8> = (0..SIZE)
+        .map(|at| u8::try_from(at % 251).unwrap())
+        .collect();
+    client.write_all(&sent).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut back = Vec::new();
+    client.read_to_end(&mut back).unwrap();
+    assert_eq!(server.join().unwrap(), SIZE);
+    assert!(back == sent, "{} of {SIZE} bytes", back.len());
+}
+
+pub(crate) fn relays_datagrams_to_each_client() {
+    let netd = Netd::start();
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    server
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let address = publish(
+        &netd,
+        Protocol::Udp,
+        "0.0.0.0:0",
+        server.local_addr().unwrap(),
+    );
+    let client = |host: &str| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect((host, address.port())).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        socket
+    };
+    // Each is answered from the address that it asked.
+    let (one, two) = (client("127.0.0.1"), client("127.0.0.2"));
+    one.send(b"1").unwrap();
+    two.send(b"2").unwrap();
+    let mut buffer = [0; 8];
+    for _ in 0..2 {
+        let (length, from) = server.recv_from(&mut buffer).unwrap();
+        server.send_to(&buffer[..length], from).unwrap();
+    }
+    for (socket, expected) in [(one, b"1"), (two, b"2")] {
+        let length = socket.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], expected);
+    }
+}
+
+pub(crate) fn resets_connections_of_a_container_that_ended() {
+    let netd = Netd::start();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = publish(
+        &netd,
+        Protocol::Tcp,
+        "127.0.0.1:0",
+        listener.local_addr().unwrap(),
+    );
+    let mut client = TcpStream::connect(address).unwrap();
+    client.write_all(b"x").unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    server.read_exact(&mut [0]).unwrap();
+    netd.done(
+        &Request::Unpublish {
+            container: "c".to_owned(),
+        },
+        &[],
+    );
+    let error = client.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    assert!(TcpListener::bind(address).is_ok(), "the port is free");
+}
