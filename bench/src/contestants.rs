@@ -90,11 +90,11 @@ impl Place {
     }
 }
 
-fn shell(argv: &[&str]) -> Result<()> {
+pub(crate) fn shell(argv: &[&str]) -> Result<()> {
     output(argv).map(drop)
 }
 
-fn output(argv: &[&str]) -> Result<String> {
+pub(crate) fn output(argv: &[&str]) -> Result<String> {
     let output = Command::new(argv[0])
         .args(&argv[1..])
         .output()
@@ -440,7 +440,7 @@ fn prepare_bundle(place: &Place, bundle: &Path, name: &str, command: &[&str]) ->
     Ok(())
 }
 
-fn words(program: &str, arguments: &[&str]) -> Vec<String> {
+pub(crate) fn words(program: &str, arguments: &[&str]) -> Vec<String> {
     std::iter::once(program)
         .chain(arguments.iter().copied())
         .map(str::to_owned)

@@ -16,7 +16,9 @@
 mod contestants;
 mod floor;
 mod http;
+mod images;
 mod machine;
+mod measure;
 mod report;
 mod stats;
 mod suites;
@@ -42,9 +44,9 @@ const WORK: &str = "/var/tmp";
 const USAGE: &str = "\
 usage: bench [OPTION...]
 
-  --suite A,B       run, exec, rate, memory, ps, crowd, daemon (all)
-  --only A,B        corten, docker, podman, crun, runc, floor (all that this machine has)
-  --rounds N        samples a contestant (20)
+  --suite A,B       run, exec, rate, memory, ps, crowd, daemon; of images pull, push, load, changed, images (all)
+  --only A,B        corten, docker, podman, crun, runc, ctr, skopeo, floor (all that this machine has)
+  --rounds N        samples a contestant (20); of suites of images but the last, 10 at most
   --containers N    the size of the crowd (300)
   --corten PATH     the binary (beside this one)
   --clients DIR     the tree with the peers (~/.cache/corten/fixtures/clients)
@@ -67,7 +69,7 @@ impl Options {
         self.suites.is_empty() || self.suites.iter().any(|name| name == suite)
     }
 
-    fn invites(&self, contestant: &str) -> bool {
+    pub(crate) fn invites(&self, contestant: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|name| name == contestant)
     }
 }
@@ -85,7 +87,12 @@ fn main() -> Result<()> {
     let place = place(&options)?;
     let rows = place.make_image().map(|()| {
         let mut field = gather(&place, &options);
-        suites::run(&mut field, &options)
+        let mut rows = suites::run(&mut field, &options);
+        // Nobody else's namespaces are needed any more.
+        field.bare.clear();
+        rows.extend(images::run(&place, field.engines, &options));
+        rows.retain(|row| !row.samples.is_empty());
+        rows
     });
     clean(&place.work, &place.tag);
     let rows = rows?;
@@ -129,12 +136,13 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>>
             other => bail!("unknown option {other:?}\n\n{USAGE}"),
         }
     }
+    let known = [&NAMES[..], &images::NAMES].concat();
     if let Some(unknown) = options
         .suites
         .iter()
-        .find(|name| !NAMES.contains(&name.as_str()))
+        .find(|name| !known.contains(&name.as_str()))
     {
-        bail!("unknown suite {unknown:?}: there are {}", NAMES.join(", "));
+        bail!("unknown suite {unknown:?}: there are {}", known.join(", "));
     }
     Ok(Some(options))
 }
@@ -173,6 +181,9 @@ fn gather(place: &Place, options: &Options) -> Field {
     }
     if options.invites("docker") {
         admit("docker", &mut field.engines, Engine::docker(place));
+    }
+    if !["run", "exec"].iter().any(|name| options.wants(name)) {
+        return field;
     }
     if options.invites("podman") {
         admit("podman", &mut field.bare, Bare::podman(place));

@@ -25,7 +25,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    fn new(metric: &str, unit: &'static str) -> Self {
+    pub(crate) fn new(metric: &str, unit: &'static str) -> Self {
         Self {
             metric: metric.to_owned(),
             unit,
@@ -33,7 +33,7 @@ impl Row {
         }
     }
 
-    fn add(&mut self, contestant: &'static str, result: Result<f64>) {
+    pub(crate) fn add(&mut self, contestant: &'static str, result: Result<f64>) {
         match result {
             Ok(value) => self.samples.entry(contestant).or_default().push(value),
             Err(error) => eprintln!("bench: {contestant}: {}: {error:#}", self.metric),
@@ -69,7 +69,6 @@ pub(crate) fn run(field: &mut Field, options: &Options) -> Vec<Row> {
     if options.wants("daemon") {
         rows.push(daemon(&mut field.engines, options.rounds.min(10)));
     }
-    rows.retain(|row| !row.samples.is_empty());
     rows
 }
 

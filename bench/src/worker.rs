@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::http::{self, Connection};
+use crate::measure::{self, Service};
 use crate::{IMAGE, floor};
 
 /// What a worker can be asked for. All times are milliseconds.
@@ -22,6 +23,15 @@ use crate::{IMAGE, floor};
 pub(crate) enum Request {
     /// Run a program to its end.
     Run { argv: Vec<String> },
+    /// The same, with everything that it costs: see [`measure::measure`].
+    Measure { argv: Vec<String> },
+    /// Start a program that serves at an address for as long as the worker lives; a foreign one's work is not counted.
+    Serve {
+        argv: Vec<String>,
+        address: String,
+        log: PathBuf,
+        foreign: bool,
+    },
     /// Start a daemon and wait for its first answer; its output goes to `log`.
     Daemon {
         argv: Vec<String>,
@@ -55,10 +65,10 @@ pub(crate) struct Answer {
 
 /// Serves requests until the input ends, then stops what it started.
 pub(crate) fn serve() -> Result<()> {
-    let mut daemon = None;
+    let (mut daemon, mut services) = (None, Vec::new());
     for line in std::io::stdin().lock().lines() {
         let request = serde_json::from_str(&line?).context("read a request")?;
-        let answer = match handle(request, &mut daemon) {
+        let answer = match handle(request, &mut daemon, &mut services) {
             Ok(values) => Answer {
                 values,
                 error: None,
@@ -97,9 +107,26 @@ fn reap(daemon: Option<&Child>) {
     }
 }
 
-fn handle(request: Request, daemon: &mut Option<Child>) -> Result<Vec<f64>> {
+fn handle(
+    request: Request,
+    daemon: &mut Option<Child>,
+    services: &mut Vec<Service>,
+) -> Result<Vec<f64>> {
     match request {
         Request::Run { argv } => run(&argv).map(|time| vec![millis(time)]),
+        Request::Measure { argv } => {
+            let daemon = daemon.as_ref().map(Child::id);
+            measure::measure(services, daemon, || run(&argv))
+        }
+        Request::Serve {
+            argv,
+            address,
+            log,
+            foreign,
+        } => {
+            services.push(measure::start(&argv, &address, &log, foreign)?);
+            Ok(Vec::new())
+        }
         Request::Daemon { argv, socket, log } => {
             stop(daemon)?;
             let (child, time) = start_daemon(&argv, &socket, &log)?;

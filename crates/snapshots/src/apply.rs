@@ -11,7 +11,7 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use sys::root::{Dir, FileKind, RootDir, Timestamp};
+use sys::root::{Dir, FileKind, RootDir, Timestamp, set_attributes};
 
 use crate::Error;
 use crate::archive::{Entry, Kind, Reader};
@@ -224,7 +224,11 @@ impl<'a> Unpack<'a> {
                 Kind::Node(FileKind::Regular) => {
                     parent.create_file(name, 0o600).and_then(|mut file| {
                         self.applied.size += entry.size;
-                        copy(content, &mut file, &mut self.buffer)
+                        copy(content, &mut file, &mut self.buffer)?;
+                        if entry.xattrs.is_empty() {
+                            set_attributes(&file, owner(entry)?, entry.mode, entry.modified)?;
+                        }
+                        Ok(())
                     })
                 }
                 Kind::Node(FileKind::Directory) => parent.create_dir(name, 0o700),
@@ -289,8 +293,11 @@ impl<'a> Unpack<'a> {
 
     /// Owner first, as changing it clears set-id bits and capabilities; the time last.
     fn attributes(parent: &Dir, name: &OsStr, entry: &Entry) -> io::Result<()> {
-        if matches!(entry.kind, Kind::HardLink(_)) {
-            return Ok(());
+        match entry.kind {
+            Kind::HardLink(_) => return Ok(()),
+            // Nearly every entry: set while the file was open.
+            Kind::Node(FileKind::Regular) if entry.xattrs.is_empty() => return Ok(()),
+            _ => {}
         }
         let (uid, gid) = owner(entry)?;
         parent.set_owner(name, uid, gid)?;

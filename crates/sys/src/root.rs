@@ -16,7 +16,7 @@ use rustix::fs::{self, AtFlags, Mode, ResolveFlags};
 mod dir;
 mod remove;
 
-pub use dir::{Dir, FileKind, Stat, Timestamp, sync_filesystem};
+pub use dir::{Dir, FileKind, Stat, Timestamp, set_attributes, sync_filesystem};
 
 /// How often a lookup is repeated when the kernel reports a rename in its way (`EAGAIN`).
 const LOOKUP_RETRIES: usize = 128;
