@@ -14,6 +14,7 @@
 )]
 
 mod contestants;
+mod disk;
 mod floor;
 mod http;
 mod images;
@@ -33,7 +34,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use contestants::{Bare, Engine, Place};
-use suites::{Field, NAMES};
+use suites::{Field, NAMES, Row};
 
 /// The image that everyone runs.
 const IMAGE: &str = "busybox:latest";
@@ -84,24 +85,41 @@ fn main() -> Result<()> {
         return Ok(());
     };
     clean_after_the_dead();
-    let place = place(&options)?;
-    let rows = place.make_image().map(|()| {
-        let mut field = gather(&place, &options);
-        let mut rows = suites::run(&mut field, &options);
-        // Nobody else's namespaces are needed any more.
-        field.bare.clear();
-        rows.extend(images::run(&place, field.engines, &options));
-        rows.retain(|row| !row.samples.is_empty());
-        rows
-    });
-    clean(&place.work, &place.tag);
-    let rows = rows?;
+    let mut rows = Vec::new();
+    if NAMES.iter().any(|name| options.wants(name)) {
+        rows.extend(contest(&options, false, |field, _| {
+            suites::run(field, &options)
+        })?);
+    }
+    if images::NAMES.iter().any(|name| options.wants(name)) {
+        rows.extend(contest(&options, true, |field, place| {
+            images::run(place, std::mem::take(&mut field.engines), &options)
+        })?);
+    }
+    rows.retain(|row| !row.samples.is_empty());
     report::print(&rows);
     if options.history && !rows.is_empty() {
         let history = Path::new(env!("CARGO_MANIFEST_DIR")).join("history");
         println!("\nlogged in {}", report::log(&rows, &history)?.display());
     }
     Ok(())
+}
+
+/// Brings everyone up, has them measured, and takes everything away. `disk`: on a disk of their own.
+fn contest(
+    options: &Options,
+    disk: bool,
+    measure: impl FnOnce(&mut Field, &Place) -> Vec<Row>,
+) -> Result<Vec<Row>> {
+    let place = place(options)?;
+    if disk && let Err(error) = disk::mount(&place.work) {
+        eprintln!("bench: without a disk of its own: {error:#}");
+    }
+    let rows = place
+        .make_image()
+        .map(|()| measure(&mut gather(&place, options), &place));
+    clean(&place.work, &place.tag);
+    rows
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>> {
@@ -232,6 +250,9 @@ fn clean(work: &Path, tag: &str) {
                 remove_cgroup(&entry.path());
             }
         }
+    }
+    if let Err(error) = disk::unmount(work) {
+        eprintln!("bench: unmount {}: {error:#}", work.display());
     }
     if let Err(error) = fs::remove_dir_all(work) {
         eprintln!("bench: left behind: {}: {error}", work.display());
