@@ -17,9 +17,11 @@ use crate::Error;
 use crate::archive::{Entry, Kind, Reader};
 
 mod alone;
+mod behind;
 
 pub use alone::Alone;
 pub(crate) use alone::{layer as layer_alone, settle};
+use behind::Behind;
 
 const WHITEOUT: &[u8] = b".wh.";
 const META: &[u8] = b".wh..wh.";
@@ -53,14 +55,16 @@ pub struct Applied {
     pub size: u64,
 }
 
-/// Unpacks an archive into `view`; `layered` says whether other trees lie below it.
+/// Unpacks an archive into `view`; `layered` says whether other trees lie below it, `disk` where the bytes are to go early.
 pub(crate) fn layer(
     view: &RootDir,
     reader: &mut dyn Read,
     layered: bool,
     limits: &Limits,
+    disk: Option<Dir>,
 ) -> Result<Applied, Error> {
     let mut unpack = Unpack::new(view);
+    unpack.behind = disk.map(Behind::new);
     unpack.made = layered.then(|| (HashSet::new(), RandomState::new()));
     unpack.all(reader, limits)?;
     Ok(unpack.applied)
@@ -80,6 +84,7 @@ struct Unpack<'a> {
     directories: Vec<(PathBuf, Timestamp)>,
     /// What is kept for later when the trees below are not there yet.
     alone: Option<alone::Notes>,
+    behind: Option<Behind>,
     applied: Applied,
     buffer: Vec<u8>,
 }
@@ -92,6 +97,7 @@ impl<'a> Unpack<'a> {
             made: None,
             directories: Vec::new(),
             alone: None,
+            behind: None,
             applied: Applied {
                 entries: 0,
                 size: 0,
@@ -115,6 +121,9 @@ impl<'a> Unpack<'a> {
                 )));
             }
             self.entry(&entry, &mut archive)?;
+            if let Some(behind) = &mut self.behind {
+                behind.add(entry.size);
+            }
         }
         // The digest is that of the whole stream, so all of it is read, within the same bounds.
         let mut rest = archive.into_inner();
@@ -156,6 +165,9 @@ impl<'a> Unpack<'a> {
         }
         let parent = self.parent(path.parent().unwrap_or(Path::new("")))?;
         let name = name.to_owned();
+        if let Some(notes) = &mut self.alone {
+            notes.fill(&path, entry);
+        }
         self.make(&parent, &name, entry, content)
             .map_err(at("create", &path))?;
         self.remember(&path);
@@ -197,7 +209,7 @@ impl<'a> Unpack<'a> {
             _ => {}
         }
         match self.view.open_dir(path) {
-            Err(error) if self.alone.is_some() && absent(&error) => return Err(self.depends()),
+            Err(error) if self.alone.is_some() && absent(&error) => return self.borrow(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other.map_err(at("open directory", path)),
         }

@@ -197,12 +197,15 @@ impl Snapshots {
         limits: &Limits,
     ) -> Result<Applied, Error> {
         let parent = self.lock().active("apply to", key)?.parent.clone();
+        let own = RootDir::open_path(&self.dir(key)?.join("fs"))
+            .map_err(Error::io("open snapshot", key))?;
+        // The mount is volatile: only below it anything can be synced.
+        let disk = own.dir().ok();
         let view = match parent {
             Some(_) => RootDir::from_fd(self.mount(key, false, true)?),
-            None => RootDir::open_path(&self.dir(key)?.join("fs"))
-                .map_err(Error::io("open snapshot", key))?,
+            None => own,
         };
-        apply::layer(&view, reader, parent.is_some(), limits)
+        apply::layer(&view, reader, parent.is_some(), limits, disk)
     }
 
     /// Unpacks a layer's archive into an active tree that stands on nothing yet; `None` when that cannot be, as the result
@@ -216,7 +219,7 @@ impl Snapshots {
         self.lock().active("apply to", key)?;
         let own = RootDir::open_path(&self.dir(key)?.join("fs"))
             .map_err(Error::io("open snapshot", key))?;
-        apply::layer_alone(&own, reader, limits)
+        apply::layer_alone(&own, reader, limits, own.dir().ok())
     }
 
     /// Puts an active tree that was unpacked alone upon a committed one; false when it must be unpacked over it after all.

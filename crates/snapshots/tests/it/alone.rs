@@ -93,11 +93,66 @@ fn a_layer_without_the_root_takes_it_from_below() {
 }
 
 #[test]
+fn directories_that_a_layer_does_not_bring_are_those_below() {
+    let Some(scene) = Scene::new() else { return };
+    let upper = Layer::new()
+        .dir("./", 0o755)
+        .file("usr/lib/new", "new")
+        .file("usr/lib/.wh.gone", "")
+        .file("absent/before/new", "new")
+        .file("opaque/sub/new", "new")
+        .dir("opaque/sub", 0o711)
+        .file("was-a-dir/file", "other")
+        .file("was-a-dir/replaced/file", "x")
+        .entry(EntryType::Regular, "was-a-dir/replaced", "", b"file", 0o600)
+        .done();
+    scene.stack(&[base(), upper.clone()]).unwrap();
+    assert!(alone(&scene, &upper));
+    // Directories in which something was made have the time at which they were unpacked.
+    let rest = |key: &str| -> Vec<String> {
+        let view = scene.view(key);
+        let lines = view.lines().map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            // Name, mode, owner, time.
+            let filled = [
+                ".",
+                "./usr/lib",
+                "./absent",
+                "./absent/before",
+                "./was-a-dir",
+            ];
+            let all = words.len();
+            let taken = if filled.contains(&words[0]) { 3 } else { all };
+            words[..taken].join(" ")
+        });
+        lines.collect()
+    };
+    assert_eq!(rest("layer-alone"), rest("layer-1"));
+    scene.check();
+}
+
+#[test]
 fn a_layer_that_depends_on_what_is_below_is_given_up() {
     let Some(scene) = Scene::new() else { return };
     scene.stack(&[base()]).unwrap();
     for (why, layer) in [
-        ("no parent", Layer::new().file("usr/lib/new", "x")),
+        (
+            "an opaque mark in a directory that it does not bring",
+            Layer::new()
+                .file("opaque/new", "x")
+                .file("opaque/.wh..wh..opq", ""),
+        ),
+        (
+            "an opaque mark above a directory that it does not bring",
+            Layer::new()
+                .dir("opaque", 0o755)
+                .file("opaque/sub/new", "x")
+                .file("opaque/.wh..wh..opq", ""),
+        ),
+        (
+            "a deletion before what is in it",
+            Layer::new().file(".wh.opaque", "").file("opaque/new", "x"),
+        ),
         ("through a link", Layer::new().file("lib/new", "x")),
         ("a link to a lower file", Layer::new().hard("new", "linked")),
         (
