@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,6 +30,35 @@ pub(crate) struct Layers {
 pub(crate) struct Pins<'a> {
     layers: &'a Layers,
     chains: Vec<String>,
+}
+
+/// A layer's plain archive with its digest: found before, or found while it is read.
+pub(crate) enum Hashed<'r> {
+    Before(Box<dyn Read + 'r>, Digest),
+    Now(HashReader<Box<dyn Read + 'r>>),
+}
+
+impl<'r> Hashed<'r> {
+    pub(crate) fn now(reader: Box<dyn Read + 'r>) -> Self {
+        Self::Now(HashReader::new(reader))
+    }
+
+    /// The digest, once all was read.
+    fn finish(self) -> Digest {
+        match self {
+            Self::Before(_, digest) => digest,
+            Self::Now(reader) => reader.finish().0,
+        }
+    }
+}
+
+impl Read for Hashed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Before(reader, _) => reader.read(buffer),
+            Self::Now(reader) => reader.read(buffer),
+        }
+    }
 }
 
 impl Layers {
@@ -69,7 +98,7 @@ impl Layers {
         position: usize,
         diff_ids: &[Digest],
         pins: &Pins<'_>,
-        open: impl FnOnce() -> Result<Box<dyn Read + 'r>, Error>,
+        open: impl FnOnce() -> Result<Hashed<'r>, Error>,
     ) -> Result<bool, Error> {
         let expected = &diff_ids[position];
         let parent = position
@@ -103,7 +132,8 @@ impl Layers {
             .unpacking
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let digest = self.extract(None, Box::new(reader), |found| {
+        let reader = Hashed::now(Box::new(reader));
+        let digest = self.extract(None, reader, |found| {
             pins = self.pin(&[found.to_string()]);
             Ok(found.to_string())
         })?;
@@ -114,18 +144,17 @@ impl Layers {
     fn extract(
         &self,
         parent: Option<&str>,
-        reader: Box<dyn Read + '_>,
+        mut reader: Hashed<'_>,
         check: impl FnOnce(Digest) -> Result<String, Error>,
     ) -> Result<Digest, Error> {
         let key = self.extract_key();
         self.snapshots.prepare(&key, parent)?;
-        let mut reader = HashReader::new(reader);
         let done = self
             .snapshots
             .apply(&key, &mut reader, &self.limits)
             .map_err(Error::from)
             .and_then(|applied| {
-                let digest = reader.finish().0;
+                let digest = reader.finish();
                 let name = check(digest.clone())?;
                 match self.snapshots.commit(&key, &name, applied.size) {
                     Err(snapshots::Error::Exists(_)) => Ok(digest),

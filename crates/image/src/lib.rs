@@ -8,6 +8,7 @@ mod changes;
 mod decompress;
 mod error;
 pub mod fsck;
+mod gzip;
 mod image;
 mod images;
 mod import;

@@ -1,7 +1,7 @@
 //! Decompression and hashing on a thread of their own, a little ahead of whoever unpacks.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 
 use content::Hasher;
 use oci::Digest;
@@ -16,6 +16,8 @@ const PIECES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Ahead {
     pieces: Receiver<io::Result<Piece>>,
+    /// Takes the memory of what was read back.
+    spent: Sender<Vec<u8>>,
     current: Vec<u8>,
     position: usize,
     digest: Option<Digest>,
@@ -31,6 +33,7 @@ impl Ahead {
     /// Begins to read a layer, compressed or not.
     pub(super) fn new(reader: impl Read + Send + 'static) -> io::Result<Self> {
         let (sender, pieces) = sync_channel(PIECES);
+        let (spent, memory) = channel();
         std::thread::Builder::new()
             .name("decompress".to_owned())
             .spawn(move || {
@@ -41,7 +44,7 @@ impl Ahead {
                     Err(error) => return drop(sender.send(Err(error))),
                 };
                 loop {
-                    let piece = read_piece(&mut reader);
+                    let piece = read_piece(&mut reader, memory.try_recv().unwrap_or_default());
                     let last = match &piece {
                         Ok(bytes) if !bytes.is_empty() => {
                             hasher.update(bytes);
@@ -60,6 +63,7 @@ impl Ahead {
             })?;
         Ok(Self {
             pieces,
+            spent,
             current: Vec::new(),
             position: 0,
             digest: None,
@@ -73,8 +77,8 @@ impl Ahead {
 }
 
 /// Fills one piece; an empty one is the end.
-fn read_piece(reader: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; PIECE];
+fn read_piece(reader: &mut impl Read, mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    bytes.resize(PIECE, 0);
     let mut filled = 0;
     while filled < PIECE {
         match reader.read(&mut bytes[filled..]) {
@@ -95,7 +99,12 @@ impl Read for Ahead {
                 return Ok(0);
             }
             match self.pieces.recv() {
-                Ok(Ok(Piece::Bytes(bytes))) => (self.current, self.position) = (bytes, 0),
+                Ok(Ok(Piece::Bytes(bytes))) => {
+                    let spent = std::mem::replace(&mut self.current, bytes);
+                    self.position = 0;
+                    // The thread may have read to its end.
+                    drop(self.spent.send(spent));
+                }
                 Ok(Ok(Piece::End(digest))) => self.digest = Some(digest),
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(io::Error::other("the decompressing thread has ended")),

@@ -7,6 +7,7 @@ use content::digest_of;
 use oci::image::{Descriptor, Document, MAX_DOCUMENT, Manifest};
 use oci::{Digest, Reference};
 use registry::client::{Repository, Scope};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::step::{Progress, Step};
@@ -14,7 +15,7 @@ use super::upload::{Sources, Upload};
 use super::{AT_ONCE, Credentials, Remote, blocking};
 use crate::image::Origin;
 use crate::load::{LAYER, LAYER_GZIP, descriptor};
-use crate::{Error, Image, Images};
+use crate::{Error, Image, Images, gzip};
 
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const CONFIG: &str = "application/vnd.docker.container.image.v1+json";
@@ -80,10 +81,16 @@ impl Remote {
         // Kept even when the image is removed meanwhile.
         let pins = images.layers.pin(&keys);
         let before = image.blobs();
-        let (image, bytes) = {
+        // Each layer goes out as soon as it is what the manifest will name.
+        let (sender, layers) = mpsc::unbounded_channel();
+        let uploading =
+            self.upload_layers(repository, reference, Arc::clone(&image), layers, progress);
+        let preparing = {
             let images = Arc::clone(&self.images);
-            blocking(move || prepare(&images, &image)).await?
+            blocking(move || prepare(&images, &image, &sender))
         };
+        let (prepared, uploaded) = tokio::join!(preparing, uploading);
+        let (image, bytes) = prepared?;
         let Document::Manifest(manifest) = Document::parse(&bytes)? else {
             return Err(Error::Archive("its manifest is an index".to_owned()));
         };
@@ -95,8 +102,7 @@ impl Remote {
             let images = Arc::clone(&self.images);
             blocking(move || images.release(&before)).await?;
         }
-        self.upload_layers(repository, reference, (&image, &manifest), progress)
-            .await?;
+        uploaded?;
         self.upload_config(repository, &manifest.config).await?;
         let tag = reference
             .tag
@@ -127,23 +133,26 @@ impl Remote {
         Ok(())
     }
 
-    /// Uploads what the registry does not have, topmost layer first.
+    /// Uploads what the registry does not have, as the layers come.
     async fn upload_layers(
         self: &Arc<Self>,
         repository: &Repository,
         reference: &Reference,
-        (image, manifest): (&Image, &Manifest),
+        image: Arc<Image>,
+        mut layers: mpsc::UnboundedReceiver<(usize, Descriptor)>,
         progress: &Progress,
     ) -> Result<(), Error> {
         let slots = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
         let mut tasks = JoinSet::new();
-        let diff_ids = &image.config.rootfs.diff_ids;
-        for (layer, diff_id) in manifest.layers.iter().zip(diff_ids).rev() {
+        while let Some((position, layer)) = layers.recv().await {
+            let Some(diff_id) = image.config.rootfs.diff_ids.get(position) else {
+                continue;
+            };
             let upload = Upload {
                 content: Arc::clone(&self.images.content),
                 repository: repository.clone(),
-                blob: layer.clone(),
                 sources: self.sources(reference, &layer.digest),
+                blob: layer,
             };
             let line = progress.line(diff_id.short());
             tasks.spawn(upload.run(line, Arc::clone(&slots)));
@@ -194,13 +203,23 @@ impl Remote {
     }
 }
 
+/// Where the layers go, each with its position, as soon as they are there.
+type Layers = mpsc::UnboundedSender<(usize, Descriptor)>;
+
 /// The image with its manifest: the one with which it came, or one that is made now and kept.
-fn prepare(images: &Images, image: &Arc<Image>) -> Result<(Arc<Image>, Vec<u8>), Error> {
+fn prepare(
+    images: &Images,
+    image: &Arc<Image>,
+    to: &Layers,
+) -> Result<(Arc<Image>, Vec<u8>), Error> {
+    // Whoever uploads has failed where a send does, and says so.
+    let send = |position: usize, layer: &Descriptor| drop(to.send((position, layer.clone())));
     if let Some(manifest) = &image.manifest {
-        return Ok((
-            Arc::clone(image),
-            images.content.read(manifest, MAX_DOCUMENT)?,
-        ));
+        let bytes = images.content.read(manifest, MAX_DOCUMENT)?;
+        for (position, layer) in image.layers.iter().enumerate().rev() {
+            send(position, layer);
+        }
+        return Ok((Arc::clone(image), bytes));
     }
     let diff_ids = &image.config.rootfs.diff_ids;
     let mut layers = Vec::new();
@@ -209,11 +228,13 @@ fn prepare(images: &Images, image: &Arc<Image>) -> Result<(Arc<Image>, Vec<u8>),
             image: image.id.short().to_owned(),
             layer: diff_id.clone(),
         })?;
-        layers.push(if layer.media_type == LAYER {
+        let layer = if layer.media_type == LAYER {
             compress(images, layer)?
         } else {
             layer.clone()
-        });
+        };
+        send(position, &layer);
+        layers.push(layer);
     }
     let config = images.content.read(&image.id, MAX_DOCUMENT)?;
     let manifest = Manifest {
@@ -233,12 +254,9 @@ fn prepare(images: &Images, image: &Arc<Image>) -> Result<(Arc<Image>, Vec<u8>),
 
 /// Compresses a layer: the same bytes every time.
 fn compress(images: &Images, layer: &Descriptor) -> Result<Descriptor, Error> {
-    let failed = || Error::io("compress layer");
     let mut plain = images.content.open_blob(&layer.digest)?;
-    let ingest = images.content.ingest()?;
-    let mut packer = flate2::write::GzEncoder::new(ingest, flate2::Compression::default());
-    std::io::copy(&mut plain, &mut packer).map_err(failed())?;
-    let ingest = packer.finish().map_err(failed())?;
+    let mut ingest = images.content.ingest()?;
+    gzip::compress(&mut plain, &mut ingest).map_err(Error::io("compress layer"))?;
     let (digest, size) = ingest.commit(None, None)?;
     Ok(descriptor(LAYER_GZIP, digest, size))
 }
