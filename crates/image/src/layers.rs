@@ -35,12 +35,12 @@ pub(crate) struct Pins<'a> {
 /// A layer's plain archive with its digest: found before, or found while it is read.
 pub(crate) enum Hashed<'r> {
     Before(Box<dyn Read + 'r>, Digest),
-    Now(HashReader<Box<dyn Read + 'r>>),
+    Now(Box<HashReader<Box<dyn Read + 'r>>>),
 }
 
 impl<'r> Hashed<'r> {
     pub(crate) fn now(reader: Box<dyn Read + 'r>) -> Self {
-        Self::Now(HashReader::new(reader))
+        Self::Now(Box::new(HashReader::new(reader)))
     }
 
     /// The digest, once all was read.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use snapshots::Flaw;
 
 use super::{Check, Kind, Outcome, PINNED};
+use crate::layers::Hashed;
 use crate::{Error, Image, decompress};
 
 /// What is said of a tree that is not there.
@@ -117,7 +118,8 @@ impl Check<'_> {
         })?;
         let open = || {
             let blob = self.images.content.open_blob(&archive.digest)?;
-            decompress(blob).map_err(Error::io("read layer"))
+            let plain = decompress(blob).map_err(Error::io("read layer"))?;
+            Ok(Hashed::now(plain))
         };
         let pins = self.images.layers.pin(&image.chains);
         self.images

@@ -238,7 +238,7 @@ impl Unpack<'_> {
     pub(super) fn borrow(&mut self, path: &Path) -> Result<Dir, Error> {
         let mut dir = self.view.dir().map_err(at("open", Path::new("/")))?;
         let mut walked = PathBuf::new();
-        for name in path.iter() {
+        for name in path {
             walked.push(name);
             match dir.stat(name) {
                 Ok(stat) if stat.kind == FileKind::Directory => {}
