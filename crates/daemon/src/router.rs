@@ -85,7 +85,7 @@ async fn dispatch(daemon: Arc<Daemon>, request: http::Request<RequestBody>) -> R
         ["containers", id, "exec"] if post => exec::create(d, r, id).await,
         ["containers", id] if delete => containers::remove(d, &r, id).await,
         ["exec", id, "start"] if post => exec::start(d, r, id).await,
-        ["exec", id, "json"] if get => exec::inspect(d, id),
+        ["exec", id, "json"] if get => exec::inspect(d, id).await,
         ["exec", id, "resize"] if post => exec::resize(d, &r, id).await,
         ["images", "search"] if get => registry::search(d, &r).await,
         ["images", "json"] if get => images::list(d, &r),

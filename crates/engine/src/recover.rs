@@ -14,10 +14,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use monitor::protocol::{Event, Reply, Request};
+use monitor::protocol::{Reply, Request};
 use network::Endpoint;
 use sys::socket::SeqPacket;
-use tokio::sync::mpsc;
 
 use crate::background::REMOVED;
 use crate::blocking::{Class, blocking};
@@ -25,7 +24,7 @@ use crate::container::record::{Paths, Run, Stored};
 use crate::container::state::Running;
 use crate::container::{Container, Published, State};
 use crate::supervise::{clean_up, known, read_exit, read_run, supervise, unknown_end};
-use crate::task::Task;
+use crate::task::{Events, Task};
 use crate::{Config, Engine, Result, cgroups, ports};
 
 /// How long a monitor may take to answer before it is taken for dead.
@@ -212,7 +211,7 @@ async fn settle(engine: Arc<Engine>, container: Arc<Container>, run: Option<Run>
     }
 }
 
-type Alive = (Arc<Task>, mpsc::Receiver<Event>, Running, bool);
+type Alive = (Arc<Task>, Events, Running, bool);
 
 /// Asks a monitor; one that is alive but has not started its container is told to go.
 async fn ask(container: &Arc<Container>, run: &Run) -> Option<Alive> {

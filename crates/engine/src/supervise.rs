@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use monitor::protocol::{Event, Exit};
-use tokio::sync::mpsc;
 
 use crate::blocking::{Class, blocking};
 use crate::container::record::{Paths, Run};
 use crate::container::state::{Exited, time_from_nanos};
 use crate::container::{Container, State};
 use crate::steps::step;
+use crate::task::Events;
 use crate::{Engine, cgroups, ports};
 
 /// What dockerd reports when it cannot know how a container ended.
@@ -25,11 +25,7 @@ pub(crate) const LOST: i32 = 255;
 const MAX_EXIT: u64 = 4096;
 
 /// Follows a container to its end.
-pub(crate) async fn supervise(
-    engine: Arc<Engine>,
-    container: Arc<Container>,
-    mut events: mpsc::Receiver<Event>,
-) {
+pub(crate) async fn supervise(engine: Arc<Engine>, container: Arc<Container>, mut events: Events) {
     let mut ended_already = false;
     while let Some(event) = events.recv().await {
         match event {

@@ -30,15 +30,13 @@ pub struct Task {
     next: AtomicU32,
     calls: Mutex<HashMap<u32, oneshot::Sender<Reply>>>,
     gone: watch::Sender<bool>,
+    /// How many events have come, and how many of them were acted upon.
+    events: watch::Sender<(u64, u64)>,
 }
 
 impl Task {
     /// Takes the socket of a monitor that was just spawned; events arrive at the receiver, which closes when it is gone.
-    pub fn new(
-        id: &str,
-        socket: SeqPacket,
-        process: OwnedFd,
-    ) -> Result<(Arc<Self>, mpsc::Receiver<Event>)> {
+    pub fn new(id: &str, socket: SeqPacket, process: OwnedFd) -> Result<(Arc<Self>, Events)> {
         Self::adopt(id, socket, Some(PidFd::from_fd(process)))
     }
 
@@ -47,7 +45,7 @@ impl Task {
         id: &str,
         socket: SeqPacket,
         process: Option<PidFd>,
-    ) -> Result<(Arc<Self>, mpsc::Receiver<Event>)> {
+    ) -> Result<(Arc<Self>, Events)> {
         socket
             .set_nonblocking(true)
             .map_err(Error::io("make the monitor's socket non-blocking"))?;
@@ -63,9 +61,15 @@ impl Task {
             next: AtomicU32::new(1),
             calls: Mutex::default(),
             gone: watch::Sender::new(false),
+            events: watch::Sender::default(),
         });
-        let (sender, events) = mpsc::channel(16);
+        let (sender, receiver) = mpsc::channel(16);
         tokio::spawn(task.clone().read(sender));
+        let events = Events {
+            task: task.clone(),
+            receiver,
+            taken: false,
+        };
         Ok((task, events))
     }
 
@@ -97,6 +101,17 @@ impl Task {
             Ok(Err(_)) => Err(self.error("it went away without an answer".to_owned())),
             Err(_) => Err(self.error(format!("no answer within {} s", PATIENCE.as_secs()))),
         }
+    }
+
+    /// Waits until everything that the monitor has told by now is known to the engine. One that is gone tells no more.
+    ///
+    /// A client that saw the end of a stream asks for the exit code at once, and may be faster than the event.
+    pub async fn settle(&self) {
+        drop(self.call(Request::State, Vec::new()).await);
+        let (come, _) = *self.events.borrow();
+        let mut events = self.events.subscribe();
+        let acted = events.wait_for(|(_, acted)| *acted >= come);
+        drop(tokio::time::timeout(PATIENCE, acted).await);
     }
 
     /// Ends the monitor at once; its container ends with it.
@@ -133,6 +148,7 @@ impl Task {
                     }
                 }
                 Ok(Message::Event(event)) => {
+                    self.events.send_modify(|(come, _)| *come += 1);
                     if events.send(event).await.is_err() {
                         break;
                     }
@@ -165,6 +181,33 @@ impl Task {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u32, oneshot::Sender<Reply>>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a monitor tells, in its order. An event was acted upon when the next one is asked for.
+#[derive(Debug)]
+pub struct Events {
+    task: Arc<Task>,
+    receiver: mpsc::Receiver<Event>,
+    taken: bool,
+}
+
+impl Events {
+    /// The next event; none once the monitor is gone.
+    pub async fn recv(&mut self) -> Option<Event> {
+        if std::mem::take(&mut self.taken) {
+            self.task.events.send_modify(|(_, acted)| *acted += 1);
+        }
+        let event = self.receiver.recv().await;
+        self.taken = event.is_some();
+        event
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        // Nobody acts upon the rest: nobody has to wait for that.
+        self.task.events.send_modify(|(_, acted)| *acted = u64::MAX);
     }
 }
 

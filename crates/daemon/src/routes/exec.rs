@@ -52,8 +52,8 @@ async fn run(prepared: ops::Prepared, tty: bool, wire: Wire) {
 }
 
 /// `GET /exec/{id}/json`.
-pub fn inspect(daemon: &Arc<Daemon>, id: &str) -> Result<Answer> {
-    let (exec, progress) = ops::inspect(&daemon.engine, id)?;
+pub async fn inspect(daemon: &Arc<Daemon>, id: &str) -> Result<Answer> {
+    let (exec, progress) = ops::inspect(&daemon.engine, id).await?;
     json(&convert::exec::inspect(&exec, progress))
 }
 

@@ -377,9 +377,18 @@ fn root(container: &Container) -> Result<RootDir> {
     }
 }
 
-/// An exec and how it stands.
-pub fn inspect(engine: &Arc<Engine>, id: &str) -> Result<(Arc<Exec>, Progress)> {
+/// An exec and how it stands: ended, if its client could have seen that.
+pub async fn inspect(engine: &Arc<Engine>, id: &str) -> Result<(Arc<Exec>, Progress)> {
     let exec = engine.execs.find(id)?;
+    if exec.is_live()
+        && let Some(task) = engine
+            .containers
+            .find(&exec.container)
+            .ok()
+            .and_then(|container| container.task())
+    {
+        task.settle().await;
+    }
     let progress = exec.progress();
     Ok((exec, progress))
 }

@@ -13,7 +13,6 @@ use std::time::{Duration, SystemTime};
 use monitor::protocol::{Event, Failure, Reply, Request};
 use network::{Endpoint, Port};
 use stdx::Undo;
-use tokio::sync::mpsc;
 
 use super::attach;
 use crate::blocking::{Class, blocking};
@@ -23,7 +22,7 @@ use crate::container::state::{Running, StartFailure};
 use crate::detached::detached;
 use crate::steps::step;
 use crate::supervise;
-use crate::task::Task;
+use crate::task::{Events, Task};
 use crate::{Engine, Error, Result};
 
 pub(crate) mod etc;
@@ -73,7 +72,7 @@ struct Run {
     running: Running,
     endpoints: Vec<Endpoint>,
     ports: Vec<Port>,
-    events: mpsc::Receiver<Event>,
+    events: Events,
 }
 
 async fn run(
