@@ -80,9 +80,11 @@ async fn answer(
     take: mpsc::Sender<Hijack>,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Body>, Infallible> {
-    connection.serving();
+    let serving = connection.serve();
     let head = request.method() == http::Method::HEAD;
-    let answer = match tokio::spawn(router::route(daemon, request.map(RequestBody::new))).await {
+    // An archive that is loaded comes while its progress is told: the answer has begun long before the body ends.
+    let request = request.map(|body| RequestBody::new(body, Arc::clone(&serving)));
+    let answer = match tokio::spawn(router::route(daemon, request)).await {
         Ok(answer) => answer,
         Err(failure) => {
             tracing::error!("panic in a handler: {failure}");
@@ -97,7 +99,6 @@ async fn answer(
             if head {
                 *response.body_mut() = Body::Whole(bytes::Bytes::new());
             }
-            connection.served();
             Ok(response)
         }
         Answer::Hijack(hijack) => {

@@ -4,6 +4,7 @@
 //! otherwise find the connection closed under its body, and tell of that instead of the answer.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,18 +12,20 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use crate::stream::Serving;
+
 /// How much of a body is read that nobody wants, and for how long; Go's server has the same bound of bytes.
 const LIMIT: usize = 256 << 10;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A request's body; the rest is read when it is dropped.
 #[derive(Debug)]
-pub struct RequestBody(Option<Incoming>);
+pub struct RequestBody(Option<(Incoming, Arc<Serving>)>);
 
 impl RequestBody {
     /// The body as it comes.
-    pub fn new(body: Incoming) -> Self {
-        Self(Some(body))
+    pub fn new(body: Incoming, serving: Arc<Serving>) -> Self {
+        Self(Some((body, serving)))
     }
 }
 
@@ -35,26 +38,32 @@ impl Body for RequestBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut self.0 {
-            Some(body) => Pin::new(body).poll_frame(context),
+            Some((body, _)) => Pin::new(body).poll_frame(context),
             None => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(Body::is_end_stream)
+        let body = self.0.as_ref().map(|(body, _)| body);
+        body.is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map(Body::size_hint).unwrap_or_default()
+        let body = self.0.as_ref().map(|(body, _)| body);
+        body.map(Body::size_hint).unwrap_or_default()
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if let Some(body) = self.0.take().filter(|body| !body.is_end_stream())
+        if let Some((body, serving)) = self.0.take().filter(|(body, _)| !body.is_end_stream())
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            runtime.spawn(tokio::time::timeout(PATIENCE, read(body)));
+            runtime.spawn(async move {
+                // Nobody waits for its end.
+                drop(tokio::time::timeout(PATIENCE, read(body)).await);
+                drop(serving);
+            });
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::unix::AsyncFd;
@@ -25,10 +25,22 @@ pub enum Socket {
 #[derive(Debug)]
 pub struct Connection {
     socket: Socket,
-    /// Requests begun; odd while one is served.
-    phase: AtomicU64,
-    /// Told when the first byte of a request's head has come.
+    /// Requests begun, and how many of them are being served.
+    begun: AtomicU64,
+    serving: AtomicU64,
+    /// Whether a part of a request's head has come; told when it has.
+    head_open: AtomicBool,
     head_begun: Notify,
+}
+
+/// A request that is being served: its answer has not begun, or its body has not ended.
+#[derive(Debug)]
+pub struct Serving(Arc<Connection>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.serving.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Connection {
@@ -36,28 +48,36 @@ impl Connection {
     pub fn new(socket: Socket) -> Self {
         Self {
             socket,
-            phase: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            serving: AtomicU64::new(0),
+            head_open: AtomicBool::new(false),
             head_begun: Notify::new(),
         }
     }
 
-    /// A request's head has been read; until `served`, bytes that come are its body.
-    pub fn serving(&self) {
-        self.phase.fetch_or(1, Ordering::Relaxed);
+    /// A request's head has been read; for as long as the value lives, bytes that come are its body.
+    pub fn serve(self: &Arc<Self>) -> Arc<Serving> {
+        self.head_open.store(false, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.serving.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Serving(Arc::clone(self)))
     }
 
-    /// Its answer has begun.
-    pub fn served(&self) {
-        self.phase.fetch_add(1, Ordering::Relaxed);
+    fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Relaxed) > 0
     }
 
     /// Returns once the head of a request has taken longer than `limit` to arrive.
     pub async fn slow_head(&self, limit: std::time::Duration) {
         loop {
             self.head_begun.notified().await;
-            let phase = self.phase.load(Ordering::Relaxed);
+            let open = || self.head_open.load(Ordering::Relaxed);
+            if !open() {
+                continue;
+            }
+            let begun = self.begun.load(Ordering::Relaxed);
             tokio::time::sleep(limit).await;
-            if phase.is_multiple_of(2) && self.phase.load(Ordering::Relaxed) == phase {
+            if open() && self.begun.load(Ordering::Relaxed) == begun {
                 return;
             }
         }
@@ -138,7 +158,8 @@ impl Connection {
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(count) => {
                     buffer.advance(count);
-                    if self.phase.load(Ordering::Relaxed).is_multiple_of(2) {
+                    if count > 0 && !self.is_serving() {
+                        self.head_open.store(true, Ordering::Relaxed);
                         self.head_begun.notify_one();
                     }
                     return Poll::Ready(Ok(()));
@@ -186,5 +207,43 @@ impl AsyncWrite for Shared {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(sys::socket::shutdown_write(self.0.as_fd()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_body_that_comes_behind_the_beginning_of_its_answer_is_no_slow_head() {
+        tokio::time::pause();
+        let (socket, client) = UnixStream::pair().unwrap();
+        let connection = Arc::new(Connection::new(Socket::Unix(socket)));
+        let come = async || {
+            client.writable().await.unwrap();
+            assert_eq!(client.try_write(b"x").unwrap(), 1);
+            let mut bytes = [0; 8];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            std::future::poll_fn(|cx| connection.poll_read(cx, &mut buffer))
+                .await
+                .unwrap();
+        };
+        let slow = || {
+            tokio::time::timeout(
+                Duration::from_mins(1),
+                connection.slow_head(Duration::from_secs(10)),
+            )
+        };
+        come().await;
+        let answer = connection.serve();
+        let body = Arc::clone(&answer);
+        drop(answer);
+        come().await;
+        assert!(slow().await.is_err(), "its body comes");
+        drop(body);
+        assert!(slow().await.is_err(), "its answer goes on");
+        come().await;
+        assert!(slow().await.is_ok());
     }
 }
