@@ -246,6 +246,19 @@ pub fn set_child_subreaper() -> io::Result<()> {
     prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0)
 }
 
+/// Children of this process that end are gone at once: nobody has to wait for them (`SA_NOCLDWAIT` of sigaction(2)).
+/// Programs that it executes have the default again.
+pub fn disown_children() -> io::Result<()> {
+    // SAFETY: all zero is the default disposition with an empty mask and no flags.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_flags = libc::SA_NOCLDWAIT;
+    // SAFETY: no handler is installed: the disposition stays the default.
+    match unsafe { libc::sigaction(libc::SIGCHLD, &raw const action, ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// No program executed from here on gains privileges.
 pub fn set_no_new_privileges() -> io::Result<()> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0)

@@ -274,8 +274,16 @@ impl Context {
     /// Removes every container and asserts that nothing of them is left.
     pub fn assert_no_containers_left(&self) {
         self.remove_containers();
-        let left = leaks::settle(Duration::from_secs(5), || leaks::of_containers(&self.names));
+        let left = leaks::settle(Duration::from_secs(5), || self.left());
         assert!(left.is_empty(), "left behind:\n{}", left.join("\n"));
+    }
+
+    fn left(&self) -> Vec<String> {
+        let mut left = leaks::of_containers(&self.names);
+        if let Some(daemon) = &self.daemon {
+            left.extend(leaks::zombies(daemon.id()));
+        }
+        left
     }
 
     fn remove_containers(&self) {
@@ -301,7 +309,7 @@ impl Drop for Context {
             self.remove_containers();
         }
         // A container's end is answered before the last of it is gone: the daemon has a second for that.
-        let mut left = leaks::settle(Duration::from_secs(5), || leaks::of_containers(&self.names));
+        let mut left = leaks::settle(Duration::from_secs(5), || self.left());
         self.stop_daemon();
         left.extend(leaks::settle(Duration::from_secs(5), || {
             leaks::of_daemon(&self.names)

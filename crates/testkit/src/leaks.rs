@@ -134,6 +134,19 @@ fn processes(names: &Names) -> Vec<String> {
     left
 }
 
+/// Children of a process that have ended and that it does not take notice of.
+pub fn zombies(parent: u32) -> Vec<String> {
+    let ended = |path: PathBuf| {
+        let stat = fs::read_to_string(path.join("stat")).ok()?;
+        // proc_pid_stat(5): the name stands in parentheses and may have any characters.
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        let (state, its_parent) = (fields.next()?, fields.next()?);
+        (state == "Z" && its_parent == parent.to_string())
+            .then(|| format!("ended child {} of the daemon", path.display()))
+    };
+    entries(Path::new("/proc")).filter_map(ended).collect()
+}
+
 fn mounts(names: &Names) -> Vec<String> {
     let directory = names.directory.to_string_lossy().into_owned();
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
