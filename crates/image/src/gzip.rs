@@ -143,8 +143,8 @@ mod tests {
     #[test]
     fn what_was_compressed_is_one_member_that_comes_back_as_it_was() {
         for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 9 * PIECE + 12_345] {
-            let text: Vec<u8> = (0..length / 4 + 1)
-                .flat_map(|number| (number as u32).to_le_bytes())
+            let text: Vec<u8> = (0..=u32::try_from(length / 4).unwrap())
+                .flat_map(u32::to_le_bytes)
                 .take(length)
                 .collect();
             for plain in [text, noise(length)] {
