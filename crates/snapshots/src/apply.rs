@@ -18,10 +18,12 @@ use crate::archive::{Entry, Kind, Reader};
 
 mod alone;
 mod behind;
+mod bounded;
 
 pub use alone::Alone;
 pub(crate) use alone::{layer as layer_alone, settle};
 use behind::Behind;
+use bounded::Bounded;
 
 const WHITEOUT: &[u8] = b".wh.";
 const META: &[u8] = b".wh..wh.";
@@ -406,26 +408,6 @@ impl<'a> Unpack<'a> {
             // A directory that a later entry removed has no time.
             drop(set);
         }
-    }
-}
-
-/// A stream with a limit, beyond which it is an error to read.
-struct Bounded<'a> {
-    inner: &'a mut dyn Read,
-    left: u64,
-    max: u64,
-}
-
-impl Read for Bounded<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(length as u64).ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("it is larger than {} bytes", self.max),
-            )
-        })?;
-        Ok(length)
     }
 }
 

@@ -14,7 +14,7 @@ use sys::overlay;
 use sys::root::{RootDir, sync_filesystem};
 
 use crate::key::{self, READY, REMOVED};
-use crate::ready::{self, Ready};
+use crate::ready::Ready;
 use crate::{Alone, Applied, Error, Limits, apply, usage};
 
 mod check;
@@ -127,7 +127,8 @@ impl Snapshots {
                 },
             );
         }
-        self.make_active(&dir, below.as_deref())
+        self.ready
+            .place(&dir, below.as_deref())
             .inspect_err(|_error| {
                 self.lock().entries.remove(key);
                 // The failure to make it is what counts; a rest is removed at the next start.
@@ -312,28 +313,6 @@ impl Snapshots {
     /// a millisecond.
     pub fn refill(&self) {
         self.ready.refill(&self.root);
-    }
-
-    fn make_active(&self, dir: &Path, below: Option<&Path>) -> Result<(), Error> {
-        match self.ready.take() {
-            Some(ready) => store::rename(&ready, dir, false)?,
-            None => ready::make(dir)?,
-        }
-        let Some(below) = below else { return Ok(()) };
-        let root = RootDir::open_path(&below.join("fs"))
-            .map_err(Error::io("open", below.display().to_string()))?;
-        let stat = root
-            .stat(Path::new("."), true)
-            .map_err(Error::io("stat", below.display().to_string()))?;
-        if (stat.mode, stat.uid, stat.gid) != (ready::MODE, 0, 0) {
-            // The root of the mount takes owner and mode of the topmost layer's root.
-            RootDir::open_path(&dir.join("fs"))
-                .and_then(|root| root.dir()?.set_self(stat.uid, stat.gid, stat.mode, None))
-                .map_err(Error::io("prepare", dir.display().to_string()))?;
-        }
-        let name = below.file_name().unwrap_or_default();
-        symlink(Path::new("..").join(name), dir.join("parent"))
-            .map_err(Error::io("link parent of", dir.display().to_string()))
     }
 
     /// Deletes the files of removed trees.

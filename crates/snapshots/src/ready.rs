@@ -5,15 +5,17 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sys::root::RootDir;
 
 use crate::Error;
 use crate::key::READY;
 
 /// Mode of a tree's root, unless the layer below has another one.
-pub(crate) const MODE: u32 = 0o755;
+const MODE: u32 = 0o755;
 /// As many as the network keeps of its own.
 const KEEP: usize = 8;
 
@@ -25,8 +27,31 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
-    pub(crate) fn take(&self) -> Option<PathBuf> {
+    fn take(&self) -> Option<PathBuf> {
         self.lock().0.pop_front()
+    }
+
+    /// Puts an empty tree at `dir`, upon the one at `below`.
+    pub(crate) fn place(&self, dir: &Path, below: Option<&Path>) -> Result<(), Error> {
+        match self.take() {
+            Some(ready) => store::rename(&ready, dir, false)?,
+            None => make(dir)?,
+        }
+        let Some(below) = below else { return Ok(()) };
+        let root = RootDir::open_path(&below.join("fs"))
+            .map_err(Error::io("open", below.display().to_string()))?;
+        let stat = root
+            .stat(Path::new("."), true)
+            .map_err(Error::io("stat", below.display().to_string()))?;
+        if (stat.mode, stat.uid, stat.gid) != (MODE, 0, 0) {
+            // The root of the mount takes owner and mode of the topmost layer's root.
+            RootDir::open_path(&dir.join("fs"))
+                .and_then(|root| root.dir()?.set_self(stat.uid, stat.gid, stat.mode, None))
+                .map_err(Error::io("prepare", dir.display().to_string()))?;
+        }
+        let name = below.file_name().unwrap_or_default();
+        symlink(Path::new("..").join(name), dir.join("parent"))
+            .map_err(Error::io("link parent of", dir.display().to_string()))
     }
 
     /// Makes what is missing. A failure is no one's answer here: the next `prepare` meets it and reports it.
@@ -54,7 +79,7 @@ impl Ready {
 }
 
 /// An empty tree, closed to everybody but root.
-pub(crate) fn make(directory: &Path) -> Result<(), Error> {
+fn make(directory: &Path) -> Result<(), Error> {
     // The work directory before the tree: a directory without a tree is known to be unfinished.
     for (path, mode) in [
         (directory.to_owned(), 0o700),
