@@ -55,8 +55,6 @@ pub struct Engine {
     pub(crate) warnings: Vec<String>,
     pub(crate) tidy: Notify,
     pub(crate) refill: Notify,
-    /// Told when somebody's names or addresses change ([`crate::ops::network::names`]).
-    pub names_changed: Notify,
     _lock: store::Lock,
 }
 
@@ -161,7 +159,6 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
         execs: Execs::default(),
         tidy: Notify::new(),
         refill: Notify::new(),
-        names_changed: Notify::new(),
         images,
         snapshots,
         remote: Mutex::default(),

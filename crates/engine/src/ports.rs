@@ -47,7 +47,7 @@ pub(crate) fn parse(text: &str) -> Option<(u16, Protocol)> {
 
 /// The endpoint that published ports lead to: of those with a way out, the one with the highest priority, the first of
 /// several.
-fn endpoint(endpoints: &[Endpoint]) -> Option<&Endpoint> {
+pub(crate) fn endpoint(endpoints: &[Endpoint]) -> Option<&Endpoint> {
     let reachable = |one: &&Endpoint| one.gateway4.is_some() || one.gateway6.is_some();
     endpoints.iter().filter(reachable).reduce(|best, next| {
         if next.priority > best.priority {
@@ -99,6 +99,18 @@ pub(crate) fn publish(
 pub(crate) fn unpublish(engine: &Engine, id: &str) {
     if let Err(error) = engine.ports.unpublish(&engine.keeper, id) {
         tracing::warn!(container = %id, %error, "release published ports");
+    }
+}
+
+/// A running container has other places: its ports lead to the one that leads out.
+pub(crate) fn retarget(engine: &Engine, container: &Container) {
+    let now = container.now();
+    if now.ports.is_empty() {
+        return;
+    }
+    let target = endpoint(&now.endpoints).map_or_else(Target::default, target);
+    if let Err(error) = engine.ports.retarget(&engine.keeper, &container.id, target) {
+        tracing::warn!(container = %container.id, %error, "lead published ports elsewhere");
     }
 }
 

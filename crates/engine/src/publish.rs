@@ -24,7 +24,6 @@ impl Engine {
 
     /// A container joined a network or left it.
     pub(crate) fn network_event(&self, endpoint: &Endpoint, action: &str, container: &str) {
-        self.names_changed.notify_one();
         let driver = self.networks.find(&endpoint.network_id);
         let driver = driver.map_or("", |network| network.record.driver.as_str());
         let attributes = [

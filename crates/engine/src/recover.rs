@@ -25,7 +25,7 @@ use crate::container::state::Running;
 use crate::container::{Container, Published, State};
 use crate::supervise::{clean_up, known, read_exit, read_run, supervise, unknown_end};
 use crate::task::{Events, Task};
-use crate::{Config, Engine, Result, cgroups, ports};
+use crate::{Config, Engine, Result, cgroups, naming, ports};
 
 /// How long a monitor may take to answer before it is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -262,6 +262,7 @@ fn take_over(engine: &Engine, container: &Container, run: &Run, running: Running
         });
     }
     ports::adopt(engine, &container.id, &endpoints, &run.ports);
+    naming::adopt(engine, container, &endpoints);
     for endpoint in &endpoints {
         if let Err(error) = engine.networks.adopt(endpoint) {
             tracing::warn!(container = %container.id, %error, "keep a running container's address");

@@ -14,10 +14,10 @@ use monitor::protocol::{Event, Exit};
 use crate::blocking::{Class, blocking};
 use crate::container::record::{Paths, Run};
 use crate::container::state::{Exited, time_from_nanos};
-use crate::container::{Container, State};
+use crate::container::{Container, Published, State};
 use crate::steps::step;
 use crate::task::Events;
-use crate::{Engine, cgroups, ports};
+use crate::{Engine, cgroups, naming, ports};
 
 /// What dockerd reports when it cannot know how a container ended.
 pub(crate) const LOST: i32 = 255;
@@ -112,14 +112,7 @@ pub(crate) fn unknown_end(started_at: SystemTime) -> Exited {
 
 async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited) {
     let before = container.now();
-    if !before.ports.is_empty() {
-        // First: nothing that is published may lead to an address that another container has by then.
-        let (releasing, id) = (engine.clone(), container.id.clone());
-        blocking("release published ports", Class::Kernel, move || {
-            ports::unpublish(&releasing, &id);
-        })
-        .await;
-    }
+    release_names(engine, container, &before).await;
     let mut endpoints = Vec::new();
     container.publish(|now| endpoints = std::mem::take(&mut now.endpoints));
     engine.networks.release(&endpoints);
@@ -163,6 +156,20 @@ async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited)
             tracing::warn!(container = %container.id, %error, "record a lost exit");
         }
     }
+}
+
+/// Lets go of ports and names, before the addresses: nothing may lead to one that another container has by then.
+async fn release_names(engine: &Arc<Engine>, container: &Arc<Container>, before: &Published) {
+    let named = engine.names.knows(&container.id);
+    if before.ports.is_empty() && !named {
+        return;
+    }
+    let (engine, id) = (engine.clone(), container.id.clone());
+    blocking("release ports and names", Class::Kernel, move || {
+        ports::unpublish(&engine, &id);
+        naming::forget(&engine, &id);
+    })
+    .await;
 }
 
 /// Removes what a run leaves outside the container's own directory. Only under the lease, with the monitor gone.

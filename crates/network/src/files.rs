@@ -105,6 +105,18 @@ struct ResolvConf {
     other: Vec<String>,
 }
 
+/// The resolv.conf of a container that has a resolver of its own; what the host's and the user's servers are, that one
+/// knows.
+pub fn resolv_conf_within(host: &str, dns: &Dns) -> String {
+    let mut conf = parse(&resolv_conf_with(host, dns));
+    conf.nameservers = vec![crate::RESOLVER.to_string()];
+    if !conf.options.iter().any(|one| one.starts_with("ndots:")) {
+        // A container's name has no dot; with one demanded, it would first be asked for with every search domain.
+        conf.options.push("ndots:0".to_owned());
+    }
+    conf.to_string()
+}
+
 fn parse(text: &str) -> ResolvConf {
     let mut conf = ResolvConf::default();
     for line in text.lines() {
@@ -143,6 +155,25 @@ impl std::fmt::Display for ResolvConf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_resolver_of_ones_own_is_the_only_server() {
+        let host = "nameserver 10.0.0.1\nsearch corp\noptions edns0\n";
+        let conf = resolv_conf_within(host, &Dns::default());
+        assert_eq!(
+            conf,
+            "nameserver 127.0.0.11\nsearch corp\noptions edns0 ndots:0\n"
+        );
+        let own = Dns {
+            options: vec!["ndots:2".to_owned()],
+            ..Dns::default()
+        };
+        let conf = resolv_conf_within(host, &own);
+        assert_eq!(
+            conf,
+            "nameserver 127.0.0.11\nsearch corp\noptions ndots:2\n"
+        );
+    }
 
     #[test]
     fn servers_of_the_hosts_loopback_are_dropped() {

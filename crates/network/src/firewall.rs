@@ -9,6 +9,7 @@
 //!   set guard4   { type ipv4_addr; flags interval }    subnets that nobody reaches from outside by their own addresses
 //!   set nat4     { type ipv4_addr; flags interval }    subnets behind the host's address; guard6 and nat6 alike
 //!   chain raw-prerouting { type filter hook prerouting priority raw;
+//!     iifname "lo" accept                              the host to its own address on a bridge
 //!     iifname != @bridges ip daddr @guard4 drop        iifname != @bridges ip6 daddr @guard6 drop
 //!     iifname @bridges ip daddr 127.0.0.0/8 drop       containers do not reach the host's localhost,
 //!     iifname @bridges ip saddr 127.0.0.0/8 drop       though route_localnet lets its published ports reach them
@@ -198,6 +199,7 @@ fn raw_prerouting() -> Vec<Rule> {
     };
     let localhost = |direction| Rule::default().input(IN, BRIDGES).localhost(direction);
     vec![
+        Rule::default().loopback().verdict(ACCEPT),
         outside(GUARD4).verdict(DROP),
         outside(GUARD6).verdict(DROP),
         localhost(Direction::Destination).verdict(DROP),

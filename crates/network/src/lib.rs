@@ -31,7 +31,9 @@ pub use bridge::{Bridge, BridgeInfo, Config as BridgeConfig, Subnet};
 pub use create::Create;
 pub use endpoint::{Attachment, Endpoint, Settings};
 pub use error::{Error, Result};
-pub use files::{Dns, host_resolv_conf, hosts, own_hosts, resolv_conf, resolv_conf_with};
+pub use files::{
+    Dns, host_resolv_conf, hosts, own_hosts, resolv_conf, resolv_conf_with, resolv_conf_within,
+};
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use keeper::Keeper;
 pub use link::normal_mac as parse_mac;

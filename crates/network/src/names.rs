@@ -70,6 +70,11 @@ impl Names {
         Ok(())
     }
 
+    /// Whether a container has names.
+    pub fn knows(&self, container: &str) -> bool {
+        self.lock().contains_key(container)
+    }
+
     /// A container has ended.
     pub fn forget(&self, keeper: &Keeper, container: &str) -> Result<()> {
         let mut known = self.lock();

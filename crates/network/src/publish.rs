@@ -7,21 +7,21 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use netd::protocol::{self, Protocol, Request};
 use serde::{Deserialize, Serialize};
-use sys::inet;
 use sys::netlink::{self, Socket};
+
+use bind::{NotBound, bind, socket};
 
 use crate::keeper::Keeper;
 use crate::nat::{self, Translation};
 use crate::nft::{self, Family};
 use crate::{Error, Names, Result};
 
-/// How often a random port is tried that is free for IPv4 and not for IPv6.
-const ATTEMPTS: usize = 32;
+mod bind;
 
 /// A port that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +138,25 @@ impl Ports {
             return Err(refused);
         }
         Ok(ports)
+    }
+
+    /// A container has another place that its ports lead to. The same ports are bound again: connections through them end.
+    pub fn retarget(&self, keeper: &Keeper, container: &str, target: Target) -> Result<()> {
+        let mut state = self.lock();
+        match state.held.get_mut(container) {
+            Some((held, _)) if *held != target => *held = target,
+            _ => return Ok(()),
+        }
+        release(keeper, container);
+        let again = state.bind_again(container);
+        give(keeper, container, &again.leads, &again.fds)?;
+        if !state.installed.is_empty() {
+            self.replace(&mut state)?;
+        }
+        match again.warnings.into_iter().next() {
+            Some(why) => Err(Error::Netd { why }),
+            None => Ok(()),
+        }
     }
 
     /// Lets go of a container's ports.
@@ -353,94 +372,6 @@ fn translations(target: Target, ports: &[Port]) -> Vec<Translation> {
     ports.iter().filter_map(translation).collect()
 }
 
-/// A port that could not be bound.
-#[derive(Debug)]
-struct NotBound {
-    host: SocketAddr,
-    target: SocketAddr,
-    protocol: Protocol,
-    error: io::Error,
-}
-
-/// Binds one request: on one address, or on all of both families at the same port.
-fn bind(request: &PortRequest, target: Target) -> std::result::Result<Bound, NotBound> {
-    let (first, last) = request.ports.unwrap_or((0, 0));
-    let mut tried = 0;
-    let mut port = first;
-    loop {
-        tried += 1;
-        let again = if request.ports.is_none() {
-            tried < ATTEMPTS
-        } else {
-            port < last
-        };
-        match bind_at(request, target, port) {
-            Err(failure) if again && failure.error.kind() == io::ErrorKind::AddrInUse => {}
-            other => return other,
-        }
-        if request.ports.is_some() {
-            port += 1;
-        }
-    }
-}
-
-fn bind_at(
-    request: &PortRequest,
-    target: Target,
-    port: u16,
-) -> std::result::Result<Bound, NotBound> {
-    let hosts = match request.host {
-        Some(host) => vec![host],
-        None => vec![
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        ],
-    };
-    let mut bound = Bound::new();
-    let mut port = port;
-    for host in hosts {
-        let Some(address) = target.of(host) else {
-            continue;
-        };
-        let failed = |error| NotBound {
-            host: (host, port).into(),
-            target: (address, request.container).into(),
-            protocol: request.protocol,
-            error,
-        };
-        let fd = match socket(request.protocol, (host, port).into()) {
-            Ok(fd) => fd,
-            // A host without IPv6 is asked for it by nobody.
-            Err(error) if request.host.is_none() && host.is_ipv6() && lacks_family(&error) => {
-                continue;
-            }
-            Err(error) => return Err(failed(error)),
-        };
-        port = inet::local_address(fd.as_fd()).map_err(failed)?.port();
-        let port = Port {
-            container: request.container,
-            protocol: request.protocol,
-            host,
-            port,
-        };
-        bound.push((port, fd));
-    }
-    Ok(bound)
-}
-
-fn lacks_family(error: &io::Error) -> bool {
-    // EAFNOSUPPORT: the kernel was built or started without it.
-    error.raw_os_error() == Some(97) || error.kind() == io::ErrorKind::AddrNotAvailable
-}
-
-fn socket(protocol: Protocol, address: SocketAddr) -> io::Result<OwnedFd> {
-    match protocol {
-        Protocol::Tcp => inet::listen_tcp(address),
-        Protocol::Udp => inet::bind_udp(address),
-        Protocol::Sctp => inet::listen_sctp(address),
-    }
-}
-
 /// Where netd is to lead what comes to these sockets.
 fn leads(target: Target, bound: Bound) -> (Vec<protocol::Port>, Vec<OwnedFd>) {
     let lead = |(port, fd): (Port, OwnedFd)| {
@@ -462,6 +393,10 @@ fn keep(keeper: &Keeper, container: &str, target: Target, bound: &Bound) -> Resu
         .collect::<io::Result<Bound>>()
         .map_err(Error::io("duplicate the sockets of published ports"))?;
     let (leads, fds) = leads(target, duplicates);
+    give(keeper, container, &leads, &fds)
+}
+
+fn give(keeper: &Keeper, container: &str, leads: &[protocol::Port], fds: &[OwnedFd]) -> Result<()> {
     for (leads, fds) in leads
         .chunks(protocol::PORTS)
         .zip(fds.chunks(protocol::PORTS))

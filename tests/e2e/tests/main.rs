@@ -19,6 +19,7 @@ mod inspect;
 mod interchange;
 mod logs;
 mod manifest;
+mod names;
 mod network;
 mod networks;
 mod ports;

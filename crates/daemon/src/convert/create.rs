@@ -270,7 +270,11 @@ fn check_network(config: &Config, host: &HostConfig, mode: &NetworkMode) -> Resu
             "mac-address and the network mode",
         ),
         (
-            host.publish_all_ports,
+            host.publish_all_ports
+                || host
+                    .port_bindings
+                    .as_ref()
+                    .is_some_and(|all| !all.is_empty()),
             "port publishing and the container type network mode",
         ),
         (

@@ -17,6 +17,5 @@ pub use create::create;
 pub use disconnect::disconnect;
 pub use inspect::inspect;
 pub use list::list;
-pub use names::names;
 pub use prune::prune;
 pub use remove::remove;

@@ -148,6 +148,13 @@ impl Rule {
         self.meta(REGISTER, META_IIFNAME).lookup(how, set)
     }
 
+    /// It stays within the host.
+    pub(super) fn loopback(self) -> Self {
+        let mut name = b"lo".to_vec();
+        name.resize(16, 0);
+        self.meta(REGISTER, META_IIFNAME).compare(EQUAL, name)
+    }
+
     /// The interface it goes out by is in the set, or is not.
     pub(super) fn output(self, how: u32, set: Set) -> Self {
         self.meta(REGISTER, META_OIFNAME).lookup(how, set)

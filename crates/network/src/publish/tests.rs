@@ -1,5 +1,9 @@
 //! Which ports are taken, and in whose words it is said.
 
+use std::os::fd::AsFd;
+
+use sys::inet;
+
 use super::*;
 
 fn request(text: &str, ports: Option<(u16, u16)>) -> PortRequest {

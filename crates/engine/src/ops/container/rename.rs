@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::blocking::{Class, blocking};
 use crate::container::ContainerName;
 use crate::detached::detached;
-use crate::{Engine, Error, Result};
+use crate::{Engine, Error, Result, naming};
 
 /// Gives a container another name.
 pub async fn rename(engine: &Arc<Engine>, reference: &str, name: &str) -> Result<()> {
@@ -38,7 +38,11 @@ pub async fn rename(engine: &Arc<Engine>, reference: &str, name: &str) -> Result
         })
         .await?;
         container.rename(reservation);
-        engine.names_changed.notify_one();
+        let (telling, renamed) = (engine.clone(), container.clone());
+        blocking("tell a container's new name", Class::Kernel, move || {
+            naming::update(&telling, &renamed, None);
+        })
+        .await;
         let old = format!("/{}", before.name);
         engine.container_event(&container.now(), "rename", &[("oldName", &old)]);
         Ok(())

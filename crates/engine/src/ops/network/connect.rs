@@ -18,7 +18,7 @@ use crate::container::{Container, Published};
 use crate::detached::detached;
 use crate::ops::container::start::etc;
 use crate::steps::step;
-use crate::{Engine, Error, Result};
+use crate::{Engine, Error, Result, naming, ports};
 
 /// Connects a container to a network.
 pub async fn connect(
@@ -95,6 +95,12 @@ fn join(
         )));
     }
     etc::add_hosts(container, &now.record, &endpoint)?;
+    let resolved = engine.names.knows(&container.id);
+    ports::retarget(engine, container);
+    naming::update(engine, container, Some(&netns));
+    if !resolved && engine.names.knows(&container.id) {
+        etc::write_resolver(container, &now.record.spec, true)?;
+    }
     record(container, &attachments)?;
     step("connect.recorded");
     engine.network_event(&endpoint, "connect", &container.id);

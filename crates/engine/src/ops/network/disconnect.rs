@@ -11,7 +11,7 @@ use crate::container::spec::NetworkMode;
 use crate::detached::detached;
 use crate::ops::container::start::etc;
 use crate::steps::step;
-use crate::{Engine, Error, Result};
+use crate::{Engine, Error, Result, naming, ports};
 
 /// Disconnects a container from a network.
 pub async fn disconnect(engine: &Arc<Engine>, network: &str, container: &str) -> Result<()> {
@@ -81,6 +81,8 @@ fn leave(engine: &Arc<Engine>, container: &Arc<Container>, reference: &str) -> R
             now.endpoints = endpoints;
         }
     });
+    ports::retarget(engine, container);
+    naming::update(engine, container, None);
     record(container, &attachments)?;
     step("disconnect.recorded");
     if let Some(endpoint) = &endpoint {

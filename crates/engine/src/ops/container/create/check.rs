@@ -53,7 +53,11 @@ pub(super) fn check(spec: &Spec, host: &Host) -> Result<Vec<String>> {
     }
     mounts(&spec.mounts)?;
     resources(&spec.resources, host)?;
-    Ok(warnings(&spec.resources, host))
+    let mut warnings = warnings(&spec.resources, host);
+    if spec.network == NetworkMode::Host && (spec.publish_all || !spec.ports.is_empty()) {
+        warnings.push("Published ports are discarded when using host network mode".to_owned());
+    }
+    Ok(warnings)
 }
 
 fn refuse<T>(why: String) -> Result<T> {

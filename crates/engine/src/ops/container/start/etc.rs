@@ -15,8 +15,9 @@ use crate::{Error, Result};
 /// A container may write its hosts file: what is read back of it is bounded.
 const MAX_HOSTS: u64 = 1 << 20;
 
-/// Writes all three for a start.
+/// Writes all three for a start. `resolves`: the container has a resolver of its own.
 pub(super) fn write_all(
+    resolves: bool,
     container: &Container,
     record: &Record,
     endpoints: &[Endpoint],
@@ -39,7 +40,10 @@ pub(super) fn write_all(
     };
     write(&container.paths.etc("hosts"), &hosts)?;
     write(&container.paths.etc("hostname"), &format!("{hostname}\n"))?;
-    write(&container.paths.etc("resolv.conf"), &resolver(spec))
+    write(
+        &container.paths.etc("resolv.conf"),
+        &resolver(spec, resolves),
+    )
 }
 
 /// A running container has one more place.
@@ -83,7 +87,15 @@ fn change(container: &Container, change: impl FnOnce(String) -> String) -> Resul
     write(&path, &change(text))
 }
 
-fn resolver(spec: &Spec) -> String {
+/// A running container has a resolver of its own from here on, or no longer.
+pub(crate) fn write_resolver(container: &Container, spec: &Spec, resolves: bool) -> Result<()> {
+    write(
+        &container.paths.etc("resolv.conf"),
+        &resolver(spec, resolves),
+    )
+}
+
+fn resolver(spec: &Spec, resolves: bool) -> String {
     let host = network::host_resolv_conf();
     let dns = &spec.dns;
     let asked = !(dns.servers.is_empty() && dns.search.is_empty() && dns.options.is_empty());
@@ -95,6 +107,9 @@ fn resolver(spec: &Spec) -> String {
         search: dns.search.clone(),
         options: dns.options.clone(),
     };
+    if resolves {
+        return network::resolv_conf_within(&host, &dns);
+    }
     network::resolv_conf_with(&host, &dns)
 }
 

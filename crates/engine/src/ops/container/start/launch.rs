@@ -22,7 +22,7 @@ use crate::container::spec::{LogConfig, Mount, NetworkMode};
 use crate::container::{Container, Published, Spec};
 use crate::steps::step;
 use crate::users::{Accounts, Identity};
-use crate::{Engine, Error, Result, ground, ports};
+use crate::{Engine, Error, Result, ground, naming, ports};
 
 /// ctrl-p ctrl-q.
 const DETACH_KEYS: [u8; 2] = [16, 17];
@@ -65,9 +65,17 @@ pub(super) fn launch(
     let identity = Accounts::read(&root)?.identify(&record.effective.user, &spec.group_add)?;
     let (Sandbox { netns, endpoints }, host) = connect(engine, &now, undo)?;
     let ports = ports::publish(engine, container, &endpoints, undo)?;
+    naming::start(engine, container, &endpoints, netns.as_ref(), undo)?;
     step("start.connected");
     if host.is_none() {
-        etc::write_all(container, record, &endpoints, &links(engine, spec)?)?;
+        let resolves = naming::resolves(engine, &endpoints);
+        etc::write_all(
+            resolves,
+            container,
+            record,
+            &endpoints,
+            &links(engine, spec)?,
+        )?;
     }
     bind_sources(spec)?;
     store::save(

@@ -1,0 +1,159 @@
+//! What a container is called on its networks, and what its resolver sees: there is one where it has a place on a network
+//! that somebody made. The default bridge has no names, as in Docker.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use network::{Endpoint, Member, Naming, View};
+use stdx::Undo;
+
+use crate::container::{Container, Published};
+use crate::{Engine, Result, ports};
+
+/// What Docker Desktop's users know the host by.
+const HOST: &str = "host.docker.internal";
+
+/// Makes a container that is being started known, and gives it its resolver.
+pub(crate) fn start(
+    engine: &Arc<Engine>,
+    container: &Container,
+    endpoints: &[Endpoint],
+    netns: Option<&OwnedFd>,
+    undo: &mut Undo<'static>,
+) -> Result<()> {
+    let naming = of(engine, &container.now(), endpoints);
+    if naming.members.is_empty() {
+        return Ok(());
+    }
+    let id = container.id.clone();
+    engine.names.set(&engine.keeper, &id, netns, naming)?;
+    engine.netd.notify_one();
+    let engine = engine.clone();
+    undo.push("forget names", move || {
+        let forgotten = engine.names.forget(&engine.keeper, &id);
+        forgotten.map_err(|error| error.to_string())
+    });
+    Ok(())
+}
+
+/// A running container has another name, or other networks. `netns`: for a resolver that it may need now.
+pub(crate) fn update(engine: &Engine, container: &Container, netns: Option<&OwnedFd>) {
+    let now = container.now();
+    let naming = of(engine, &now, &now.endpoints);
+    let known = engine.names.knows(&container.id);
+    if !now.state.is_running() || (naming.members.is_empty() && !known) {
+        return;
+    }
+    match engine
+        .names
+        .set(&engine.keeper, &container.id, netns, naming)
+    {
+        Ok(()) => engine.netd.notify_one(),
+        Err(error) => tracing::warn!(container = %container.id, %error, "tell a container's names"),
+    }
+}
+
+/// A container has ended.
+pub(crate) fn forget(engine: &Engine, id: &str) {
+    if let Err(error) = engine.names.forget(&engine.keeper, id) {
+        tracing::warn!(container = %id, %error, "forget a container's names");
+    }
+}
+
+/// A container that an earlier daemon started keeps its names.
+pub(crate) fn adopt(engine: &Engine, container: &Container, endpoints: &[Endpoint]) {
+    let naming = of(engine, &container.now(), endpoints);
+    if !naming.members.is_empty() {
+        engine.names.adopt(&container.id, naming);
+    }
+}
+
+/// Whether a container with these places has a resolver of its own.
+pub(crate) fn resolves(engine: &Engine, endpoints: &[Endpoint]) -> bool {
+    endpoints.iter().any(|endpoint| is_named(engine, endpoint))
+}
+
+fn is_named(engine: &Engine, endpoint: &Endpoint) -> bool {
+    !endpoint.interface.is_empty()
+        && engine
+            .networks
+            .find(&endpoint.network_id)
+            .is_ok_and(|network| !network.is_predefined())
+}
+
+fn of(engine: &Engine, now: &Published, endpoints: &[Endpoint]) -> Naming {
+    let named: Vec<&Endpoint> = endpoints
+        .iter()
+        .filter(|endpoint| is_named(engine, endpoint))
+        .collect();
+    if named.is_empty() {
+        return Naming::default();
+    }
+    let member = |endpoint: &&Endpoint| {
+        let member = Member {
+            container: now.id().to_owned(),
+            names: names(now, endpoint),
+            domain: endpoint.network.clone(),
+            addresses: endpoint.addresses().collect(),
+        };
+        (endpoint.network_id.clone(), member)
+    };
+    let members = named.iter().map(member).collect();
+    Naming {
+        view: Some(view(engine, now, endpoints, &named)),
+        members,
+    }
+}
+
+/// What it is called there: its name first.
+fn names(now: &Published, endpoint: &Endpoint) -> Vec<String> {
+    let mut attachments = now.attachments.iter();
+    let aliases = attachments
+        .find(|one| is_of(one, endpoint))
+        .map_or(&[][..], |one| &one.settings.aliases);
+    crate::ops::network::names::of(now, aliases)
+}
+
+fn is_of(attachment: &network::Attachment, endpoint: &Endpoint) -> bool {
+    attachment.network_id == endpoint.network_id || attachment.network == endpoint.network
+}
+
+fn view(engine: &Engine, now: &Published, endpoints: &[Endpoint], named: &[&Endpoint]) -> View {
+    let mut networks = named.to_vec();
+    networks.sort_by_key(|endpoint| std::cmp::Reverse(endpoint.priority));
+    let out = ports::endpoint(endpoints);
+    let mut gateways = Vec::new();
+    if let Some(endpoint) = out {
+        gateways.extend(endpoint.gateway4.map(std::net::IpAddr::V4));
+        gateways.extend(endpoint.gateway6.map(std::net::IpAddr::V6));
+    }
+    let own = if gateways.is_empty() {
+        BTreeMap::new()
+    } else {
+        BTreeMap::from([(HOST.to_owned(), gateways)])
+    };
+    let servers = &now.record.spec.dns.servers;
+    View {
+        networks: networks
+            .into_iter()
+            .map(|endpoint| endpoint.network_id.clone())
+            .collect(),
+        own: own.into_iter().collect(),
+        links: links(engine, now),
+        servers: (!servers.is_empty()).then(|| servers.clone()),
+        internal: out.is_none(),
+    }
+}
+
+/// `--link`: what only this container calls others.
+fn links(engine: &Engine, now: &Published) -> Vec<(String, String)> {
+    let asked = now.attachments.iter().flat_map(|one| &one.settings.links);
+    asked
+        .filter_map(|link| {
+            let (name, alias) = link.split_once(':').unwrap_or((link, link));
+            let other = engine.containers.find(name).ok()?;
+            Some((alias.to_ascii_lowercase(), other.id.clone()))
+        })
+        .collect()
+}

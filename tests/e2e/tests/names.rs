@@ -1,0 +1,254 @@
+//! Names of containers, answered at 127.0.0.11 in each one's namespace.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use testkit::{Context, Output, command};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A daemon with a network of one's own, and `web` on it; the images are there.
+fn scene() -> Context {
+    let context = Context::busybox();
+    context.load("debian-bookworm");
+    context.corten(&["network", "create", "shop"]).ok();
+    context
+        .corten(&[
+            "run",
+            "-d",
+            "--name",
+            "web",
+            "--network",
+            "shop",
+            "--network-alias",
+            "www",
+            "busybox",
+            "sleep",
+            "1000",
+        ])
+        .ok();
+    context
+}
+
+fn address(context: &Context, name: &str, network: &str) -> String {
+    let template = format!("{{{{(index .NetworkSettings.Networks \"{network}\").IPAddress}}}}");
+    context.inspect(name, &template)
+}
+
+/// Starts a container that only waits, with the C library's resolver in it.
+#[track_caller]
+fn client(context: &Context, name: &str, more: &[&str]) -> String {
+    let mut words = vec!["run", "-d", "--name", name, "--network", "shop"];
+    words.extend_from_slice(more);
+    words.extend_from_slice(&["debian:bookworm", "sleep", "1000"]);
+    context.corten(&words).ok();
+    context.inspect(name, "{{.State.Pid}}")
+}
+
+/// Asks as a program in the container does; needs no daemon.
+#[track_caller]
+fn getent(pid: &str, name: &str) -> Output {
+    let mut command = std::process::Command::new("nsenter");
+    command::run(command.args(["-t", pid, "-a", "getent", "ahosts", name]))
+}
+
+/// Asks 127.0.0.11 in the container's network namespace.
+#[track_caller]
+fn nslookup(pid: &str, words: &[&str]) -> Output {
+    let mut command = std::process::Command::new("nsenter");
+    command.args(["-t", pid, "-n", "busybox", "nslookup"]);
+    command::run(command.args(words).arg("127.0.0.11"))
+}
+
+#[test]
+fn names_aliases_and_ids_lead_to_their_containers() {
+    let context = scene();
+    let pid = client(&context, "client", &["--link", "web:backend"]);
+    let web = address(&context, "web", "shop");
+    let id = context.inspect("web", "{{.Id}}");
+    for name in ["web", "WEB", "www", "web.shop", "backend", &id[..12]] {
+        let found = getent(&pid, name);
+        assert!(found.ok().contains(&web), "{name}: {found:?}");
+    }
+    let back = nslookup(&pid, &["-type=ptr", &web]);
+    assert!(back.stdout.contains("web.shop"), "{back:?}");
+    let conf = context.corten(&["exec", "client", "cat", "/etc/resolv.conf"]);
+    assert!(conf.ok().starts_with("nameserver 127.0.0.11"), "{conf:?}");
+    assert!(conf.stdout.contains("ndots:0"), "{conf:?}");
+    assert_eq!(getent(&pid, "host.docker.internal").code, 0);
+    // Names change with their containers.
+    context.corten(&["rename", "web", "front"]).ok();
+    assert_eq!(getent(&pid, "front").code, 0);
+    assert_ne!(getent(&pid, "web").code, 0);
+    context.corten(&["rm", "-f", "front"]).ok();
+    assert_ne!(getent(&pid, "www").code, 0);
+}
+
+#[test]
+fn other_networks_have_other_names() {
+    let context = scene();
+    context.corten(&["network", "create", "other"]).ok();
+    context
+        .corten(&[
+            "run",
+            "-d",
+            "--name",
+            "alone",
+            "--network",
+            "other",
+            "debian:bookworm",
+            "sleep",
+            "1000",
+        ])
+        .ok();
+    let pid = context.inspect("alone", "{{.State.Pid}}");
+    assert_ne!(getent(&pid, "web").code, 0);
+    context
+        .corten(&["network", "connect", "shop", "alone"])
+        .ok();
+    assert_eq!(getent(&pid, "web").code, 0);
+    context
+        .corten(&["network", "disconnect", "shop", "alone"])
+        .ok();
+    assert_ne!(getent(&pid, "web").code, 0);
+    // Port 53 is the container's own.
+    context
+        .corten(&["run", "--rm", "--network", "shop", "debian:bookworm", "perl", "-e",
+            "use Socket; socket(S, PF_INET, SOCK_DGRAM, 17); bind(S, sockaddr_in(53, INADDR_ANY)) or die $!"])
+        .ok();
+}
+
+#[test]
+fn a_shared_alias_leads_to_each_in_turn() {
+    let context = scene();
+    for name in ["one", "two"] {
+        context
+            .corten(&[
+                "run",
+                "-d",
+                "--name",
+                name,
+                "--network",
+                "shop",
+                "--network-alias",
+                "www",
+                "busybox",
+                "sleep",
+                "1000",
+            ])
+            .ok();
+    }
+    let pid = client(&context, "client", &[]);
+    let mut firsts = std::collections::BTreeSet::new();
+    assert!(
+        command::eventually(LIMIT, || {
+            let found = nslookup(&pid, &["-type=a", "www"]);
+            let mut addresses = found
+                .stdout
+                .lines()
+                .filter_map(|line| line.strip_prefix("Address: "));
+            firsts.extend(addresses.next().map(str::to_owned));
+            firsts.len() == 3
+        }),
+        "{firsts:?}"
+    );
+}
+
+#[test]
+fn names_outlive_the_daemon_and_netd() {
+    let mut context = scene();
+    let pid = client(&context, "client", &[]);
+    context.kill_daemon();
+    assert_eq!(getent(&pid, "web").code, 0);
+    context.start_daemon();
+    assert_eq!(getent(&pid, "web").code, 0);
+    let netd = crate::ports::netd(&context).expect("netd runs");
+    command::signal(netd, "KILL");
+    assert!(command::eventually(LIMIT, || {
+        crate::ports::netd(&context).is_some_and(|next| next != netd)
+            && getent(&pid, "web").code == 0
+    }));
+}
+
+#[test]
+fn other_questions_go_to_the_resolvers_and_not_from_internal_networks() {
+    let context = scene();
+    let gateway = context.inspect(
+        "web",
+        "{{(index .NetworkSettings.Networks \"shop\").Gateway}}",
+    );
+    let server =
+        UdpSocket::bind((gateway.as_str(), 53)).expect("the bridge's address has no other server");
+    server
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    let answering = std::thread::spawn(move || answer_all(&server));
+    // The first server is silent.
+    let pid = client(
+        &context,
+        "client",
+        &["--dns", "192.0.2.1", "--dns", &gateway],
+    );
+    let found = nslookup(&pid, &["-type=a", "known.test"]);
+    assert!(found.stdout.contains("192.0.2.99"), "{found:?}");
+    let none = nslookup(&pid, &["-type=a", "unknown.test"]);
+    assert!(
+        format!("{}{}", none.stdout, none.stderr).contains("NXDOMAIN"),
+        "{none:?}"
+    );
+    context
+        .corten(&["network", "create", "--internal", "closed"])
+        .ok();
+    context
+        .corten(&[
+            "run",
+            "-d",
+            "--name",
+            "inside",
+            "--network",
+            "closed",
+            "--dns",
+            &gateway,
+            "busybox",
+            "sleep",
+            "1000",
+        ])
+        .ok();
+    let inside = context.inspect("inside", "{{.State.Pid}}");
+    let refused = nslookup(&inside, &["-type=a", "known.test"]);
+    assert!(
+        format!("{}{}", refused.stdout, refused.stderr).contains("SERVFAIL"),
+        "{refused:?}"
+    );
+    _ = nslookup(&pid, &["-type=a", "stop.test"]);
+    assert_eq!(
+        answering.join().expect("the server ends"),
+        3,
+        "nothing came from the internal network"
+    );
+}
+
+/// Knows `known.test`, denies all else, ends with `stop.test`; says how many questions came.
+fn answer_all(server: &UdpSocket) -> usize {
+    let mut buffer = [0; 512];
+    let mut count = 0;
+    while let Ok((length, from)) = server.recv_from(&mut buffer) {
+        count += 1;
+        let question = &buffer[..length];
+        let has = |name: &[u8]| question.windows(name.len()).any(|part| part == name);
+        let mut answer = question.to_vec();
+        (answer[2], answer[3]) = (0x81, 0x80);
+        answer[8..12].fill(0);
+        if has(b"\x05known") {
+            answer[7] = 1;
+            answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 99]);
+        } else {
+            answer[3] |= 3;
+        }
+        server.send_to(&answer, from).expect("it is sent");
+        if has(b"\x04stop") {
+            break;
+        }
+    }
+    count
+}
