@@ -162,7 +162,7 @@ const LIMIT: Duration = Duration::from_mins(8);
 pub(crate) fn directory(binary: &Binary) -> PathBuf {
     shell::root().join(match binary.package.as_str() {
         "xtask" | "bench" => binary.package.clone(),
-        "e2e" => "tests/e2e".to_owned(),
+        "e2e" | "fuzz" => format!("tests/{}", binary.package),
         package => format!("crates/{package}"),
     })
 }

@@ -16,6 +16,8 @@ const MODULES: &[&str] = &[
     "nf_tables",
     "nft_chain_nat",
     "nft_masq",
+    "nft_nat",
+    "nft_fib_inet",
     "nft_ct",
     "nf_conntrack",
     "tun",

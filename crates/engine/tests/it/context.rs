@@ -152,7 +152,11 @@ impl Context {
         );
         drop(engine);
         for (group, _) in host.group_dirs(&parent) {
-            sys::cgroup::remove(&group).unwrap();
+            // netd, which was in it, ends when it has seen that its engine is gone.
+            while let Err(error) = sys::cgroup::remove(&group) {
+                assert!(begun.elapsed() < Duration::from_secs(10), "{error}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         }
         let networks = network::Config {
             dir: config.data_root.join("networks"),

@@ -1,6 +1,6 @@
 //! Real containers through the engine's operations. As root; needs a static busybox.
 //!
-//! A program of its own: the engine executes itself as monitor and init, so this one has to be those too.
+//! A program of its own: the engine executes itself as monitor, netd and init, so this one has to be those too.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -23,6 +23,10 @@ fn main() -> ExitCode {
         Some("monitor") => {
             args.remove(0);
             return ExitCode::from(u8::try_from(monitor::main(&args[1..]) & 0xff).unwrap_or(1));
+        }
+        Some("netd") => {
+            args.remove(0);
+            return ExitCode::from(u8::try_from(netd::main(&args[1..]) & 0xff).unwrap_or(1));
         }
         Some("init") => {
             return ExitCode::from(
