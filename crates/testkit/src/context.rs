@@ -126,6 +126,9 @@ impl Context {
             .arg(directory.join("corten.pid"))
             .args(["--bridge", &self.names.bridge])
             .args(["--bip", &format!("10.219.{}.1/24", self.slot.number)])
+            // Two daemons that choose at one moment would choose the same subnet.
+            .arg("--default-address-pool")
+            .arg(format!("base=10.{}.0.0/16,size=24", 100 + self.slot.number))
             .args(["--cgroup-parent", &format!("/{}", self.names.cgroup)])
             .args(&self.settings.arguments)
             .envs(
