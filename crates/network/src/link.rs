@@ -30,6 +30,7 @@ const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
 const IFLA_PROTINFO: u16 = 12;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_NET_NS_FD: u16 = 28;
@@ -269,13 +270,25 @@ pub(crate) fn no_default_route(six: bool) -> Message {
     default_message(DELROUTE, 0, if six { AF_INET6 } else { AF_INET })
 }
 
-/// Ports that are isolated reach the bridge itself and not one another.
-pub(crate) fn isolate(port: u32) -> Message {
+/// How a port of a bridge treats frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PortMode {
+    /// It reaches the bridge itself and not other isolated ports.
+    pub(crate) isolated: bool,
+    /// A frame may go back to the port it came by.
+    pub(crate) hairpin: bool,
+}
+
+/// Sets how a port treats frames.
+pub(crate) fn port_mode(port: u32, mode: PortMode) -> Message {
     let mut header = link_header(port, 0);
     header[0] = AF_BRIDGE;
     Message::new(SETLINK, ACK)
         .raw(&header)
-        .nest(IFLA_PROTINFO, |m| m.attribute(IFLA_BRPORT_ISOLATED, &[1]))
+        .nest(IFLA_PROTINFO, |m| {
+            m.attribute(IFLA_BRPORT_MODE, &[mode.hairpin.into()])
+                .attribute(IFLA_BRPORT_ISOLATED, &[mode.isolated.into()])
+        })
 }
 
 /// Looks up an interface by name.

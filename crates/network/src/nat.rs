@@ -21,30 +21,21 @@
 //!
 //! The bridges' own tables let through what was translated here, and masquerade what comes back to the network it came from.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use netd::protocol::Protocol;
 use sys::netlink::{Message, Refused, Socket};
 
-use crate::nft::{self, EQUAL, Element, Family, Hook, Meta, NOT_EQUAL, REGISTER, Rule, Table};
+use crate::nft::{
+    self, Chain, Conntrack, EQUAL, Element, Family, Hook, Meta, NOT_EQUAL, REGISTER, Reference,
+    Rule, Set, Table, octets, types,
+};
 
-const PREROUTING: u32 = 0;
-const OUTPUT: u32 = 3;
-const POSTROUTING: u32 = 4;
-const RAW: i32 = -300;
-const DSTNAT: i32 = -100;
-const SRCNAT: i32 = 100;
-
-const ANY: &str = "any";
-const ADDRESS: &str = "address";
-const ANY_ID: u32 = 1;
-const ADDRESS_ID: u32 = 2;
-
-/// nft's numbers of types; a concatenation has six bits for each.
-const IPV4: u32 = 7;
-const IPV6: u32 = 8;
-const PORT: u32 = 0x0d;
-const PROTOCOL_AND_PORT: u32 = 0x0c << 6 | PORT;
+const ANY: Reference = Reference { name: "any", id: 1 };
+const ADDRESS: Reference = Reference {
+    name: "address",
+    id: 2,
+};
 
 /// One published port that the kernel translates. Both addresses are of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,13 +50,10 @@ pub(crate) struct Translation {
 
 impl Translation {
     pub(crate) fn family(&self) -> Family {
-        match self.target {
-            IpAddr::V4(_) => Family::V4,
-            IpAddr::V6(_) => Family::V6,
-        }
+        Family::of(self.target)
     }
 
-    fn map(&self) -> &'static str {
+    fn map(&self) -> Reference {
         if self.host.is_unspecified() {
             ANY
         } else {
@@ -89,14 +77,11 @@ impl Translation {
         key.extend(padded(self.port));
         let mut data = octets(self.target);
         data.extend(padded(self.target_port));
-        Element { key, data }
-    }
-}
-
-fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(four) => four.octets().to_vec(),
-        IpAddr::V6(six) => six.octets().to_vec(),
+        Element {
+            key,
+            data: Some(data),
+            ..Element::default()
+        }
     }
 }
 
@@ -114,7 +99,7 @@ pub(crate) fn replace(socket: &Socket, name: &str, ports: &[Translation]) -> Res
             messages.extend(table.renew());
             messages.extend(content(table));
         } else {
-            messages.extend([table.create(), table.delete()]);
+            messages.extend(table.clear());
         }
     }
     messages.extend(elements(name, ports, true));
@@ -128,12 +113,7 @@ pub(crate) fn are_whole(
     families: impl IntoIterator<Item = Family>,
 ) -> Result<bool, Refused> {
     for family in families {
-        let rules = Table { family, name }.rules(socket)?;
-        let complete = match family {
-            Family::V4 => 6,
-            Family::V6 => 5,
-        };
-        if rules != complete {
+        if !(Table { family, name }).has(socket, &chains(family))? {
             return Ok(false);
         }
     }
@@ -156,86 +136,100 @@ fn elements(name: &str, ports: &[Translation], add: bool) -> Vec<Message> {
         for map in [ANY, ADDRESS] {
             let elements: Vec<Element> = ports
                 .iter()
-                .filter(|port| port.family() == family && port.map() == map)
+                .filter(|port| port.family() == family && port.map().id == map.id)
                 .map(Translation::element)
                 .collect();
-            messages.extend(Table { family, name }.elements(map, &elements, add));
+            messages.extend(Table { family, name }.elements(map.name, &elements, add));
         }
     }
     messages
 }
 
 fn content(table: Table<'_>) -> Vec<Message> {
-    let (width, kind) = match table.family {
-        Family::V4 => (4, IPV4),
-        Family::V6 => (16, IPV6),
+    let address = match table.family {
+        Family::V6 => types::IPV6,
+        _ => types::IPV4,
     };
-    let data = (kind << 6 | PORT, width + 4);
-    let address_key = (kind << 12 | PROTOCOL_AND_PORT, width + 8);
-    let hook = |kind, number, priority| Hook {
-        kind,
-        number,
-        priority,
+    let width = width(table.family);
+    // Next to others each part takes whole registers.
+    let (protocol, port) = ((types::PROTOCOL, 4), (types::PORT, 4));
+    let map = |reference, key| {
+        table.set(Set {
+            reference,
+            key,
+            data: Some((address << 6 | types::PORT, width + 4)),
+            intervals: false,
+        })
     };
     let mut messages = vec![
-        table.map(ANY, ANY_ID, (PROTOCOL_AND_PORT, 8), data),
-        table.map(ADDRESS, ADDRESS_ID, address_key, data),
-        table.chain("guard", hook("filter", PREROUTING, RAW)),
-        table.chain("prerouting", hook("nat", PREROUTING, DSTNAT)),
-        table.chain("output", hook("nat", OUTPUT, DSTNAT)),
-        table.chain("postrouting", hook("nat", POSTROUTING, SRCNAT)),
+        map(ANY, &[protocol, port]),
+        map(ADDRESS, &[(address, width), protocol, port]),
     ];
-    let mut rule = |chain, rule| messages.push(table.rule(chain, rule));
-    if table.family == Family::V4 {
-        let guard =
-            localhost(Rule::default(), DESTINATION).interface(Meta::InputName, NOT_EQUAL, "lo");
-        rule("guard", address(guard, table.family).drop());
-        rule(
-            "postrouting",
-            localhost(Rule::default(), SOURCE).translated().masquerade(),
-        );
-    } else {
-        let mut loopback = vec![0; 16];
-        loopback[15] = 1;
-        rule(
-            "output",
-            Rule::default()
-                .network(REGISTER, 24, 16)
-                .compare(REGISTER, EQUAL, loopback)
-                .accept(),
-        );
-    }
-    for chain in ["prerouting", "output"] {
-        let translate = |rule: Rule| rule.destination(table.family, REGISTER, REGISTER + width / 4);
-        rule(chain, translate(address(Rule::default(), table.family)));
-        let any = Rule::default()
+    messages.extend(table.chains(chains(table.family)));
+    messages
+}
+
+fn chains(family: Family) -> Vec<Chain> {
+    let translate = |rule: Rule| rule.destination(family, REGISTER, REGISTER + width(family) / 4);
+    let to_any = || {
+        Rule::default()
             .for_this_host()
             .meta(REGISTER, Meta::Transport)
             .transport(REGISTER + 1, 2, 2)
-            .look_up(ANY, ANY_ID);
-        rule(chain, translate(any));
+            .translate(ANY)
+    };
+    let translations = || {
+        vec![
+            translate(to_address(Rule::default(), family)),
+            translate(to_any()),
+        ]
+    };
+    let (mut output, mut guard, mut postrouting) = (translations(), Vec::new(), Vec::new());
+    if family == Family::V6 {
+        let loopback = Ipv6Addr::LOCALHOST.octets().to_vec();
+        let local = Rule::default()
+            .network(REGISTER, 24, 16)
+            .compare(REGISTER, EQUAL, loopback);
+        output.insert(0, local.accept());
+    } else {
+        let localhost = |offset| Rule::default().localhost(offset);
+        let outside = localhost(DESTINATION).interface(Meta::InputName, NOT_EQUAL, "lo");
+        guard.push(to_address(outside, family).drop());
+        let translated = localhost(SOURCE).conntrack(Conntrack::Status, Conntrack::DNAT);
+        postrouting.push(translated.masquerade());
     }
-    messages
+    vec![
+        Chain::new("guard", Hook::raw_prerouting(), guard),
+        Chain::new(
+            "prerouting",
+            Hook::destinations(Hook::PREROUTING),
+            translations(),
+        ),
+        Chain::new("output", Hook::destinations(Hook::OUTPUT), output),
+        Chain::new("postrouting", Hook::sources(), postrouting),
+    ]
 }
 
 const SOURCE: u32 = 12;
 const DESTINATION: u32 = 16;
 
-/// 127.0.0.0/8, at this offset of an IPv4 header.
-fn localhost(rule: Rule, offset: u32) -> Rule {
-    rule.network(REGISTER, offset, 1)
-        .compare(REGISTER, EQUAL, vec![127])
+/// How many bytes an address has.
+fn width(family: Family) -> u32 {
+    match family {
+        Family::V6 => 16,
+        _ => 4,
+    }
 }
 
 /// Looks up where this address, transport and port lead.
-fn address(rule: Rule, family: Family) -> Rule {
-    let (offset, width) = match family {
-        Family::V4 => (DESTINATION, 4),
-        Family::V6 => (24, 16),
+fn to_address(rule: Rule, family: Family) -> Rule {
+    let offset = match family {
+        Family::V6 => 24,
+        _ => DESTINATION,
     };
-    let next = REGISTER + width / 4;
-    rule.network(REGISTER, offset, width)
+    let next = REGISTER + width(family) / 4;
+    rule.network(REGISTER, offset, width(family))
         .meta(next, Meta::Transport)
         .transport(next + 1, 2, 2)
-        .look_up(ADDRESS, ADDRESS_ID)
+        .translate(ADDRESS)
 }

@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use ipnet::{IpNet, Ipv4Net};
-use sys::netlink::{Protocol, Socket};
+use sys::netlink::{Protocol, Refused, Socket};
 
 use crate::create::{self, Create, Surroundings};
-use crate::options::{GatewayMode, Options};
+use crate::options::Options;
 use crate::record::{Driver, Record};
 use crate::subnet::{self, AddressPool};
-use crate::{Bridge, Endpoint, Error, Result, firewall, interface};
+use crate::{Bridge, Endpoint, Error, Result, firewall, interface, nft};
 
 mod open;
 
@@ -108,14 +108,13 @@ impl Network {
     fn rules(&self) -> Option<firewall::Network> {
         let info = self.bridge.as_ref().ok()?.info();
         let options = Options::parse(&self.record.options, self.record.internal).ok()?;
-        let open = options.mode4 == GatewayMode::Unprotected;
         Some(firewall::Network {
             bridge: info.name,
             subnets: info.subnets,
             internal: self.record.internal,
             within: options.within,
             masquerade: options.masquerade && !self.record.internal,
-            open,
+            modes: [options.mode4, options.mode6],
         })
     }
 }
@@ -125,7 +124,8 @@ impl Network {
 pub struct Networks {
     pub(crate) config: Config,
     by_id: RwLock<BTreeMap<String, Arc<Network>>>,
-    /// The firewall's socket; none without nftables.
+    /// The firewall's socket; none without nftables. It is kept: closing one after a table was replaced waits for the
+    /// kernel to free the old one, ten milliseconds and more (`nft_rcv_nl_event`).
     filter: Option<Socket>,
     /// One network comes or goes at a time.
     changing: Mutex<()>,
@@ -336,13 +336,15 @@ impl Networks {
     fn open_firewall(&mut self, warnings: &mut Vec<String>) {
         let bridge = self.config.bridge.clone();
         let networks: Vec<_> = self.all().iter().filter_map(|one| one.rules()).collect();
-        let opened = firewall::open().map_err(Into::into).and_then(|socket| {
-            firewall::remove_earlier(&socket, &bridge)?;
-            firewall::install(&socket, &bridge, &networks).map(|()| socket)
-        });
+        let opened = Socket::open(Protocol::Netfilter)
+            .map_err(Refused::from)
+            .and_then(|socket| {
+                firewall::remove_earlier(&socket, &bridge)?;
+                firewall::install(&socket, &bridge, &networks).map(|()| socket)
+            });
         match opened {
             Ok(socket) => {
-                let chains = firewall::dropping_chains(&socket).unwrap_or_default();
+                let chains = nft::dropping_chains(&socket).unwrap_or_default();
                 warnings.extend(chains.into_iter().map(|chain| {
                     format!(
                         "nftables chain {chain} drops what is forwarded: unless it accepts {bridge}, containers reach nothing beyond the host"

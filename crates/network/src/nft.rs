@@ -1,7 +1,13 @@
-//! nf_tables messages: tables, chains, rules, maps and their elements. Every change is a batch that holds as a whole or not
-//! at all.
+//! nf_tables messages: tables, chains, rules, sets and maps with their elements. Every change is a batch that holds as a
+//! whole or not at all.
+
+mod rule;
+
+use std::net::IpAddr;
 
 use sys::netlink::{ACK, APPEND, CREATE, DUMP, Message, Refused, Socket, attributes};
+
+pub(crate) use rule::{Conntrack, Lookup, Meta, Rule};
 
 const SUBSYSTEM: u16 = 10;
 const BATCH_BEGIN: u16 = 0x10;
@@ -9,37 +15,57 @@ const BATCH_END: u16 = 0x11;
 const NEWTABLE: u16 = SUBSYSTEM << 8;
 const DELTABLE: u16 = SUBSYSTEM << 8 | 2;
 const NEWCHAIN: u16 = SUBSYSTEM << 8 | 3;
+const GETCHAIN: u16 = SUBSYSTEM << 8 | 4;
 const NEWRULE: u16 = SUBSYSTEM << 8 | 6;
 const GETRULE: u16 = SUBSYSTEM << 8 | 7;
 const NEWSET: u16 = SUBSYSTEM << 8 | 9;
 const NEWSETELEM: u16 = SUBSYSTEM << 8 | 0x0c;
 const DELSETELEM: u16 = SUBSYSTEM << 8 | 0x0e;
 const GETGEN: u16 = SUBSYSTEM << 8 | 0x10;
+const SET_INTERVAL: u32 = 4;
 const SET_MAP: u32 = 8;
+const SET_CONCATENATION: u32 = 0x80;
+const ELEMENT_INTERVAL_END: u32 = 1;
 /// An attribute holds 64 KiB; an element of the widest map takes 80 bytes.
 const ELEMENTS: usize = 500;
 
 /// The first of the registers of four bytes; the others follow it.
 pub(crate) const REGISTER: u32 = 8;
-const REGISTER_VERDICT: u32 = 0;
-const DROP: u32 = 0;
-const ACCEPT: u32 = 1;
+/// An interface's name takes four of them.
+pub(crate) const NAME_REGISTERS: u32 = 4;
 pub(crate) const EQUAL: u32 = 0;
 pub(crate) const NOT_EQUAL: u32 = 1;
+
+/// nft's numbers of types, for those who list a set; the kernel looks at the lengths alone. A concatenation has six bits
+/// for each of its parts.
+pub(crate) mod types {
+    pub(crate) const FAMILY: u32 = 2;
+    pub(crate) const IPV4: u32 = 7;
+    pub(crate) const IPV6: u32 = 8;
+    pub(crate) const PROTOCOL: u32 = 0x0c;
+    pub(crate) const PORT: u32 = 0x0d;
+    pub(crate) const INTERFACE: u32 = 41;
+}
 
 /// Which packets a table sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Family {
-    V4,
-    V6,
+    /// Those of both versions.
+    Inet = 1,
+    V4 = 2,
+    V6 = 10,
 }
 
 impl Family {
-    pub(crate) fn number(self) -> u8 {
-        match self {
-            Self::V4 => 2,
-            Self::V6 => 10,
+    pub(crate) fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
         }
+    }
+
+    pub(crate) fn number(self) -> u8 {
+        self as u8
     }
 }
 
@@ -49,6 +75,60 @@ pub(crate) struct Hook {
     pub(crate) kind: &'static str,
     pub(crate) number: u32,
     pub(crate) priority: i32,
+}
+
+impl Hook {
+    pub(crate) const PREROUTING: u32 = 0;
+    pub(crate) const FORWARD: u32 = 2;
+    pub(crate) const OUTPUT: u32 = 3;
+    pub(crate) const POSTROUTING: u32 = 4;
+
+    pub(crate) const RAW: i32 = -300;
+    pub(crate) const DSTNAT: i32 = -100;
+    pub(crate) const FILTER: i32 = 0;
+    pub(crate) const SRCNAT: i32 = 100;
+
+    /// Filters where packets come in, before connections are tracked.
+    pub(crate) const fn raw_prerouting() -> Self {
+        Self::new("filter", Self::PREROUTING, Self::RAW)
+    }
+
+    /// Filters what the host forwards.
+    pub(crate) const fn forward() -> Self {
+        Self::new("filter", Self::FORWARD, Self::FILTER)
+    }
+
+    /// Translates destinations; `number` is `PREROUTING` or `OUTPUT`.
+    pub(crate) const fn destinations(number: u32) -> Self {
+        Self::new("nat", number, Self::DSTNAT)
+    }
+
+    /// Translates sources.
+    pub(crate) const fn sources() -> Self {
+        Self::new("nat", Self::POSTROUTING, Self::SRCNAT)
+    }
+
+    const fn new(kind: &'static str, number: u32, priority: i32) -> Self {
+        Self {
+            kind,
+            number,
+            priority,
+        }
+    }
+}
+
+/// A chain of a table.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(crate) name: &'static str,
+    pub(crate) hook: Hook,
+    pub(crate) rules: Vec<Rule>,
+}
+
+impl Chain {
+    pub(crate) fn new(name: &'static str, hook: Hook, rules: Vec<Rule>) -> Self {
+        Self { name, hook, rules }
+    }
 }
 
 /// Carries out messages about tables as one change.
@@ -63,7 +143,7 @@ pub(crate) fn change(
     socket.transact(&batch)
 }
 
-pub(crate) fn header(family: u8, resource: u16) -> [u8; 4] {
+fn header(family: u8, resource: u16) -> [u8; 4] {
     let [high, low] = resource.to_be_bytes();
     [family, 0, high, low]
 }
@@ -73,9 +153,41 @@ pub(crate) fn generation(socket: &Socket) -> Result<Option<u32>, Refused> {
     let found = socket.query(&Message::new(GETGEN, 0).raw(&header(0, 0)))?;
     let number = found
         .first()
-        .and_then(|payload| attributes(payload.get(4..)?).find(|(kind, _)| *kind == 1))
-        .and_then(|(_, value)| Some(u32::from_be_bytes(value.try_into().ok()?)));
+        .and_then(|payload| attribute(payload.get(4..)?, 1)?.try_into().ok())
+        .map(u32::from_be_bytes);
     Ok(number)
+}
+
+/// Chains of others that drop what is forwarded unless their rules say otherwise (Docker's, most firewalls').
+/// A packet must pass every table: ours cannot overrule them.
+pub(crate) fn dropping_chains(socket: &Socket) -> Result<Vec<String>, Refused> {
+    let request = Message::new(GETCHAIN, DUMP).raw(&header(Family::V4.number(), 0));
+    let found = socket.query(&request)?;
+    Ok(found
+        .iter()
+        .filter_map(|payload| dropping_chain(payload))
+        .collect())
+}
+
+fn dropping_chain(payload: &[u8]) -> Option<String> {
+    let text = |kind| {
+        let bytes = attribute(payload.get(4..)?, kind)?;
+        Some(
+            String::from_utf8_lossy(bytes)
+                .trim_end_matches('\0')
+                .to_owned(),
+        )
+    };
+    let facts = payload.get(4..)?;
+    let forwards = attribute(attribute(facts, 4)?, 1)? == Hook::FORWARD.to_be_bytes();
+    let drops = attribute(facts, 5)? == rule::DROP.to_be_bytes();
+    (forwards && drops).then_some(format!("{} of table {}", text(3)?, text(1)?))
+}
+
+fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+    attributes(bytes)
+        .find(|(kind, _)| *kind == wanted)
+        .map(|(_, value)| value)
 }
 
 /// A table of ours, by family and name.
@@ -92,12 +204,13 @@ impl Table<'_> {
             .string(1, self.name)
     }
 
-    /// How many rules the table has; none when there is no table.
-    pub(crate) fn rules(self, socket: &Socket) -> Result<usize, Refused> {
+    /// Whether the table is there with all rules of these chains.
+    pub(crate) fn has(self, socket: &Socket, chains: &[Chain]) -> Result<bool, Refused> {
         let request = Message::new(GETRULE, DUMP)
             .raw(&header(self.family.number(), 0))
             .string(1, self.name);
-        Ok(socket.query(&request)?.len())
+        let complete: usize = chains.iter().map(|chain| chain.rules.len()).sum();
+        Ok(socket.query(&request)?.len() == complete)
     }
 
     /// Makes the table, if there is none.
@@ -116,255 +229,145 @@ impl Table<'_> {
         [self.create(), self.delete(), self.create()]
     }
 
-    /// A chain that accepts what its rules let pass.
-    pub(crate) fn chain(self, name: &str, hook: Hook) -> Message {
-        self.message(NEWCHAIN, CREATE)
-            .string(3, name)
-            .nest(4, |m| {
-                m.attribute(1, &hook.number.to_be_bytes())
-                    .attribute(2, &hook.priority.to_be_bytes())
-            })
-            .attribute(5, &ACCEPT.to_be_bytes())
-            .string(7, hook.kind)
+    /// No table, whatever there was.
+    pub(crate) fn clear(self) -> [Message; 2] {
+        [self.create(), self.delete()]
     }
 
-    /// A rule at the end of a chain.
-    pub(crate) fn rule(self, chain: &str, rule: Rule) -> Message {
-        self.message(NEWRULE, CREATE | APPEND)
-            .string(2, chain)
-            .nest(4, |m| {
-                rule.expressions.into_iter().fold(m, |m, expression| {
-                    m.nest(1, |m| {
-                        m.string(1, expression.name).nest(2, |m| {
-                            expression.values.iter().fold(m, |m, value| value.append(m))
-                        })
-                    })
+    /// Chains with their rules, which accept what these let pass.
+    pub(crate) fn chains(self, chains: impl IntoIterator<Item = Chain>) -> Vec<Message> {
+        let made = |chain: Chain| {
+            let empty = self
+                .message(NEWCHAIN, CREATE)
+                .string(3, chain.name)
+                .nest(4, |m| {
+                    m.attribute(1, &chain.hook.number.to_be_bytes())
+                        .attribute(2, &chain.hook.priority.to_be_bytes())
                 })
-            })
+                .attribute(5, &rule::ACCEPT.to_be_bytes())
+                .string(7, chain.hook.kind);
+            let rules = chain.rules.into_iter().map(move |rule| {
+                let message = self.message(NEWRULE, CREATE | APPEND);
+                rule.append_to(message.string(2, chain.name))
+            });
+            std::iter::once(empty).chain(rules)
+        };
+        chains.into_iter().flat_map(made).collect()
     }
 
-    /// An empty map. Types are nft's numbers, for those who list it; the kernel looks at the lengths alone.
-    pub(crate) fn map(self, name: &str, id: u32, key: (u32, u32), data: (u32, u32)) -> Message {
+    /// An empty set or map.
+    pub(crate) fn set(self, set: Set) -> Message {
         let number = |m: Message, kind, value: u32| m.attribute(kind, &value.to_be_bytes());
-        let m = self.message(NEWSET, CREATE).string(2, name);
-        [
-            (3, SET_MAP),
-            (4, key.0),
-            (5, key.1),
-            (6, data.0),
-            (7, data.1),
-            (10, id),
+        let width: u32 = set.key.iter().map(|(_, width)| width).sum();
+        let kind = set.key.iter().fold(0, |all, (kind, _)| all << 6 | kind);
+        let concatenated = set.intervals && set.key.len() > 1;
+        let flags = [
+            (set.intervals, SET_INTERVAL),
+            (concatenated, SET_CONCATENATION),
+            (set.data.is_some(), SET_MAP),
         ]
         .into_iter()
-        .fold(m, |m, (kind, value)| number(m, kind, value))
+        .fold(0, |all, (has, flag)| if has { all | flag } else { all });
+        let m = self.message(NEWSET, CREATE).string(2, set.reference.name);
+        let m = [(3, flags), (4, kind), (5, width), (10, set.reference.id)]
+            .into_iter()
+            .fold(m, |m, (kind, value)| number(m, kind, value));
+        let m = match set.data {
+            Some((kind, width)) => number(number(m, 6, kind), 7, width),
+            None => m,
+        };
+        if !concatenated {
+            return m;
+        }
+        // Where each part of the key ends, of those whose parts are looked at one by one.
+        m.nest(9, |m| {
+            m.nest(2, |m| {
+                set.key.iter().fold(m, |m, (_, width)| {
+                    m.nest(1, |m| m.attribute(1, &width.to_be_bytes()))
+                })
+            })
+        })
     }
 
-    /// Puts elements into a map, or takes them out of it.
-    pub(crate) fn elements(self, map: &str, elements: &[Element], add: bool) -> Vec<Message> {
+    /// Puts elements into a set or a map, or takes them out of it.
+    pub(crate) fn elements(self, set: &str, elements: &[Element], add: bool) -> Vec<Message> {
         let (kind, flags) = if add {
             (NEWSETELEM, CREATE)
         } else {
             (DELSETELEM, 0)
         };
         let message = |part: &[Element]| {
-            self.message(kind, flags).string(2, map).nest(3, |m| {
-                part.iter().fold(m, |m, element| {
-                    m.nest(1, |m| {
-                        let m = m.nest(1, |m| m.attribute(1, &element.key));
-                        if add {
-                            m.nest(2, |m| m.attribute(1, &element.data))
-                        } else {
-                            m
-                        }
-                    })
-                })
+            self.message(kind, flags).string(2, set).nest(3, |m| {
+                part.iter()
+                    .fold(m, |m, element| m.nest(1, |m| element.append_to(m, add)))
             })
         };
         elements.chunks(ELEMENTS).map(message).collect()
     }
 }
 
-/// One entry of a map.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What names a set or a map.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reference {
+    pub(crate) name: &'static str,
+    /// Names it inside the batch that makes it.
+    pub(crate) id: u32,
+}
+
+/// How a set or a map is made: its parts by type and width in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Set<'a> {
+    pub(crate) reference: Reference,
+    pub(crate) key: &'a [(u32, u32)],
+    /// What is under a key, of a map.
+    pub(crate) data: Option<(u32, u32)>,
+    /// Its elements are ranges.
+    pub(crate) intervals: bool,
+}
+
+/// One entry of a set or a map.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Element {
     pub(crate) key: Vec<u8>,
-    pub(crate) data: Vec<u8>,
+    /// The last key of its range, in a set with several parts.
+    pub(crate) last: Option<Vec<u8>>,
+    /// It is the first key after a range, in a set with one part.
+    pub(crate) after: bool,
+    /// What is under the key, in a map.
+    pub(crate) data: Option<Vec<u8>>,
 }
 
-/// A rule: expressions that each look at the packet, the last of which decides.
-#[derive(Debug, Default)]
-pub(crate) struct Rule {
-    expressions: Vec<Expression>,
-}
-
-#[derive(Debug)]
-struct Expression {
-    name: &'static str,
-    values: Vec<Value>,
-}
-
-/// One attribute of an expression.
-#[derive(Debug)]
-enum Value {
-    Number(u16, u32),
-    Text(u16, String),
-    Data(u16, Vec<u8>),
-    Verdict(u16, u32),
-}
-
-impl Value {
-    fn append(&self, m: Message) -> Message {
-        match self {
-            Self::Number(kind, number) => m.attribute(*kind, &number.to_be_bytes()),
-            Self::Text(kind, text) => m.string(*kind, text),
-            Self::Data(kind, bytes) => m.nest(*kind, |m| m.attribute(1, bytes)),
-            Self::Verdict(kind, code) => m.nest(*kind, |m| {
-                m.nest(2, |m| m.attribute(1, &code.to_be_bytes()))
-            }),
+impl Element {
+    fn append_to(&self, m: Message, with_data: bool) -> Message {
+        let value = |m: Message, kind, bytes: &[u8]| m.nest(kind, |m| m.attribute(1, bytes));
+        let m = value(m, 1, &self.key);
+        let m = match &self.data {
+            Some(data) if with_data => value(m, 2, data),
+            _ => m,
+        };
+        let m = if self.after {
+            m.attribute(3, &ELEMENT_INTERVAL_END.to_be_bytes())
+        } else {
+            m
+        };
+        match &self.last {
+            Some(last) => value(m, 10, last),
+            None => m,
         }
     }
 }
 
-use Value::{Data, Number, Text, Verdict};
-
-/// Parts of a packet's facts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Meta {
-    InputName = 6,
-    Transport = 16,
+/// An address as it stands in a packet.
+pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(four) => four.octets().to_vec(),
+        IpAddr::V6(six) => six.octets().to_vec(),
+    }
 }
 
-impl Rule {
-    fn push(mut self, name: &'static str, values: Vec<Value>) -> Self {
-        self.expressions.push(Expression { name, values });
-        self
-    }
-
-    /// Puts a fact into a register.
-    pub(crate) fn meta(self, register: u32, key: Meta) -> Self {
-        self.push("meta", vec![Number(1, register), Number(2, key as u32)])
-    }
-
-    /// Puts a part of the network header into registers.
-    pub(crate) fn network(self, register: u32, offset: u32, length: u32) -> Self {
-        self.payload(register, 1, offset, length)
-    }
-
-    /// Puts a part of the transport header into registers.
-    pub(crate) fn transport(self, register: u32, offset: u32, length: u32) -> Self {
-        self.payload(register, 2, offset, length)
-    }
-
-    fn payload(self, register: u32, base: u32, offset: u32, length: u32) -> Self {
-        self.push(
-            "payload",
-            vec![
-                Number(1, register),
-                Number(2, base),
-                Number(3, offset),
-                Number(4, length),
-            ],
-        )
-    }
-
-    /// Goes on if the interface is this one, or is not.
-    pub(crate) fn interface(self, key: Meta, operator: u32, name: &str) -> Self {
-        let mut padded = name.as_bytes().to_vec();
-        padded.resize(16, 0);
-        self.meta(REGISTER, key).compare(REGISTER, operator, padded)
-    }
-
-    /// Goes on if the register has this value, or has another.
-    pub(crate) fn compare(self, register: u32, operator: u32, value: Vec<u8>) -> Self {
-        self.push(
-            "cmp",
-            vec![Number(1, register), Number(2, operator), Data(3, value)],
-        )
-    }
-
-    /// Keeps these bits of a register.
-    pub(crate) fn mask(self, register: u32, mask: Vec<u8>) -> Self {
-        let length = u32::try_from(mask.len()).unwrap_or(0);
-        let none = vec![0; mask.len()];
-        self.push(
-            "bitwise",
-            vec![
-                Number(1, register),
-                Number(2, register),
-                Number(3, length),
-                Data(4, mask),
-                Data(5, none),
-            ],
-        )
-    }
-
-    /// Puts a value into registers.
-    pub(crate) fn load(self, register: u32, value: Vec<u8>) -> Self {
-        self.push("immediate", vec![Number(1, register), Data(2, value)])
-    }
-
-    /// Goes on if the destination is an address of this host.
-    pub(crate) fn for_this_host(self) -> Self {
-        const LOCAL: u32 = 2;
-        self.push(
-            "fib",
-            // The type of the destination's address.
-            vec![Number(1, REGISTER), Number(2, 3), Number(3, 2)],
-        )
-        .compare(REGISTER, EQUAL, LOCAL.to_ne_bytes().to_vec())
-    }
-
-    /// Goes on if the connection's destination was translated.
-    pub(crate) fn translated(self) -> Self {
-        const STATUS: u32 = 2;
-        const DNAT: u32 = 1 << 5;
-        self.push("ct", vec![Number(1, REGISTER), Number(2, STATUS)])
-            .mask(REGISTER, DNAT.to_ne_bytes().to_vec())
-            .compare(REGISTER, NOT_EQUAL, vec![0; 4])
-    }
-
-    /// Puts what a map has under the registers' content into the same registers; ends the rule if it has nothing.
-    pub(crate) fn look_up(self, map: &str, id: u32) -> Self {
-        self.push(
-            "lookup",
-            vec![
-                Text(1, map.to_owned()),
-                Number(2, REGISTER),
-                Number(3, REGISTER),
-                Number(4, id),
-            ],
-        )
-    }
-
-    /// Sends the connection to the address and port in these registers.
-    pub(crate) fn destination(self, family: Family, address: u32, port: u32) -> Self {
-        self.push(
-            "nat",
-            vec![
-                Number(1, 1),
-                Number(2, family.number().into()),
-                Number(3, address),
-                Number(5, port),
-            ],
-        )
-    }
-
-    pub(crate) fn masquerade(self) -> Self {
-        self.push("masq", Vec::new())
-    }
-
-    pub(crate) fn drop(self) -> Self {
-        self.verdict(DROP)
-    }
-
-    pub(crate) fn accept(self) -> Self {
-        self.verdict(ACCEPT)
-    }
-
-    fn verdict(self, code: u32) -> Self {
-        self.push(
-            "immediate",
-            vec![Number(1, REGISTER_VERDICT), Verdict(2, code)],
-        )
-    }
+/// An interface's name as wide as the kernel's.
+pub(crate) fn padded(interface: &str) -> Vec<u8> {
+    let mut name = interface.as_bytes().to_vec();
+    name.resize(16, 0);
+    name
 }

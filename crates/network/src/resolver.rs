@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use sys::netlink::{Protocol, Refused, Socket};
 use sys::{inet, netns};
 
-use crate::nft::{self, EQUAL, Family, Hook, Meta, REGISTER, Rule, Table};
+use crate::nft::{self, Chain, EQUAL, Family, Hook, Meta, REGISTER, Rule, Table};
 use crate::{Error, Result};
 
 /// Where a container's resolv.conf leads.
@@ -19,8 +19,6 @@ const TABLE: &str = "corten-dns";
 const DNS: u16 = 53;
 const UDP: u8 = 17;
 const TCP: u8 = 6;
-const OUTPUT: u32 = 3;
-const DSTNAT: i32 = -100;
 const DESTINATION: u32 = 16;
 
 /// Makes the sockets of a container's server: for datagrams, for connections.
@@ -57,15 +55,10 @@ fn redirect([udp, tcp]: [u16; 2]) -> std::result::Result<(), Refused> {
         family: Family::V4,
         name: TABLE,
     };
-    let hook = Hook {
-        kind: "nat",
-        number: OUTPUT,
-        priority: DSTNAT,
-    };
     let mut messages = table.renew().to_vec();
-    messages.push(table.chain("output", hook));
-    messages.push(table.rule("output", lead(UDP, udp)));
-    messages.push(table.rule("output", lead(TCP, tcp)));
+    let rules = vec![lead(UDP, udp), lead(TCP, tcp)];
+    let output = Chain::new("output", Hook::destinations(Hook::OUTPUT), rules);
+    messages.extend(table.chains([output]));
     nft::change(&socket, messages)
 }
 

@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use sys::netlink::{Protocol, Socket};
 use sys::netns;
 
-use crate::link::{self, Mac, Pair};
+use crate::link::{self, Mac, Pair, PortMode};
 use crate::{Endpoint, Error, Result, sysctl};
 
 /// The first interface of a container.
@@ -190,14 +190,26 @@ fn plug_outside(plug: &Plug<'_>) -> Result<()> {
     sysctl::set_if_present(&format!("ipv6/conf/{name}/disable_ipv6"), "1")
         .map_err(Error::io(format!("disable IPv6 on {name}")))?;
     let port = index(plug.host, name)?;
+    let mode = PortMode {
+        isolated: plug.isolated,
+        hairpin: bridges_pass_filters(),
+    };
     let mut batch = Vec::new();
-    if plug.isolated {
-        batch.push(link::isolate(port));
+    if mode != PortMode::default() {
+        batch.push(link::port_mode(port, mode));
     }
     batch.extend([link::up(port), link::bridge_entry(port, plug.mac)]);
     plug.host
         .transact(&batch)
         .map_err(Error::refused(format!("bring up {name}")))
+}
+
+/// Whether the host's bridges pass through its IP filters. Then it is the bridge that takes a container's packet to a port
+/// of the host to where it is translated to, also back to that container (`br_nf_pre_routing_finish_bridge`).
+fn bridges_pass_filters() -> bool {
+    ["iptables", "ip6tables"]
+        .iter()
+        .any(|filter| sysctl::is(&format!("bridge/bridge-nf-call-{filter}"), "1"))
 }
 
 fn set_gateways(inside: &Socket, interface: &str, gateways: &[IpAddr]) -> Result<()> {

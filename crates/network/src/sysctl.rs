@@ -5,14 +5,22 @@ use std::io::{self, Write};
 
 /// Writes one setting, unless it has that value already (a read needs no right to write).
 pub(crate) fn set(name: &str, value: &str) -> io::Result<()> {
-    let path = format!("/proc/sys/net/{name}");
-    if fs::read_to_string(&path).is_ok_and(|now| now.trim() == value) {
+    if is(name, value) {
         return Ok(());
     }
     OpenOptions::new()
         .write(true)
-        .open(path)?
+        .open(path(name))?
         .write_all(value.as_bytes())
+}
+
+/// Whether a setting is there and has this value.
+pub(crate) fn is(name: &str, value: &str) -> bool {
+    fs::read_to_string(path(name)).is_ok_and(|now| now.trim() == value)
+}
+
+fn path(name: &str) -> String {
+    format!("/proc/sys/net/{name}")
 }
 
 /// Writes one setting; a kernel built without it is as good.

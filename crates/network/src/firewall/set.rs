@@ -1,136 +1,191 @@
 //! The sets that the rules look into, and what of a network is in each.
 
-use super::{
-    ACK, CREATE, FAMILY_INET, IpAddr, IpNet, Message, NEWSET, NEWSETELEM, Network, header,
-};
+use ipnet::IpNet;
+use sys::netlink::Message;
+
+use super::Network;
+use crate::nft::{self, Element, Family, Reference, Table, octets, padded, types};
+use crate::options::GatewayMode;
 
 /// One set of the table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Set {
-    pub(super) name: &'static str,
-    /// Names it inside the batch that makes it.
-    pub(super) id: u32,
-    kind: Kind,
-    /// Which networks are in it.
-    of: fn(&Network) -> bool,
+    pub(super) reference: Reference,
+    key: &'static [(u32, u32)],
+    intervals: bool,
+    /// What of a network is in it.
+    elements: fn(&Network) -> Vec<Element>,
 }
 
-/// What the elements are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Interface,
-    Pair,
-    Subnet4,
-    Subnet6,
+/// A set of subnets of one family.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Range {
+    pub(super) set: Set,
+    pub(super) family: Family,
 }
 
-pub(super) const BRIDGES: Set = Set::new("bridges", 1, Kind::Interface, |_| true);
-pub(super) const CLOSED: Set = Set::new("closed", 2, Kind::Interface, |n| n.internal);
-pub(super) const OPEN: Set = Set::new("open", 3, Kind::Interface, |n| n.open);
-pub(super) const WITHIN: Set = Set::new("within", 4, Kind::Pair, |n| n.within);
-pub(super) const GUARD4: Set = Set::new("guard4", 5, Kind::Subnet4, |n| !n.open);
-pub(super) const GUARD6: Set = Set::new("guard6", 6, Kind::Subnet6, |n| !n.open);
-pub(super) const NAT4: Set = Set::new("nat4", 7, Kind::Subnet4, |n| n.masquerade);
-pub(super) const NAT6: Set = Set::new("nat6", 8, Kind::Subnet6, |n| n.masquerade);
-pub(super) const SETS: [Set; 8] = [BRIDGES, CLOSED, OPEN, WITHIN, GUARD4, GUARD6, NAT4, NAT6];
+const NAME: (u32, u32) = (types::INTERFACE, 16);
+const FAMILY: (u32, u32) = (types::FAMILY, 4);
+const FOUR: (u32, u32) = (types::IPV4, 4);
+const SIX: (u32, u32) = (types::IPV6, 16);
 
-/// nft's number of the type of interface names.
-const NFT_IFNAME: u32 = 41;
-const SET_INTERVAL: u32 = 4;
-const ELEMENT_INTERVAL_END: u32 = 1;
-/// An attribute holds 64 KiB; an element of the widest set takes 48 bytes.
-const ELEMENTS: usize = 1000;
+pub(super) const BRIDGES: Set = Set::new("bridges", 1, &[NAME], |n| vec![key([&n.bridge])]);
+pub(super) const CLOSED: Set = Set::new("closed", 2, &[NAME], |n| {
+    n.internal.then(|| key([&n.bridge])).into_iter().collect()
+});
+pub(super) const OPEN: Set = Set::new("open", 3, &[NAME, FAMILY], |n| {
+    [Family::V4, Family::V6]
+        .into_iter()
+        .filter(|family| n.mode(*family) == GatewayMode::Unprotected)
+        .map(|family| {
+            let mut open = key([&n.bridge]);
+            open.key.extend([family.number(), 0, 0, 0]);
+            open
+        })
+        .collect()
+});
+pub(super) const WITHIN: Set = Set::new("within", 4, &[NAME, NAME], |n| {
+    let pair = || key([&n.bridge, &n.bridge]);
+    n.within.then(pair).into_iter().collect()
+});
+pub(super) const GUARDS: [Range; 2] = [
+    Range::new("guard4", 5, &[FOUR], |n| guarded(n, Family::V4)),
+    Range::new("guard6", 6, &[SIX], |n| guarded(n, Family::V6)),
+];
+pub(super) const NATS: [Range; 2] = [
+    Range::new("nat4", 7, &[FOUR], |n| hidden(n, Family::V4)),
+    Range::new("nat6", 8, &[SIX], |n| hidden(n, Family::V6)),
+];
+pub(super) const HOMES: [Range; 2] = [
+    Range::new("home4", 9, &[NAME, FOUR], |n| home(n, Family::V4)),
+    Range::new("home6", 10, &[NAME, SIX], |n| home(n, Family::V6)),
+];
+pub(super) const SETS: [Set; 10] = [
+    BRIDGES,
+    CLOSED,
+    OPEN,
+    WITHIN,
+    GUARDS[0].set,
+    GUARDS[1].set,
+    NATS[0].set,
+    NATS[1].set,
+    HOMES[0].set,
+    HOMES[1].set,
+];
 
 impl Set {
-    const fn new(name: &'static str, id: u32, kind: Kind, of: fn(&Network) -> bool) -> Self {
-        Self { name, id, kind, of }
-    }
-
-    /// Whether it holds subnets of IPv6.
-    pub(super) fn is_ipv6(&self) -> bool {
-        self.kind == Kind::Subnet6
+    const fn new(
+        name: &'static str,
+        id: u32,
+        key: &'static [(u32, u32)],
+        elements: fn(&Network) -> Vec<Element>,
+    ) -> Self {
+        Self {
+            reference: Reference { name, id },
+            key,
+            intervals: false,
+            elements,
+        }
     }
 
     /// The set with its elements.
-    pub(super) fn messages(&self, table: &str, networks: &[Network]) -> Vec<Message> {
-        let number = |m: Message, kind, value: u32| m.attribute(kind, &value.to_be_bytes());
-        // nft's number of the type, for those who list it, and the length, for the kernel.
-        let (nft_type, length, flags) = match self.kind {
-            Kind::Interface => (NFT_IFNAME, 16, 0),
-            Kind::Pair => (NFT_IFNAME << 6 | NFT_IFNAME, 32, 0),
-            Kind::Subnet4 => (7, 4, SET_INTERVAL),
-            Kind::Subnet6 => (8, 16, SET_INTERVAL),
-        };
-        let made = Message::new(NEWSET, ACK | CREATE)
-            .raw(&header(FAMILY_INET, 0))
-            .string(1, table)
-            .string(2, self.name);
-        let made = [(3, flags), (4, nft_type), (5, length), (10, self.id)]
-            .into_iter()
-            .fold(made, |m, (kind, value)| number(m, kind, value));
-        let elements = self.elements(networks);
-        let filled = elements.chunks(ELEMENTS).map(|part| {
-            Message::new(NEWSETELEM, ACK | CREATE)
-                .raw(&header(FAMILY_INET, 0))
-                .string(1, table)
-                .string(2, self.name)
-                .nest(3, |m| {
-                    part.iter().fold(m, |m, (key, end)| {
-                        m.nest(1, |m| {
-                            let m = m.nest(1, |m| m.attribute(1, key));
-                            if *end {
-                                number(m, 3, ELEMENT_INTERVAL_END)
-                            } else {
-                                m
-                            }
-                        })
-                    })
-                })
-        });
-        std::iter::once(made).chain(filled).collect()
-    }
-
-    /// Keys, and whether each is the first after an interval.
-    fn elements(&self, networks: &[Network]) -> Vec<(Vec<u8>, bool)> {
-        let members = networks.iter().filter(|network| (self.of)(network));
-        match self.kind {
-            Kind::Interface => members.map(|n| (padded(&n.bridge), false)).collect(),
-            Kind::Pair => members
-                .map(|n| ([padded(&n.bridge), padded(&n.bridge)].concat(), false))
-                .collect(),
-            Kind::Subnet4 | Kind::Subnet6 => members
-                .flat_map(|network| &network.subnets)
-                .filter(|subnet| subnet.addr().is_ipv6() == (self.kind == Kind::Subnet6))
-                .flat_map(|subnet| interval(*subnet))
-                .collect(),
-        }
+    pub(super) fn messages(&self, table: Table<'_>, networks: &[Network]) -> Vec<Message> {
+        let elements: Vec<Element> = networks.iter().flat_map(self.elements).collect();
+        let mut messages = vec![table.set(nft::Set {
+            reference: self.reference,
+            key: self.key,
+            data: None,
+            intervals: self.intervals,
+        })];
+        messages.extend(table.elements(self.reference.name, &elements, true));
+        messages
     }
 }
 
+impl Range {
+    const fn new(
+        name: &'static str,
+        id: u32,
+        key: &'static [(u32, u32)],
+        elements: fn(&Network) -> Vec<Element>,
+    ) -> Self {
+        let mut set = Set::new(name, id, key, elements);
+        set.intervals = true;
+        let family = if key[key.len() - 1].0 == types::IPV6 {
+            Family::V6
+        } else {
+            Family::V4
+        };
+        Self { set, family }
+    }
+
+    /// How many bytes an address has.
+    pub(super) fn width(&self) -> u32 {
+        self.set.key[self.set.key.len() - 1].1
+    }
+}
+
+fn key<const N: usize>(interfaces: [&str; N]) -> Element {
+    Element {
+        key: interfaces.map(padded).concat(),
+        ..Element::default()
+    }
+}
+
+/// Subnets that no neighbour reaches by their own addresses.
+fn guarded(network: &Network, family: Family) -> Vec<Element> {
+    if network.mode(family) == GatewayMode::Unprotected {
+        return Vec::new();
+    }
+    subnets(network, family).flat_map(interval).collect()
+}
+
+/// Subnets behind the host's address.
+fn hidden(network: &Network, family: Family) -> Vec<Element> {
+    if !network.masquerade {
+        return Vec::new();
+    }
+    subnets(network, family).flat_map(interval).collect()
+}
+
+/// A bridge with its own subnets.
+fn home(network: &Network, family: Family) -> Vec<Element> {
+    let at = |address| [padded(&network.bridge), octets(address)].concat();
+    subnets(network, family)
+        .map(|subnet| Element {
+            key: at(subnet.network()),
+            last: Some(at(subnet.broadcast())),
+            ..Element::default()
+        })
+        .collect()
+}
+
+fn subnets(network: &Network, family: Family) -> impl Iterator<Item = IpNet> {
+    let subnets = network.subnets.iter().copied();
+    subnets.filter(move |subnet| Family::of(subnet.addr()) == family)
+}
+
 /// A subnet's first address, and the first one after it unless that is beyond the last of all.
-fn interval(subnet: IpNet) -> Vec<(Vec<u8>, bool)> {
-    let octets = |address: IpAddr| match address {
-        IpAddr::V4(four) => four.octets().to_vec(),
-        IpAddr::V6(six) => six.octets().to_vec(),
-    };
-    let mut after = octets(subnet.broadcast());
-    for byte in after.iter_mut().rev() {
+fn interval(subnet: IpNet) -> Vec<Element> {
+    let mut next = octets(subnet.broadcast());
+    for byte in next.iter_mut().rev() {
         *byte = byte.wrapping_add(1);
         if *byte != 0 {
             break;
         }
     }
-    let mut keys = vec![(octets(subnet.network()), false)];
-    if after.iter().any(|byte| *byte != 0) {
-        keys.push((after, true));
+    let mut elements = vec![Element {
+        key: octets(subnet.network()),
+        ..Element::default()
+    }];
+    if next.iter().any(|byte| *byte != 0) {
+        elements.push(Element {
+            key: next,
+            after: true,
+            ..Element::default()
+        });
     }
-    keys
-}
-
-fn padded(interface: &str) -> Vec<u8> {
-    let mut name = interface.as_bytes().to_vec();
-    name.resize(16, 0);
-    name
+    elements
 }
 
 #[cfg(test)]
@@ -139,7 +194,10 @@ mod tests {
 
     #[test]
     fn an_interval_ends_before_the_next_address() {
-        let bytes = |text: &str| interval(text.parse().unwrap());
+        let bytes = |text: &str| -> Vec<(Vec<u8>, bool)> {
+            let elements = interval(text.parse().unwrap());
+            elements.into_iter().map(|e| (e.key, e.after)).collect()
+        };
         assert_eq!(
             bytes("10.1.255.0/24"),
             [(vec![10, 1, 255, 0], false), (vec![10, 2, 0, 0], true)]
