@@ -5,11 +5,13 @@
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use client::Client;
+use sys::spawn::Groups;
 
 use crate::env::Env;
 use crate::report::{self, Failure};
@@ -60,7 +62,7 @@ fn open(options: &OpenOptions, name: &str) -> Result<File, Failure> {
         .map_err(|error| report::io_failure("open", &path.to_string_lossy(), &error))
 }
 
-fn spawn(env: &Env, log: &File) -> std::io::Result<sys::spawn::Spawned> {
+fn spawn(env: &Env, log: &File) -> io::Result<sys::spawn::Spawned> {
     let exe = OwnedFd::from(File::open("/proc/self/exe")?);
     let args = ["corten", "daemon", "--idle-exit", "60"];
     let args: Vec<CString> = args
@@ -83,22 +85,22 @@ fn spawn(env: &Env, log: &File) -> std::io::Result<sys::spawn::Spawned> {
         .filter_map(|name| CString::new(format!("{name}={}", env.variable(name)?)).ok())
         .collect();
     let fds = [(log.as_fd(), 1), (log.as_fd(), 2)];
-    sys::spawn::spawn(&exe, &args, &variables, &fds, true, &own_cgroup())
+    sys::spawn::spawn(&exe, &args, &variables, &fds, true, &own_cgroup()?)
 }
 
 /// A cgroup of the daemon's own on the unified hierarchy, where a session's end or limit does not reach it.
-fn own_cgroup() -> Vec<PathBuf> {
+fn own_cgroup() -> io::Result<Groups> {
     let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
     let unified = roots
         .iter()
         .find(|root| Path::new(root).join("cgroup.controllers").exists());
     let Some(root) = unified else {
-        return Vec::new();
+        return Ok(Groups::default());
     };
     let group = Path::new(root).join("corten-daemon");
     match std::fs::create_dir(&group) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Vec::new(),
-        _ => vec![group.join("cgroup.procs")],
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Ok(Groups::default()),
+        _ => Groups::open(&[group.join("cgroup.procs")]),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is done behind the answers: deleting what was removed, keeping network sandboxes and empty trees ready. Both try again.
+//! What is done behind the answers: deleting what was removed, keeping the firewall's rules and netd; it is tried again.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,12 +16,11 @@ const DELAY: Duration = Duration::from_millis(100);
 /// Between attempts.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Begins both; they end with the engine.
+/// Begins all of it; it ends with the engine.
 pub(crate) fn begin(engine: &Arc<Engine>) {
     engine.tidy.notify_one();
-    engine.refill.notify_one();
     tokio::spawn(tidy_forever(Arc::downgrade(engine)));
-    tokio::spawn(refill_forever(Arc::downgrade(engine)));
+    tokio::spawn(look_after(Arc::downgrade(engine)));
     tokio::spawn(watch_netd(Arc::downgrade(engine)));
 }
 
@@ -80,18 +79,18 @@ async fn keep_rules(engine: &Arc<Engine>) {
     .await;
 }
 
-async fn refill_forever(engine: Weak<Engine>) {
+/// Keeps sandboxes and trees ready from the start of the daemon; whoever takes one makes the next.
+async fn look_after(engine: Weak<Engine>) {
+    if let Some(strong) = engine.upgrade() {
+        blocking("fill the pools", Class::Kernel, move || {
+            strong.refill_pools();
+        })
+        .await;
+    }
     while let Some(strong) = engine.upgrade() {
-        let notified = tokio::time::timeout(AGAIN, strong.refill.notified()).await;
-        if notified.is_err() {
-            keep_rules(&strong).await;
-        } else {
-            blocking("refill sandboxes and trees", Class::Kernel, move || {
-                strong.networks.refill();
-                strong.snapshots.refill();
-            })
-            .await;
-        }
+        keep_rules(&strong).await;
+        drop(strong);
+        tokio::time::sleep(AGAIN).await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// What the work waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,19 +34,36 @@ pub async fn blocking<T: Send + 'static>(
     class: Class,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> T {
+    blocking_then(what, class, work, || ()).await
+}
+
+/// As [`blocking`], and goes on with `after` on that thread once the result is given: the thread and its processor are
+/// awake already.
+pub async fn blocking_then<T: Send + 'static>(
+    what: &'static str,
+    class: Class,
+    work: impl FnOnce() -> T + Send + 'static,
+    after: impl FnOnce() + Send + 'static,
+) -> T {
     let slot = class
         .slots()
         .acquire()
         .await
         .expect("the semaphores are never closed");
+    let (give, result) = oneshot::channel();
     #[expect(clippy::disallowed_methods, reason = "the one place that may")]
-    let joined = tokio::task::spawn_blocking(work).await;
-    drop(slot);
-    match joined {
-        Ok(value) => value,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(error) => panic!("{what}: {error}"),
-        },
+    let thread = tokio::task::spawn_blocking(move || {
+        // Whoever asked may have gone.
+        drop(give.send(work()));
+        drop(slot);
+        after();
+    });
+    if let Ok(value) = result.await {
+        return value;
+    }
+    match thread.await.map_err(tokio::task::JoinError::try_into_panic) {
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(error)) => panic!("{what}: {error}"),
+        Ok(()) => unreachable!("a thread that ends well has given its result"),
     }
 }

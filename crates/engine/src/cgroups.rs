@@ -8,23 +8,31 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sys::cgroup;
+use sys::spawn::Groups;
 
 use crate::host::Host;
 
-/// Makes the monitors' group in every hierarchy and returns the files through which a process enters, with warnings.
-pub(crate) fn open_monitors(host: &Host, parent: &str) -> (Vec<PathBuf>, Vec<String>) {
+/// Makes the monitors' group in every hierarchy and opens what a process enters through, with warnings.
+pub(crate) fn open_monitors(host: &Host, parent: &str) -> (Groups, Vec<String>) {
     let (mut entries, mut warnings) = (Vec::new(), Vec::new());
+    let stay = |directory: &Path, error: &io::Error| {
+        format!(
+            "monitors stay in the daemon's control group: {}: {error}",
+            directory.display()
+        )
+    };
     for (directory, v2) in host.group_dirs(&format!("{parent}/monitors")) {
         match make(&directory, v2) {
             // Of v1 one thread enters through `tasks`: moving a thread group would wait for all CPUs.
             Ok(()) => entries.push(directory.join(if v2 { "cgroup.procs" } else { "tasks" })),
-            Err(error) => warnings.push(format!(
-                "monitors stay in the daemon's control group: {}: {error}",
-                directory.display()
-            )),
+            Err(error) => warnings.push(stay(&directory, &error)),
         }
     }
-    (entries, warnings)
+    let groups = Groups::open(&entries).unwrap_or_else(|error| {
+        warnings.push(stay(Path::new(parent), &error));
+        Groups::default()
+    });
+    (groups, warnings)
 }
 
 fn make(directory: &Path, v2: bool) -> io::Result<()> {
@@ -38,6 +46,10 @@ fn make(directory: &Path, v2: bool) -> io::Result<()> {
         .take_while(|dir| dir.join("cpuset.cpus").exists())
         .collect();
     chain.reverse();
+    // What is made below our own then has them from its birth.
+    if let Some(parent) = directory.parent().filter(|_| !chain.is_empty()) {
+        cgroup::write(parent, "cgroup.clone_children", "1")?;
+    }
     for pair in chain.windows(2) {
         for file in ["cpuset.cpus", "cpuset.mems"] {
             if cgroup::read(pair[1], file)?.trim().is_empty() {

@@ -1,7 +1,6 @@
 //! The engine: its parts, and how they are opened.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -10,6 +9,7 @@ use image::Images;
 use image::remote::Remote;
 use network::{Keeper, Names, Networks, Ports};
 use snapshots::Snapshots;
+use sys::spawn::Groups;
 use tokio::sync::Notify;
 
 use crate::blocking::{Class, blocking};
@@ -51,10 +51,9 @@ pub struct Engine {
     pub(crate) execs: Execs,
     pub(crate) executable: OwnedFd,
     pub(crate) seccomp: SeccompFilters,
-    pub(crate) monitor_groups: Vec<PathBuf>,
+    pub(crate) monitor_groups: Arc<Groups>,
     pub(crate) warnings: Vec<String>,
     pub(crate) tidy: Notify,
-    pub(crate) refill: Notify,
     _lock: store::Lock,
 }
 
@@ -70,6 +69,12 @@ impl Engine {
         recover::recover(&engine, found).await?;
         background::begin(&engine);
         Ok(engine)
+    }
+
+    /// Makes network sandboxes and empty trees until enough of them are ready.
+    pub(crate) fn refill_pools(&self) {
+        self.networks.refill();
+        self.snapshots.refill();
     }
 
     /// Registries; what they need is read when the first one is asked.
@@ -135,6 +140,7 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
     let (networks, more) = Networks::open(settings, &found.endpoints())?;
     warnings.extend(more);
     let (monitor_groups, more) = cgroups::open_monitors(&host, &config.cgroup_parent);
+    let monitor_groups = Arc::new(monitor_groups);
     warnings.extend(more);
     warnings.extend(crate::ops::system::lacking(&host));
     for warning in &warnings {
@@ -158,7 +164,6 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
         containers: Containers::default(),
         execs: Execs::default(),
         tidy: Notify::new(),
-        refill: Notify::new(),
         images,
         snapshots,
         remote: Mutex::default(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sys::poll::{Interest, Poll};
 use sys::process::PidFd;
 use sys::socket::SeqPacket;
-use sys::spawn::Spawned;
+use sys::spawn::{Groups, Spawned};
 
 use crate::protocol::{CONTROL_FD, LISTEN_FD, Reply, Request, SOCKET, VERSION};
 
@@ -43,11 +43,7 @@ impl Client {
     }
 
     /// Starts a netd. The engine's program is `executable`; the process enters these control groups.
-    pub fn spawn(
-        exec_root: &Path,
-        executable: &OwnedFd,
-        groups: &[std::path::PathBuf],
-    ) -> io::Result<Self> {
+    pub fn spawn(exec_root: &Path, executable: &OwnedFd, groups: &Groups) -> io::Result<Self> {
         let path = exec_root.join(SOCKET);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

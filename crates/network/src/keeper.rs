@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use netd::client::Client;
 use netd::protocol::{self, Reply, Request};
+use sys::spawn::Groups;
 
 use crate::names::Naming;
 use crate::publish::Again;
@@ -18,13 +19,13 @@ use crate::{Error, Result, names};
 pub struct Keeper {
     exec_root: PathBuf,
     executable: OwnedFd,
-    groups: Vec<PathBuf>,
+    groups: Arc<Groups>,
     client: Mutex<Option<Client>>,
 }
 
 impl Keeper {
     /// Nothing runs until something is needed.
-    pub fn new(exec_root: PathBuf, executable: OwnedFd, groups: Vec<PathBuf>) -> Self {
+    pub fn new(exec_root: PathBuf, executable: OwnedFd, groups: Arc<Groups>) -> Self {
         Self {
             exec_root,
             executable,

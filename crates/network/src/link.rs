@@ -198,7 +198,8 @@ pub(crate) fn bridge_entry(port: u32, mac: Mac) -> Message {
         .attribute(NDA_LLADDR, &mac)
 }
 
-fn octets(address: IpAddr) -> Vec<u8> {
+/// An address as it stands in a packet.
+pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(four) => four.octets().to_vec(),
         IpAddr::V6(six) => six.octets().to_vec(),

@@ -26,9 +26,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use netd::protocol::Protocol;
 use sys::netlink::{Message, Refused, Socket};
 
+use crate::link::octets;
 use crate::nft::{
     self, Chain, Conntrack, EQUAL, Element, Family, Hook, Meta, NOT_EQUAL, REGISTER, Reference,
-    Rule, Set, Table, octets, types,
+    Rule, Set, Table, types,
 };
 
 const ANY: Reference = Reference { name: "any", id: 1 };

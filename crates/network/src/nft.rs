@@ -357,14 +357,6 @@ impl Element {
     }
 }
 
-/// An address as it stands in a packet.
-pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(four) => four.octets().to_vec(),
-        IpAddr::V6(six) => six.octets().to_vec(),
-    }
-}
-
 /// An interface's name as wide as the kernel's.
 pub(crate) fn padded(interface: &str) -> Vec<u8> {
     let mut name = interface.as_bytes().to_vec();

@@ -121,10 +121,18 @@ impl Layout {
 
 /// Writes a value to a control file in one write.
 pub fn write(directory: &Path, file: &str, value: &str) -> io::Result<()> {
-    OpenOptions::new()
-        .write(true)
-        .open(directory.join(file))?
-        .write_all(value.as_bytes())
+    write_each(directory, file, [value])
+}
+
+/// Writes values to a control file, each in a write of its own.
+pub fn write_each<T: AsRef<str>>(
+    directory: &Path,
+    file: &str,
+    values: impl IntoIterator<Item = T>,
+) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(directory.join(file))?;
+    let mut values = values.into_iter();
+    values.try_for_each(|value| file.write_all(value.as_ref().as_bytes()))
 }
 
 /// Reads a control file.

@@ -43,18 +43,45 @@ struct Child<'a> {
     errno: c_int,
 }
 
+/// Control groups that children enter, opened once for all of them.
+#[derive(Debug, Default)]
+pub struct Groups {
+    /// The one of a cgroup2 hierarchy first.
+    files: Vec<OwnedFd>,
+    /// The directory of the first file, if that is a cgroup2 group: a child can be born in it.
+    born_in: Option<OwnedFd>,
+}
+
+impl Groups {
+    /// Opens groups by the paths of their `cgroup.procs` files (`tasks` of v1: see [`crate::cgroup::open_entry`]).
+    pub fn open(paths: &[PathBuf]) -> io::Result<Self> {
+        let mut groups = Self::default();
+        for path in paths {
+            let file = open_procs(path)?;
+            match path.parent() {
+                Some(directory) if groups.born_in.is_none() && is_cgroup2(&file)? => {
+                    groups.born_in = Some(std::fs::File::open(directory)?.into());
+                    groups.files.insert(0, file);
+                }
+                _ => groups.files.push(file),
+            }
+        }
+        Ok(groups)
+    }
+}
+
 /// Starts `exe` (an open executable, best a sealed memfd) with exactly these descriptors.
 ///
 /// `fds` are placed at the numbers given; of 0, 1 and 2 those not named become `/dev/null`; all others are closed. The
-/// child enters the `cgroups` (paths of `cgroup.procs` files) before its exec, has no signal blocked and none ignored. A
-/// failure of the child up to and including its exec is returned here.
+/// child enters the `groups` before its exec, has no signal blocked and none ignored. A failure of the child up to and
+/// including its exec is returned here.
 pub fn spawn(
     exe: &OwnedFd,
     args: &[CString],
     env: &[CString],
     fds: &[(BorrowedFd<'_>, i32)],
     new_session: bool,
-    cgroups: &[PathBuf],
+    groups: &Groups,
 ) -> io::Result<Spawned> {
     let argv = pointers(args);
     let envp = pointers(env);
@@ -77,24 +104,23 @@ pub fn spawn(
     {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let (cgroups, born_in) = open_groups(cgroups)?;
     let mut child = Child {
         exe: exe.as_raw_fd(),
         argv: &argv,
         envp: &envp,
         fds: &mut placed,
-        cgroups: &cgroups,
+        cgroups: &groups.files,
         new_session,
         errno: 0,
     };
-    let Some(directory) = born_in else {
+    let Some(directory) = &groups.born_in else {
         return clone(&mut child, None);
     };
-    child.cgroups = &cgroups[1..];
+    child.cgroups = &groups.files[1..];
     match clone(&mut child, Some(directory.as_raw_fd())) {
         // No child came to be: a kernel before 5.7, or a filter that does not know clone3. Enter by writing.
         Err(error) if child.errno == 0 && error.raw_os_error() != Some(libc::EAGAIN) => {
-            child.cgroups = &cgroups;
+            child.cgroups = &groups.files;
             clone(&mut child, None)
         }
         other => other,
@@ -134,22 +160,6 @@ fn open_procs(path: &std::path::Path) -> io::Result<OwnedFd> {
     }
     // SAFETY: just opened, owned by nobody else.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// The groups' files, and the directory of the first if that is a cgroup2 group, in which the child can be born.
-fn open_groups(paths: &[PathBuf]) -> io::Result<(Vec<OwnedFd>, Option<OwnedFd>)> {
-    let (mut files, mut born_in) = (Vec::with_capacity(paths.len()), None);
-    for path in paths {
-        let file = open_procs(path)?;
-        match path.parent() {
-            Some(directory) if born_in.is_none() && is_cgroup2(&file)? => {
-                born_in = Some(std::fs::File::open(directory)?.into());
-                files.insert(0, file);
-            }
-            _ => files.push(file),
-        }
-    }
-    Ok((files, born_in))
 }
 
 fn is_cgroup2(fd: &OwnedFd) -> io::Result<bool> {

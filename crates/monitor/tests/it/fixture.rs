@@ -17,7 +17,7 @@ use runtime::plan::{Extras, Plan, Process};
 use serde_json::{Value, json};
 use sys::poll::{Interest, Poll};
 use sys::socket::SeqPacket;
-use sys::spawn::{Spawned, spawn};
+use sys::spawn::{Groups, Spawned, spawn};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -198,7 +198,7 @@ impl Container {
             (memory.as_fd(), LAUNCH_FD),
             (stderr.as_fd(), 2),
         ];
-        let monitor = spawn(executable, &args, &[], &fds, true, &[]).unwrap();
+        let monitor = spawn(executable, &args, &[], &fds, true, &Groups::default()).unwrap();
         drop(theirs);
         let mut container = Self {
             directory,

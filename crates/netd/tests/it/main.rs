@@ -15,6 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use netd::client::Client;
 use netd::protocol::{Reply, Request};
+use sys::spawn::Groups;
 
 const ALL: &[testkit::harness::Test] = &[
     (
@@ -72,7 +73,7 @@ impl Netd {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let executable = sys::memfd::own_executable().unwrap();
-        let client = Client::spawn(directory.path(), &executable, &[]).unwrap();
+        let client = Client::spawn(directory.path(), &executable, &Groups::default()).unwrap();
         Self {
             directory,
             client: Some(client),

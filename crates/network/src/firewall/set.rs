@@ -4,7 +4,8 @@ use ipnet::IpNet;
 use sys::netlink::Message;
 
 use super::Network;
-use crate::nft::{self, Element, Family, Reference, Table, octets, padded, types};
+use crate::link::octets;
+use crate::nft::{self, Element, Family, Reference, Table, padded, types};
 use crate::options::GatewayMode;
 
 /// One set of the table.

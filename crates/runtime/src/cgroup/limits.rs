@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sys::cgroup as files;
 
 use crate::error::{Error, Result};
-use crate::plan::{Cgroup, Limits};
+use crate::plan::{Cgroup, DeviceRule, Limits};
 
 /// Writes `limits`; returns what this kernel cannot do and Docker only warns about.
 pub(super) fn apply(group: &Cgroup, limits: &Limits, devices: bool) -> Result<Vec<String>> {
@@ -89,13 +89,17 @@ impl Writer<'_> {
             && !limits.devices.is_empty()
             && let Some(directory) = self.controller("devices")
         {
-            for rule in &limits.devices {
-                let file = if rule.allow {
+            for rules in limits.devices.chunk_by(|one, next| one.allow == next.allow) {
+                let file = if rules[0].allow {
                     "devices.allow"
                 } else {
                     "devices.deny"
                 };
-                write(&directory, file, &rule.line())?;
+                let lines = rules.iter().map(DeviceRule::line);
+                files::write_each(&directory, file, lines).map_err(Error::io(format!(
+                    "write device rules to {}",
+                    directory.join(file).display()
+                )))?;
             }
         }
         self.v1_memory(limits)?;

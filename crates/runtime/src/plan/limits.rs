@@ -223,8 +223,27 @@ impl Limits {
             limits.devices.push(device_rule(rule)?);
         }
         limits.devices.extend(default_devices());
+        limits.devices = essential(limits.devices);
         Ok(limits)
     }
+}
+
+/// The rules that decide something: none before the last that speaks of all devices, and none twice where nothing of the
+/// other kind stands between.
+fn essential(rules: Vec<DeviceRule>) -> Vec<DeviceRule> {
+    let about_all = |rule: &DeviceRule| rule.kind == 'a' && rule.read && rule.write && rule.make;
+    let first = rules.iter().rposition(about_all).unwrap_or(0);
+    let mut kept: Vec<DeviceRule> = Vec::with_capacity(rules.len() - first);
+    for rule in rules.into_iter().skip(first) {
+        let alike = kept
+            .iter()
+            .rev()
+            .take_while(|known| known.allow == rule.allow);
+        if !alike.into_iter().any(|known| *known == rule) {
+            kept.push(rule);
+        }
+    }
+    kept
 }
 
 #[cfg(test)]

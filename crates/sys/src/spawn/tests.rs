@@ -11,7 +11,15 @@ fn sh(script: &str, fds: &[(BorrowedFd<'_>, i32)]) -> Spawned {
         c"-c".to_owned(),
         CString::new(script).expect("no NUL"),
     ];
-    spawn(&exe, &args, &[c"A=b".to_owned()], fds, true, &[]).expect("spawns")
+    spawn(
+        &exe,
+        &args,
+        &[c"A=b".to_owned()],
+        fds,
+        true,
+        &Groups::default(),
+    )
+    .expect("spawns")
 }
 
 fn wait(child: &Spawned) -> i32 {

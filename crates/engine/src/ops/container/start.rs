@@ -15,7 +15,7 @@ use network::{Endpoint, Port};
 use stdx::Undo;
 
 use super::attach;
-use crate::blocking::{Class, blocking};
+use crate::blocking::{Class, blocking, blocking_then};
 use crate::container::Container;
 use crate::container::lease::{Lease, Starting};
 use crate::container::state::{Running, StartFailure};
@@ -81,14 +81,20 @@ async fn run(
     undo: &mut Undo<'static>,
 ) -> Result<Run> {
     let (spawner, subject, mut steps) = (engine.clone(), container.clone(), std::mem::take(undo));
-    let (launched, steps) = blocking("launch a container", Class::Kernel, move || {
-        let launched = launch::launch(&spawner, &subject, &mut steps);
-        (launched, steps)
-    })
+    let refilled = engine.clone();
+    // What was taken is made anew while the monitor is busy with its own.
+    let (launched, steps) = blocking_then(
+        "launch a container",
+        Class::Kernel,
+        move || {
+            let launched = launch::launch(&spawner, &subject, &mut steps);
+            (launched, steps)
+        },
+        move || refilled.refill_pools(),
+    )
     .await;
     *undo = steps;
     let launched = launched?;
-    engine.refill.notify_one();
     let (task, mut events) = Task::new(&container.id, launched.socket, launched.pidfd)?;
     let killed = task.clone();
     undo.push("end the monitor", move || {
