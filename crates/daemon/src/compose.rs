@@ -130,7 +130,11 @@ async fn serve(options: &Options, env: &Env) -> anyhow::Result<()> {
     tracing::info!("Daemon has completed initialization");
     let idle = async {
         match options.idle_exit {
-            Some(period) => presence.idle_for(period, || engine.is_empty()).await,
+            Some(period) => {
+                presence
+                    .idle_for(|| tokio::time::sleep(period), || engine.is_empty())
+                    .await;
+            }
             None => std::future::pending().await,
         }
     };

@@ -56,7 +56,7 @@ pub async fn serve(daemon: Arc<Daemon>, socket: Socket) {
         .serve_connection(TokioIo::new(Shared(connection.clone())), service);
     let ended = {
         let mut gone = pin!(connection.hung_up());
-        let mut slow = pin!(connection.slow_head(HEAD_LIMIT));
+        let mut slow = pin!(connection.slow_head(|| tokio::time::sleep(HEAD_LIMIT)));
         tokio::select! {
             biased;
             Some(hijack) = taken.recv() => Ended::Hijacked(hijack),

@@ -1,7 +1,6 @@
 //! Who is connected, and since when nobody is: a daemon that was started by the command line goes away when it is of no use.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -32,15 +31,19 @@ impl Presence {
         drop(self.0.subscribe().wait_for(|count| *count == 0).await);
     }
 
-    /// Returns once nobody has been connected, and `useless` has held, for that long.
-    pub async fn idle_for(&self, period: Duration, useless: impl Fn() -> bool) {
+    /// Returns once nobody has been connected, and `useless` has held, for as long as `period` takes.
+    pub async fn idle_for<F: Future<Output = ()>>(
+        &self,
+        period: impl Fn() -> F,
+        useless: impl Fn() -> bool,
+    ) {
         let mut count = self.0.subscribe();
         loop {
             self.nobody().await;
             count.mark_unchanged();
             tokio::select! {
                 _ = count.changed() => {}
-                () = tokio::time::sleep(period) => if useless() && *count.borrow() == 0 { return },
+                () = period() => if useless() && *count.borrow() == 0 { return },
             }
         }
     }
@@ -56,18 +59,29 @@ impl Drop for Present {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    /// As many turns of the task as a clock has ticks.
+    async fn ticks(count: usize) {
+        for _ in 0..count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
     async fn is_idle_only_after_a_whole_period_without_anyone() {
         let presence = Presence::default();
         let present = presence.enter();
-        let second = Duration::from_secs(1);
-        let idle = presence.idle_for(Duration::from_mins(1), || true);
-        tokio::pin!(idle);
-        assert!(tokio::time::timeout(second * 90, &mut idle).await.is_err());
+        let mut idle = std::pin::pin!(presence.idle_for(|| ticks(60), || true));
+        let mut is_idle_within = async |count| {
+            tokio::select! {
+                () = &mut idle => true,
+                () = ticks(count) => false,
+            }
+        };
+        assert!(!is_idle_within(90).await);
         drop(present);
-        assert!(tokio::time::timeout(second * 59, &mut idle).await.is_err());
+        assert!(!is_idle_within(50).await);
         drop(presence.enter());
-        assert!(tokio::time::timeout(second * 59, &mut idle).await.is_err());
-        assert!(tokio::time::timeout(second * 2, &mut idle).await.is_ok());
+        assert!(!is_idle_within(50).await);
+        assert!(is_idle_within(20).await);
     }
 }

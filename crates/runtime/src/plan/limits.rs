@@ -235,11 +235,11 @@ fn essential(rules: Vec<DeviceRule>) -> Vec<DeviceRule> {
     let first = rules.iter().rposition(about_all).unwrap_or(0);
     let mut kept: Vec<DeviceRule> = Vec::with_capacity(rules.len() - first);
     for rule in rules.into_iter().skip(first) {
-        let alike = kept
+        let mut alike = kept
             .iter()
             .rev()
             .take_while(|known| known.allow == rule.allow);
-        if !alike.into_iter().any(|known| *known == rule) {
+        if alike.all(|known| *known != rule) {
             kept.push(rule);
         }
     }
@@ -249,6 +249,32 @@ fn essential(rules: Vec<DeviceRule>) -> Vec<DeviceRule> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_that_decide_nothing_are_left_out() {
+        let rule = |line: &str| {
+            let (allow, kind, minor) = (&line[..1] == "+", line.as_bytes()[1] as char, &line[2..]);
+            DeviceRule {
+                allow,
+                kind,
+                major: minor.parse().ok(),
+                minor: None,
+                read: true,
+                write: true,
+                make: true,
+            }
+        };
+        for (given, kept) in [
+            ("+c1 -a +c2 -a +c3 +c3", "-a +c3"),
+            ("-a +c1 +c2 +c1", "-a +c1 +c2"),
+            // What was taken away in between is given again.
+            ("-a +c1 -c1 +c1", "-a +c1 -c1 +c1"),
+            ("+a -c1 -c1", "+a -c1"),
+        ] {
+            let read = |text: &str| text.split(' ').map(rule).collect::<Vec<_>>();
+            assert_eq!(essential(read(given)), read(kept), "{given}");
+        }
+    }
 
     #[test]
     fn devices_are_denied_unless_allowed() {
