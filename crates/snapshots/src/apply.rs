@@ -19,11 +19,14 @@ use crate::archive::{Entry, Kind, Reader};
 mod alone;
 mod behind;
 mod bounded;
+mod compare;
 
 pub use alone::Alone;
 pub(crate) use alone::{layer as layer_alone, settle};
 use behind::Behind;
 use bounded::Bounded;
+pub use compare::Difference;
+pub(crate) use compare::layer as compare;
 
 const WHITEOUT: &[u8] = b".wh.";
 const META: &[u8] = b".wh..wh.";

@@ -22,7 +22,7 @@ mod lifecycle;
 mod ready;
 mod usage;
 
-pub use apply::{Alone, Applied, Limits};
+pub use apply::{Alone, Applied, Difference, Limits};
 pub use error::Error;
 pub use lifecycle::{Damage, Flaw, Snapshots};
 

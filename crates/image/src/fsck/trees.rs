@@ -1,8 +1,10 @@
-//! Layers: each tree must be there with its record. One that is gone is unpacked again from its archive.
+//! Layers: each tree must be there with its record, and hold what its archive does. One that is gone or altered is unpacked
+//! again from its archive.
 
 use std::collections::BTreeSet;
 
-use snapshots::Flaw;
+use oci::image::Descriptor;
+use snapshots::{Difference, Flaw};
 
 use super::{Check, Kind, Outcome, PINNED};
 use crate::layers::Hashed;
@@ -55,7 +57,69 @@ impl Check<'_> {
             };
             self.tell(Kind::Layer, key, GONE.to_owned(), outcome);
         }
+        self.contents()
+    }
+
+    /// Trees whose files are not those of their archives.
+    fn contents(&mut self) -> Result<(), Error> {
+        let damages = self.images.snapshots.check()?.into_iter();
+        let gone = damages.filter(|damage| damage.flaw == Flaw::Gone);
+        let gone: BTreeSet<String> = gone.map(|damage| damage.key).collect();
+        let mut seen = BTreeSet::new();
+        for image in self.images.list() {
+            for (position, chain) in image.chains.iter().enumerate() {
+                if gone.contains(chain) {
+                    // Nothing that stands on it can be looked at.
+                    break;
+                }
+                if !seen.insert(chain.clone()) {
+                    continue;
+                }
+                let found = self.altered(&image, position)?;
+                if found.is_empty() {
+                    continue;
+                }
+                let outcome = if self.repair {
+                    self.mend_tree(&image, position)?
+                } else {
+                    Outcome::Found
+                };
+                self.tell(Kind::Layer, chain, describe(&found), outcome);
+            }
+        }
         Ok(())
+    }
+
+    /// What a tree does not have as its archive says. Nothing where the archive was found damaged, or the tree is gone.
+    fn altered(&self, image: &Image, position: usize) -> Result<Vec<Difference>, Error> {
+        let chain = &image.chains[position];
+        // Neither goes meanwhile.
+        let _pins = self.images.layers.pin(&image.chains);
+        let Some(archive) = self.archive(image, position) else {
+            return Ok(Vec::new());
+        };
+        let blob = match self.images.content.open_blob(&archive.digest) {
+            Err(content::Error::NotFound(_)) => return Ok(Vec::new()),
+            other => other?,
+        };
+        if !self.images.snapshots.has(chain) {
+            return Ok(Vec::new());
+        }
+        let mut plain = decompress(blob).map_err(Error::io("read layer"))?;
+        match self.images.snapshots.compare(chain, &mut plain) {
+            // The blob is told to be damaged already.
+            Err(snapshots::Error::Layer(_)) => Ok(Vec::new()),
+            other => Ok(other?),
+        }
+    }
+
+    /// The archive of a layer: this image's own, or that of another one with the same content.
+    fn archive(&self, image: &Image, position: usize) -> Option<Descriptor> {
+        let known = image.layers.get(position).cloned();
+        known.or_else(|| {
+            let diff_id = &image.config.rootfs.diff_ids[position];
+            self.images.archive_of(diff_id)
+        })
     }
 
     fn if_repair(
@@ -110,8 +174,7 @@ impl Check<'_> {
     /// Unpacks a layer from its archive over those below it.
     pub(super) fn unpack(&self, image: &Image, position: usize) -> Result<(), Error> {
         let diff_ids = &image.config.rootfs.diff_ids;
-        let known = image.layers.get(position).cloned();
-        let archive = known.or_else(|| self.images.archive_of(&diff_ids[position]));
+        let archive = self.archive(image, position);
         let archive = archive.ok_or_else(|| Error::NotKept {
             image: image.id.short().to_owned(),
             layer: diff_ids[position].clone(),
@@ -127,4 +190,20 @@ impl Check<'_> {
             .add(position, diff_ids, &pins, open)
             .map(drop)
     }
+}
+
+/// How differences are told: how many, and the first ones.
+fn describe(found: &[Difference]) -> String {
+    const TOLD: usize = 3;
+    let told: Vec<String> = found
+        .iter()
+        .take(TOLD)
+        .map(|one| format!("/{} ({})", one.path.display(), one.what))
+        .collect();
+    let rest = if found.len() > TOLD { ", ..." } else { "" };
+    let count = found.len();
+    format!(
+        "{count} of its files are not as in its archive: {}{rest}",
+        told.join(", ")
+    )
 }

@@ -138,7 +138,7 @@ fn age(path: &Path) {
 type Damage = fn(&Damaged);
 
 /// Damage, by what it is found.
-const DAMAGES: [(&str, Kind, Damage); 17] = [
+const DAMAGES: [(&str, Kind, Damage); 20] = [
     ("a layer's archive has other bytes", Kind::Blob, |it| {
         spoil(&it.layer(1));
     }),
@@ -162,6 +162,16 @@ const DAMAGES: [(&str, Kind, Damage); 17] = [
     }),
     ("all files of a tree are missing", Kind::Layer, |it| {
         fs::remove_dir_all(it.tree(1).join("fs")).unwrap();
+    }),
+    ("a file of a tree is missing", Kind::Layer, |it| {
+        fs::remove_file(it.tree(0).join("fs/lower")).unwrap();
+    }),
+    ("a file of a tree has other bytes", Kind::Layer, |it| {
+        spoil(&it.tree(1).join("fs/both"));
+    }),
+    ("a file of a tree has another mode", Kind::Layer, |it| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o4755);
+        fs::set_permissions(it.tree(1).join("fs/upper"), mode).unwrap();
     }),
     ("a tree's record is torn", Kind::Layer, |it| {
         fs::write(it.tree(0).join("record.json"), "{").unwrap();

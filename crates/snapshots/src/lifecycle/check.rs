@@ -1,10 +1,13 @@
 //! Compares the trees on the disk with those that are known, and mends what can be mended here.
 
 use std::fs;
+use std::io::Read;
+
+use sys::root::RootDir;
 
 use super::{Committed, EMPTY, Snapshots};
-use crate::Error;
 use crate::key::{self, READY, REMOVED};
+use crate::{Difference, Error, apply};
 
 /// What is wrong with a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +72,13 @@ impl Snapshots {
         }
         found.sort_by(|left, right| left.key.cmp(&right.key));
         Ok(found)
+    }
+
+    /// Compares a committed tree with its plain archive: what is lost or altered.
+    pub fn compare(&self, key: &str, archive: &mut dyn Read) -> Result<Vec<Difference>, Error> {
+        self.lock().committed("compare", key)?;
+        let view = RootDir::from_fd(self.mount(key, true, false)?);
+        apply::compare(&view, archive)
     }
 
     /// Removes a directory that is no tree.

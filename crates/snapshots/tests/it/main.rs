@@ -11,6 +11,7 @@
 )]
 
 mod alone;
+mod compare;
 mod evil;
 mod layers;
 mod scene;
