@@ -79,7 +79,7 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The soak test of `tests/e2e` for as long as one likes; its output is shown as it comes.
+/// The soak test of `tests/e2e` for as long as one likes, and a layer of two gigabytes; its output is shown as it comes.
 pub(crate) fn soak(seconds: &str) -> Result<()> {
     seconds
         .parse::<u64>()
@@ -96,6 +96,7 @@ pub(crate) fn soak(seconds: &str) -> Result<()> {
                 "e2e",
                 "--",
                 "soak::",
+                "image_memory::",
                 "--nocapture",
             ])
             .current_dir(shell::root())

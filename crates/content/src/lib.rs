@@ -121,26 +121,28 @@ impl Content {
             .map_err(Error::io("stat blob", digest.as_str()))
     }
 
-    /// Makes a blob of a spooled file whose digest the caller found while it wrote it.
-    pub fn adopt(&self, spool: &Spool, number: usize, digest: &Digest) -> Result<(), Error> {
-        if self.has(digest)? {
+    /// Makes blobs of spooled files whose digests the caller found while it wrote them.
+    pub fn adopt(&self, spool: &Spool, files: &[(usize, &Digest)]) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        for (number, digest) in files {
+            if !self.has(digest)? {
+                missing.push((*number, *digest));
+            }
+        }
+        if missing.is_empty() {
             return Ok(());
         }
-        spool
-            .open(number)?
-            .sync_all()
-            .map_err(Error::io("sync blob", digest.as_str()))?;
-        // The spool still reads it; both names are of one file.
+        spool.sync()?;
         let scratch = self.scratch()?;
-        let linked = spool.link(number, &scratch.join("data")).and_then(|()| {
-            Ok(store::rename(
-                &scratch.join("data"),
-                &self.path(digest),
-                true,
-            )?)
+        let adopted = missing.into_iter().try_for_each(|(number, digest)| {
+            // The spool still reads it; both names are of one file.
+            spool.link(number, &scratch.join("data"))?;
+            store::rename(&scratch.join("data"), &self.path(digest), false)?;
+            Ok::<_, Error>(())
         });
         let removed = store::remove_tree(&scratch);
-        linked?;
+        adopted?;
+        store::sync_dir(&self.blobs)?;
         Ok(removed?)
     }
 

@@ -1,7 +1,10 @@
 //! Files of an archive that must be read whole before they can be understood.
 
 use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+
+use sys::root::{RootDir, sync_filesystem};
 
 use crate::Error;
 
@@ -31,6 +34,13 @@ impl Spool {
     pub fn open(&self, number: usize) -> Result<File, Error> {
         let path = self.path(number);
         File::open(&path).map_err(Error::io("open", path.display().to_string()))
+    }
+
+    /// Brings all files onto the medium.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        RootDir::open_path(&self.dir)
+            .and_then(|dir| sync_filesystem(dir.as_fd()))
+            .map_err(Error::io("sync", self.dir.display().to_string()))
     }
 
     /// Gives a file another name.

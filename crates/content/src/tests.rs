@@ -156,8 +156,8 @@ fn a_spooled_file_becomes_a_blob_and_is_still_read() {
     let (number, mut file) = spool.create().unwrap();
     file.write_all(b"layer").unwrap();
     let digest = digest_of(b"layer");
-    content.adopt(&spool, number, &digest).unwrap();
-    content.adopt(&spool, number, &digest).unwrap();
+    content.adopt(&spool, &[(number, &digest)]).unwrap();
+    content.adopt(&spool, &[(number, &digest)]).unwrap();
     assert!(spool.open(number).is_ok());
     drop(spool);
     assert_eq!(content.read(&digest, 5).unwrap(), b"layer");

@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::path::{Component, Path, PathBuf};
+use std::sync::mpsc::{channel, sync_channel};
+use std::thread;
 
-use content::{Content, Hasher, Spool};
+use content::{Content, Hasher, Spool, digest_of};
 use oci::Digest;
 use snapshots::archive::{Entry, Kind, Reader};
 use sys::root::FileKind;
@@ -31,6 +33,10 @@ impl Default for Limits {
         }
     }
 }
+
+/// Length of a piece that goes from thread to thread, and how many may wait.
+const PIECE: u64 = 128 * 1024;
+const PIECES: usize = 8;
 
 /// Most links in a row.
 const MAX_LINKS: usize = 16;
@@ -87,7 +93,12 @@ impl Archive {
         let item = match &entry.kind {
             Kind::Node(FileKind::Regular) => {
                 let (number, file) = self.spool.create()?;
-                let digest = copy(content, file).map_err(Error::io("read archive"))?;
+                let copied = if entry.size > PIECE {
+                    copy(content, file)
+                } else {
+                    copy_small(content, file)
+                };
+                let digest = copied.map_err(Error::io("read archive"))?;
                 Item::File {
                     number,
                     size: entry.size,
@@ -160,10 +171,14 @@ impl Archive {
         Ok((digest.clone(), size))
     }
 
-    /// Keeps a file as a blob.
-    pub(crate) fn keep(&self, name: &str, content: &Content) -> Result<(), Error> {
-        let (number, _, digest) = self.find(name)?;
-        Ok(content.adopt(&self.spool, number, digest)?)
+    /// Keeps files as blobs.
+    pub(crate) fn keep(&self, names: &[&str], content: &Content) -> Result<(), Error> {
+        let mut files = Vec::new();
+        for name in names {
+            let (number, _, digest) = self.find(name)?;
+            files.push((number, digest));
+        }
+        Ok(content.adopt(&self.spool, &files)?)
     }
 
     fn find(&self, name: &str) -> Result<(usize, u64, &Digest), Error> {
@@ -207,18 +222,42 @@ fn clean(base: &Path, path: &Path) -> Result<PathBuf, Error> {
     Ok(cleaned)
 }
 
+/// Writes a file and hashes it, each on a thread of its own.
 fn copy(from: &mut impl Read, mut to: File) -> io::Result<Digest> {
-    let mut hasher = Hasher::default();
-    let mut buffer = vec![0; 128 * 1024];
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(length) => {
-                hasher.update(&buffer[..length]);
-                to.write_all(&buffer[..length])?;
+    thread::scope(|scope| {
+        let (sender, pieces) = sync_channel::<Vec<u8>>(PIECES);
+        let (spent, memory) = channel();
+        let hashing = thread::Builder::new()
+            .name("hash".to_owned())
+            .spawn_scoped(scope, move || {
+                let mut hasher = Hasher::default();
+                for piece in pieces {
+                    hasher.update(&piece);
+                    // At the end nobody fills it again.
+                    drop(spent.send(piece));
+                }
+                hasher.finish()
+            })?;
+        loop {
+            let mut piece: Vec<u8> = memory.try_recv().unwrap_or_default();
+            piece.clear();
+            from.take(PIECE).read_to_end(&mut piece)?;
+            if piece.is_empty() {
+                break;
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            to.write_all(&piece)?;
+            sender.send(piece).map_err(io::Error::other)?;
         }
-    }
+        drop(sender);
+        let ended = hashing.join();
+        ended.map_err(|_| io::Error::other("the hashing thread has ended"))
+    })
+}
+
+/// Writes and hashes a small file.
+fn copy_small(from: &mut impl Read, mut to: File) -> io::Result<Digest> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes)?;
+    to.write_all(&bytes)?;
+    Ok(digest_of(&bytes))
 }

@@ -93,6 +93,7 @@ impl Layers {
     }
 
     /// Unpacks a layer with a known digest, unless it is there; whether it did. `open` is called only when it is needed.
+    /// Nothing may name it before [`Snapshots::persist`].
     pub(crate) fn add<'r>(
         &self,
         position: usize,
@@ -137,6 +138,7 @@ impl Layers {
             pins = self.pin(&[found.to_string()]);
             Ok(found.to_string())
         })?;
+        self.snapshots.persist(&pins.chains)?;
         Ok((digest, pins))
     }
 
@@ -156,12 +158,12 @@ impl Layers {
             .and_then(|applied| {
                 let digest = reader.finish();
                 let name = check(digest.clone())?;
-                match self.snapshots.commit(&key, &name, applied.size) {
+                match self.snapshots.place(&key, &name, applied.size) {
                     Err(snapshots::Error::Exists(_)) => Ok(digest),
                     other => other.map(|()| digest).map_err(Error::from),
                 }
             });
-        // After a commit there is nothing of this key.
+        // Placed, there is nothing of this key.
         let removed = self
             .snapshots
             .remove(&key)

@@ -219,6 +219,7 @@ impl Images {
         diff_ids: &[Digest],
         pins: &Pins<'_>,
     ) -> Result<(), Error> {
+        let mut kept = Vec::new();
         for (position, layer) in parts.layers.iter().enumerate() {
             let (digest, _) = archive.descriptor(layer)?;
             let open =
@@ -239,9 +240,11 @@ impl Images {
             if !unpacked && digest != diff_ids[position] {
                 check_diff_id(open()?, position, &diff_ids[position])?;
             }
-            archive.keep(layer, &self.content)?;
+            kept.push(layer.as_str());
         }
-        Ok(())
+        // All of it waits for the medium once.
+        self.layers.snapshots.persist(&chain_ids(diff_ids))?;
+        archive.keep(&kept, &self.content)
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! snapshots/<name>/fs             the tree's own files
-//! snapshots/<name>/record.json    of a committed tree: its parent and size; written last
+//! snapshots/<name>/record.json    of a committed tree: its parent and size; appears when all of it is on the medium
 //! snapshots/<name>/parent         of an active tree: a symbolic link to its parent
 //! snapshots/<name>/work           of an active tree: scratch space of overlayfs
 //! snapshots/ready-*               an empty tree that waits for its key

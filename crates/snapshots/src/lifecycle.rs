@@ -4,20 +4,21 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io::{ErrorKind as IoErrorKind, Read};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use sys::overlay;
-use sys::root::{RootDir, sync_filesystem};
+use sys::root::RootDir;
 
 use crate::key::{self, READY, REMOVED};
 use crate::ready::Ready;
 use crate::{Alone, Applied, Error, Limits, apply, usage};
 
 mod check;
+mod commit;
 
 pub use check::{Damage, Flaw};
 
@@ -26,6 +27,8 @@ pub struct Snapshots {
     root: PathBuf,
     index: Mutex<Index>,
     reaping: Mutex<()>,
+    /// Held while trees are brought onto the medium: whoever comes second finds that done.
+    persisting: Mutex<()>,
     ready: Ready,
     quarantined: Vec<(PathBuf, String)>,
 }
@@ -41,6 +44,8 @@ struct Entry {
     parent: Option<String>,
     /// Of a committed tree.
     size: Option<u64>,
+    /// Whether a committed tree is on the medium, with its record.
+    persistent: bool,
 }
 
 /// What a committed tree says of itself.
@@ -96,6 +101,7 @@ impl Snapshots {
             root,
             index: Mutex::new(index),
             reaping: Mutex::new(()),
+            persisting: Mutex::new(()),
             ready: Ready::default(),
             quarantined,
         })
@@ -124,6 +130,7 @@ impl Snapshots {
                 Entry {
                     parent: parent.map(str::to_owned),
                     size: None,
+                    persistent: false,
                 },
             );
         }
@@ -241,42 +248,6 @@ impl Snapshots {
             entry.parent = Some(parent.to_owned());
         }
         Ok(true)
-    }
-
-    /// Turns an active tree into a committed one of another key. All of it is on the medium when this returns.
-    pub fn commit(&self, key: &str, name: &str, size: u64) -> Result<(), Error> {
-        let (from, to) = (self.dir(key)?, self.dir(name)?);
-        let parent = self.lock().active("commit", key)?.parent.clone();
-        if self.has(name) {
-            return Err(Error::Exists(name.to_owned()));
-        }
-        let tree = RootDir::open_path(&from).map_err(Error::io("open snapshot", key))?;
-        sync_filesystem(tree.as_fd()).map_err(Error::io("sync snapshot", key))?;
-        store::remove_tree(&from.join("work"))?;
-        store::remove_tree(&from.join("parent"))?;
-        store::save(
-            &from.join("record.json"),
-            &Committed {
-                key: name.to_owned(),
-                parent: parent.clone(),
-                size,
-            },
-            true,
-        )?;
-        let mut index = self.lock();
-        if index.entries.contains_key(name) {
-            return Err(Error::Exists(name.to_owned()));
-        }
-        store::rename(&from, &to, true)?;
-        index.entries.remove(key);
-        index.entries.insert(
-            name.to_owned(),
-            Entry {
-                parent,
-                size: Some(size),
-            },
-        );
-        Ok(())
     }
 
     /// Removes a tree; one that does not exist is done. Its files go later, see [`Snapshots::reap`].
@@ -457,6 +428,7 @@ fn read(dir: &Path, name: &str) -> Result<Option<(String, Entry)>, String> {
                 Entry {
                     parent: record.parent,
                     size: Some(record.size),
+                    persistent: true,
                 },
             )));
         }
@@ -477,5 +449,10 @@ fn read(dir: &Path, name: &str) -> Result<Option<(String, Entry)>, String> {
         Err(error) if error.kind() == IoErrorKind::NotFound => None,
         Err(error) => return Err(error.to_string()),
     };
-    Ok(Some((key, Entry { parent, size: None })))
+    let entry = Entry {
+        parent,
+        size: None,
+        persistent: false,
+    };
+    Ok(Some((key, entry)))
 }

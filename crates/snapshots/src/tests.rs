@@ -145,3 +145,26 @@ fn trees_are_closed_to_others_and_their_roots_are_as_below() {
     }
     assert_eq!(mode("snapshots/y/fs"), 0o1771);
 }
+
+#[test]
+fn a_tree_that_is_not_on_the_medium_carries_others_and_goes_with_a_crash() {
+    let root = tempfile::tempdir().unwrap();
+    let snapshots = Snapshots::open(root.path()).unwrap();
+    let names = ["sha256:aa", "sha256:bb", "sha256:cc"];
+    let mut parent = None;
+    for (number, name) in names.into_iter().enumerate() {
+        let key = format!("extract-{number}");
+        snapshots.prepare(&key, parent).unwrap();
+        snapshots.place(&key, name, 7).unwrap();
+        parent = Some(name);
+    }
+    assert_eq!(snapshots.committed(), names);
+    assert_eq!(snapshots.check().unwrap(), []);
+    snapshots.persist(&names[..2]).unwrap();
+    snapshots.persist(&names[..2]).unwrap();
+    assert_eq!(snapshots.check().unwrap(), []);
+    let again = Snapshots::open(root.path()).unwrap();
+    assert_eq!(again.committed(), names[..2]);
+    assert_eq!(again.parent(names[1]).unwrap().as_deref(), Some(names[0]));
+    assert_eq!(entries(root.path()), ["sha256@aa", "sha256@bb"]);
+}

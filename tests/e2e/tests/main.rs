@@ -14,6 +14,7 @@ mod crash;
 mod exec;
 mod first_five_minutes;
 mod fsck;
+mod image_memory;
 mod images;
 mod inspect;
 mod interchange;

@@ -168,7 +168,7 @@ fn boot(binaries: &[Binary], selection: Selection, limits: Limits, disk: bool) -
     fs::remove_dir_all(&payload)?;
     let image = scratch.0.join("disk");
     if disk {
-        make_disk(&image, Some(&fixtures::directory()))?;
+        make_disk(&image, (&fixtures::directory(), "fixtures"))?;
     }
     let accelerator = kernel::accelerator(&scratch.0, &kernel)?;
     let log = shell::cache().join("vm.log");
@@ -210,30 +210,18 @@ fn program(binary: &Binary) -> Result<PathBuf> {
         .join("corten"))
 }
 
-/// An ext4 disk, with a copy of a directory as `fixtures`.
-fn make_disk(image: &Path, fixtures: Option<&Path>) -> Result<()> {
+/// An ext4 disk, with a copy of a directory under a name.
+fn make_disk(image: &Path, (directory, name): (&Path, &str)) -> Result<()> {
     let tree = image.with_extension("tree");
     fs::create_dir_all(&tree)?;
+    let copy = |how: &str| {
+        let mut command = Command::new("cp");
+        shell::run(command.arg(how).arg(directory).arg(tree.join(name)))
+    };
+    // Linked and not copied: it is read once.
+    copy("-al").or_else(|_| copy("-a"))?;
     let mut command = Command::new("mke2fs");
-    command.args(["-q", "-t", "ext4"]);
-    if let Some(fixtures) = fixtures {
-        // Linked and not copied: it is read once.
-        shell::run(
-            Command::new("cp")
-                .arg("-al")
-                .arg(fixtures)
-                .arg(tree.join("fixtures")),
-        )
-        .or_else(|_| {
-            shell::run(
-                Command::new("cp")
-                    .arg("-a")
-                    .arg(fixtures)
-                    .arg(tree.join("fixtures")),
-            )
-        })?;
-        command.arg("-d").arg(&tree);
-    }
+    command.args(["-q", "-t", "ext4", "-d"]).arg(&tree);
     let made = shell::run(command.arg(image).arg("8G"));
     fs::remove_dir_all(&tree)?;
     made

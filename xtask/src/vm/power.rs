@@ -1,15 +1,17 @@
-//! Power cuts: the machine with a disk of its own, killed in the middle of loads, creates and removals, and booted again.
+//! Power cuts: the machine with a disk of its own, killed in the middle of pulls, loads, creates and removals, and booted
+//! again.
 //!
-//! Every boot first proves what the last one has left: the daemon starts, `ps -a` and `images` answer, every image that is
-//! named runs, what was answered before the cut is there (or gone), and nothing is in quarantine. Then it works until the
-//! power goes: at another moment each round, from the seed that is printed.
+//! Every boot first proves what the last one has left: the daemon starts, `ps -a` and `images` answer, `image fsck` finds
+//! every image's bytes and files whole, every image that is named runs, what was answered before the cut is there (or gone),
+//! and nothing is in quarantine. Then it works until the power goes: at another moment each round, from the seed that is
+//! printed. Containers, and images of several layers beside them, come and go; the registry is on the machine itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::guest::{self, Work};
 use super::machine::{End, Machine};
@@ -22,6 +24,8 @@ const CREATED: &str = "=== corten created ";
 const ASKED: &str = "=== corten asked ";
 /// A line of the guest's: the removal was answered.
 const REMOVED: &str = "=== corten removed ";
+/// A line of the guest's: what is being done to an image now.
+const IMAGE: &str = "=== corten image ";
 /// A line of the guest's: what the last cut has left is good; now it works.
 const WHOLE: &str = "=== corten whole";
 /// A line of the guest's: it is not.
@@ -35,7 +39,9 @@ pub(super) fn run(cuts: u64, seed: u64) -> Result<()> {
     let kernel = kernel::find()?;
     let scratch = Scratch::new()?;
     let disk = scratch.0.join("disk");
-    make_disk(&disk, None)?;
+    let registry = scratch.0.join("registry");
+    prepare_registry(&registry)?;
+    make_disk(&disk, (&registry, "registry"))?;
     let accelerator = kernel::accelerator(&scratch.0, &kernel)?;
     // One log of all boots: what a cut has left was begun before it.
     File::create(log())?;
@@ -57,14 +63,45 @@ pub(super) fn run(cuts: u64, seed: u64) -> Result<()> {
         )?;
     }
     println!("   {cuts} power cuts: everything whole");
+    for (what, count) in &known.cut {
+        println!("   {count} of them in the middle of: image {what}");
+    }
     Ok(())
 }
+
+/// A registry with what it needs to run, and the image that is to be pushed to it.
+fn prepare_registry(directory: &Path) -> Result<()> {
+    std::fs::create_dir_all(directory)?;
+    let clients = fixtures::directory().join("clients/usr");
+    for (from, to) in [
+        ("bin/docker-registry", "docker-registry"),
+        ("lib64/ld-linux-x86-64.so.2", "loader"),
+        ("lib/x86_64-linux-gnu/libc.so.6", "libc.so.6"),
+    ] {
+        std::fs::copy(clients.join(from), directory.join(to))
+            .with_context(|| format!("copy {from} of the clients"))?;
+    }
+    std::fs::write(directory.join("settings.yml"), SETTINGS)?;
+    fixtures::make_pieces(&directory.join("pieces.tar"))
+}
+
+/// The registry's.
+const SETTINGS: &str = r#"
+version: 0.1
+log: {level: error}
+storage: {filesystem: {rootdirectory: /disk/registry/data}}
+http: {addr: "127.0.0.1:5000", secret: power}
+"#;
 
 /// What has been answered, and must hold after a cut.
 #[derive(Debug, Default)]
 struct Known {
     there: BTreeSet<String>,
     gone: BTreeSet<String>,
+    /// What is being done to an image.
+    image: Option<String>,
+    /// In the middle of what the power was cut, how often.
+    cut: BTreeMap<String, u32>,
 }
 
 impl Known {
@@ -75,6 +112,9 @@ impl Known {
         }
         if let Some(name) = line.strip_prefix(ASKED) {
             self.there.remove(name);
+        }
+        if let Some(what) = line.strip_prefix(IMAGE) {
+            self.image = Some(what.to_owned());
         }
         line.strip_prefix(REMOVED)
             .is_some_and(|name| self.gone.insert(name.to_owned()))
@@ -139,7 +179,11 @@ fn boot(
     }
     match end {
         End::Cut => {
-            println!("   boot {round}: whole; cut after {cut_after:.1} s and {answers} answers");
+            let image = known.image.take().unwrap_or_else(|| "nothing".to_owned());
+            println!(
+                "   boot {round}: whole; cut after {cut_after:.1} s and {answers} answers, image {image}"
+            );
+            *known.cut.entry(image).or_default() += 1;
         }
         End::Off => println!("   boot {round}: whole"),
     }
@@ -178,6 +222,8 @@ remove() {
 }
 /corten daemon --host $DOCKER_HOST --data-root /disk/corten --exec-root /run/corten --bridge ct0 --bip 10.219.1.1/24 \
   >/run/daemon.log 2>&1 &
+(cd /disk/registry; exec ./loader --library-path . ./docker-registry serve settings.yml >/run/registry.log 2>&1) &
+pieces=127.0.0.1:5000/pieces:latest
 i=0; until /corten version >/dev/null 2>&1; do i=$((i+1)); [ $i -lt 300 ] || broken no daemon; sleep 0.1; done
 /corten ps -a --format '{{.Names}}' >/run/names || broken ps
 # By their ids: a removal that was cut off may have taken the last name and not yet the image.
@@ -185,6 +231,7 @@ i=0; until /corten version >/dev/null 2>&1; do i=$((i+1)); [ $i -lt 300 ] || bro
 [ -z "$(ls -A /disk/corten/quarantine 2>/dev/null)" ] || broken something is in quarantine
 for name in $there; do grep -qx $name /run/names || broken $name was created and is gone; done
 for name in $gone; do ! grep -qx $name /run/names || broken $name was removed and is back; done
+/corten image fsck >/run/fsck || broken $(cat /run/fsck)
 for image in $(sort -u /run/images); do
   code=$(/corten run --rm --network none $image sh -c 'exit 7' 2>/run/error; echo $?)
   [ $code = 7 ] || broken $image: $code $(cat /run/error)
@@ -195,8 +242,22 @@ for name in $(cat /run/names); do
 done
 left=$(ls /disk/corten/containers /disk/corten/content/ingest 2>/dev/null | grep -v :)
 [ -z "$left" ] || broken left behind: $left
+if [ ! -e /disk/registry/filled ]; then
+  i=0; until /corten load -q -i /disk/registry/pieces.tar && /corten tag pieces $pieces && /corten push -q $pieces; do
+    i=$((i+1)); [ $i -lt 30 ] || broken no registry: $(cat /run/registry.log); sleep 1
+  done
+  /corten rmi -f $pieces pieces >/dev/null || broken rmi of pieces
+  # The registry syncs nothing by itself.
+  sync; : >/disk/registry/filled; sync
+fi
 say whole
 [ $work = 1 ] || exit 0
+while true; do
+  say image pull; /corten pull -q $pieces >/dev/null || broken pull
+  say image remove; /corten rmi -f $pieces >/dev/null || broken rmi after pull
+  say image load; /corten load -q -i /disk/registry/pieces.tar >/dev/null || broken load of pieces
+  say image remove; /corten rmi -f pieces >/dev/null || broken rmi after load
+done &
 n=0
 while true; do
   n=$((n+1)) name=r$round.$n

@@ -185,10 +185,8 @@ impl Check<'_> {
             Ok(Hashed::now(plain))
         };
         let pins = self.images.layers.pin(&image.chains);
-        self.images
-            .layers
-            .add(position, diff_ids, &pins, open)
-            .map(drop)
+        self.images.layers.add(position, diff_ids, &pins, open)?;
+        Ok(self.images.snapshots.persist(&image.chains)?)
     }
 }
 

@@ -34,6 +34,12 @@ impl Ahead {
     pub(super) fn new(reader: impl Read + Send + 'static) -> io::Result<Self> {
         let (sender, pieces) = sync_channel(PIECES);
         let (spent, memory) = channel();
+        // One is being filled, one is being read, the others wait: none is made later.
+        for _ in 0..PIECES + 2 {
+            spent
+                .send(Vec::new())
+                .map_err(|_| io::Error::other("nobody takes its memory"))?;
+        }
         std::thread::Builder::new()
             .name("decompress".to_owned())
             .spawn(move || {
@@ -43,8 +49,9 @@ impl Ahead {
                     // Whoever unpacks has gone where a send fails.
                     Err(error) => return drop(sender.send(Err(error))),
                 };
-                loop {
-                    let piece = read_piece(&mut reader, memory.try_recv().unwrap_or_default());
+                // Without memory there is nobody who reads.
+                while let Ok(spent) = memory.recv() {
+                    let piece = read_piece(&mut reader, spent);
                     let last = match &piece {
                         Ok(bytes) if !bytes.is_empty() => {
                             hasher.update(bytes);
@@ -102,8 +109,10 @@ impl Read for Ahead {
                 Ok(Ok(Piece::Bytes(bytes))) => {
                     let spent = std::mem::replace(&mut self.current, bytes);
                     self.position = 0;
-                    // The thread may have read to its end.
-                    drop(self.spent.send(spent));
+                    // What was read before the first piece is none. The thread may have read to its end.
+                    if spent.capacity() > 0 {
+                        drop(self.spent.send(spent));
+                    }
                 }
                 Ok(Ok(Piece::End(digest))) => self.digest = Some(digest),
                 Ok(Err(error)) => return Err(error),

@@ -207,7 +207,11 @@ impl Remote {
                     layers: parts.layers,
                     manifest: parts.manifest,
                 };
-                blocking(move || images.add(&parts.config, origin)).await
+                blocking(move || {
+                    images.snapshots.persist(&chains)?;
+                    images.add(&parts.config, origin)
+                })
+                .await
             }
             Err(error) => Err(error),
         };

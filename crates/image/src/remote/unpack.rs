@@ -49,7 +49,7 @@ fn fill(
     let mut reader = Ahead::new(reader).map_err(Error::io("read layer"))?;
     let applied = layers.snapshots.apply(key, &mut reader, &layers.limits)?;
     check(place, reader)?;
-    commit(layers, key, place, applied.size)
+    name(layers, key, place, applied.size)
 }
 
 /// Unpacks with nothing below. `None`: the layer depends on those below it.
@@ -87,7 +87,7 @@ pub(super) fn settle(images: &Images, place: &Place, loose: &Loose) -> Result<bo
         {
             return Ok(false);
         }
-        commit(layers, &loose.key, place, loose.alone.applied.size)?;
+        name(layers, &loose.key, place, loose.alone.applied.size)?;
         Ok(true)
     })();
     let mut done = false;
@@ -112,15 +112,16 @@ fn check(place: &Place, reader: Ahead) -> Result<(), Error> {
     })
 }
 
-fn commit(layers: &Layers, key: &str, place: &Place, size: u64) -> Result<(), Error> {
-    match layers.snapshots.commit(key, &place.chain, size) {
+/// The pull brings all of its layers onto the medium together.
+fn name(layers: &Layers, key: &str, place: &Place, size: u64) -> Result<(), Error> {
+    match layers.snapshots.place(key, &place.chain, size) {
         // A load was faster.
         Err(snapshots::Error::Exists(_)) => Ok(()),
         other => Ok(other?),
     }
 }
 
-/// After a commit there is nothing of this key.
+/// With its name there is nothing of this key.
 fn finish(layers: &Layers, key: &str, done: Result<(), Error>) -> Result<(), Error> {
     let removed = layers
         .snapshots

@@ -51,7 +51,10 @@ impl Snapshots {
             }
         }
         for (key, entry) in &index.entries {
-            let Some(size) = entry.size else { continue };
+            // What is on its way to the medium has no record yet.
+            let Some(size) = entry.size.filter(|_| entry.persistent) else {
+                continue;
+            };
             let dir = self.dir(key)?;
             let flaw = if dir.join("fs").is_dir() {
                 match store::load::<Committed>(&dir.join("record.json")) {
