@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use network::{Endpoint, Port, PortRequest, Protocol, Target};
+use network::{Endpoint, GatewayMode, Opening, Port, PortRequest, Protocol, Target};
 use stdx::Undo;
 
 use crate::container::Container;
@@ -45,10 +45,12 @@ pub(crate) fn parse(text: &str) -> Option<(u16, Protocol)> {
     Some((number.parse().ok()?, protocol))
 }
 
-/// The endpoint that published ports lead to: of those with a way out, the one with the highest priority, the first of
-/// several.
+/// The endpoint that published ports lead to: of those on a bridge with a way out, the one with the highest priority, the
+/// first of several.
 pub(crate) fn endpoint(endpoints: &[Endpoint]) -> Option<&Endpoint> {
-    let reachable = |one: &&Endpoint| one.gateway4.is_some() || one.gateway6.is_some();
+    let reachable = |one: &&Endpoint| {
+        !one.host_interface.is_empty() && (one.gateway4.is_some() || one.gateway6.is_some())
+    };
     endpoints.iter().filter(reachable).reduce(|best, next| {
         if next.priority > best.priority {
             next
@@ -58,11 +60,45 @@ pub(crate) fn endpoint(endpoints: &[Endpoint]) -> Option<&Endpoint> {
     })
 }
 
-fn target(endpoint: &Endpoint) -> Target {
+fn target(engine: &Engine, endpoint: &Endpoint) -> Target {
     Target {
         v4: endpoint.ipv4.map(|net| net.addr()),
         v6: endpoint.ipv6.map(|net| net.addr()),
+        routed: engine
+            .networks
+            .gateway_modes(endpoint)
+            .map(|mode| mode == GatewayMode::Routed),
     }
+}
+
+/// What neighbours may reach at the container's own addresses, on each of its networks in routed mode.
+fn openings(engine: &Engine, record: &Record, endpoints: &[Endpoint]) -> Vec<Opening> {
+    let requests = requests(record);
+    if requests.is_empty() {
+        return Vec::new();
+    }
+    let mut openings = Vec::new();
+    for endpoint in endpoints {
+        let routed = target(engine, endpoint).routed;
+        let addresses = endpoint
+            .addresses()
+            .filter(|address| routed[usize::from(address.is_ipv6())]);
+        for address in addresses {
+            let of_family = requests.iter().filter(|request| {
+                request
+                    .host
+                    .is_none_or(|host| host.is_ipv4() == address.is_ipv4())
+            });
+            openings.extend(of_family.map(|request| Opening {
+                address,
+                protocol: request.protocol,
+                port: request.container,
+            }));
+        }
+    }
+    openings.sort_by_key(|one| (one.address, one.protocol, one.port));
+    openings.dedup();
+    openings
 }
 
 /// Publishes what a container that is being started asks for. Most ask for nothing, and pay nothing.
@@ -74,12 +110,22 @@ pub(crate) fn publish(
 ) -> Result<Vec<Port>> {
     let now = container.now();
     let requests = requests(&now.record);
+    let openings = openings(engine, &now.record, endpoints);
+    if !openings.is_empty() {
+        let (opened, id) = (engine.clone(), container.id.clone());
+        undo.push("close ports", move || {
+            let closed = opened.networks.open_ports(&id, Vec::new());
+            closed.map_err(|error| error.to_string())
+        });
+        engine.networks.open_ports(&container.id, openings)?;
+    }
     let Some(endpoint) = endpoint(endpoints).filter(|_| !requests.is_empty()) else {
         return Ok(Vec::new());
     };
+    let target = target(engine, endpoint);
     let ports = engine
         .ports
-        .publish(&engine.keeper, &container.id, target(endpoint), &requests)
+        .publish(&engine.keeper, &container.id, target, &requests)
         .map_err(|error| Error::Connectivity {
             name: now.name.to_string(),
             endpoint: endpoint.id.clone(),
@@ -97,6 +143,9 @@ pub(crate) fn publish(
 
 /// Lets go of a container's ports.
 pub(crate) fn unpublish(engine: &Engine, id: &str) {
+    if let Err(error) = engine.networks.open_ports(id, Vec::new()) {
+        tracing::warn!(container = %id, %error, "close published ports");
+    }
     if let Err(error) = engine.ports.unpublish(&engine.keeper, id) {
         tracing::warn!(container = %id, %error, "release published ports");
     }
@@ -105,19 +154,29 @@ pub(crate) fn unpublish(engine: &Engine, id: &str) {
 /// A running container has other places: its ports lead to the one that leads out.
 pub(crate) fn retarget(engine: &Engine, container: &Container) {
     let now = container.now();
+    let openings = openings(engine, &now.record, &now.endpoints);
+    if let Err(error) = engine.networks.open_ports(&container.id, openings) {
+        tracing::warn!(container = %container.id, %error, "open published ports elsewhere");
+    }
     if now.ports.is_empty() {
         return;
     }
-    let target = endpoint(&now.endpoints).map_or_else(Target::default, target);
+    let target =
+        endpoint(&now.endpoints).map_or_else(Target::default, |place| target(engine, place));
     if let Err(error) = engine.ports.retarget(&engine.keeper, &container.id, target) {
         tracing::warn!(container = %container.id, %error, "lead published ports elsewhere");
     }
 }
 
 /// A container that an earlier daemon started keeps its ports.
-pub(crate) fn adopt(engine: &Engine, id: &str, endpoints: &[Endpoint], ports: &[Port]) {
+pub(crate) fn adopt(engine: &Engine, record: &Record, endpoints: &[Endpoint], ports: &[Port]) {
+    let id = &record.id;
+    let openings = openings(engine, record, endpoints);
+    if let Err(error) = engine.networks.open_ports(id, openings) {
+        tracing::warn!(container = %id, %error, "open published ports");
+    }
     if let (Some(endpoint), false) = (endpoint(endpoints), ports.is_empty()) {
-        engine.ports.adopt(id, target(endpoint), ports);
+        engine.ports.adopt(id, target(engine, endpoint), ports);
     }
 }
 
@@ -170,6 +229,7 @@ mod tests {
     fn the_first_endpoint_with_a_way_out_is_reached_unless_another_has_priority() {
         let place = |id: &str, out: bool, priority| Endpoint {
             id: id.to_owned(),
+            host_interface: "veth".to_owned(),
             gateway4: out.then_some([10, 0, 0, 1].into()),
             priority,
             ..Endpoint::default()

@@ -11,6 +11,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -253,15 +254,17 @@ async fn ask(container: &Arc<Container>, run: &Run) -> Option<Alive> {
 
 fn take_over(engine: &Engine, container: &Container, run: &Run, running: Running, paused: bool) {
     let mut endpoints = run.endpoints.clone();
+    let netns = network::of_process(running.pid).ok();
+    let netns = netns.as_ref().map(AsFd::as_fd);
     // What a crash left of connect or disconnect.
-    for half in endpoints.extract_if(.., |one| !engine.networks.is_plugged(one)) {
-        engine.networks.unplug(&half);
+    for half in endpoints.extract_if(.., |one| !engine.networks.is_plugged(netns, one)) {
+        engine.networks.unplug(netns, &half);
         container.publish(|now| {
             now.attachments
                 .retain(|one| one.network_id != half.network_id);
         });
     }
-    ports::adopt(engine, &container.id, &endpoints, &run.ports);
+    ports::adopt(engine, &container.now().record, &endpoints, &run.ports);
     naming::adopt(engine, container, &endpoints);
     for endpoint in &endpoints {
         if let Err(error) = engine.networks.adopt(endpoint) {

@@ -161,7 +161,8 @@ async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited)
 /// Lets go of ports and names, before the addresses: nothing may lead to one that another container has by then.
 async fn release_names(engine: &Arc<Engine>, container: &Arc<Container>, before: &Published) {
     let named = engine.names.knows(&container.id);
-    if before.ports.is_empty() && !named {
+    let spec = &before.record.spec;
+    if spec.ports.is_empty() && !spec.publish_all && !named {
         return;
     }
     let (engine, id) = (engine.clone(), container.id.clone());

@@ -15,8 +15,9 @@ use sys::netlink::{Protocol, Socket};
 use crate::interface::{self, Interface};
 use crate::ipam::Ipam;
 use crate::link;
-use crate::sandbox::{self, Connected, INTERFACE, Plug};
-use crate::{Endpoint, Error, Result, Settings};
+use crate::parent::{self, Mode, Parent};
+use crate::sandbox::{self, Connected, INTERFACE, Plug, Via};
+use crate::{Endpoint, Error, Result, Settings, options};
 
 /// Connected sandboxes kept ready, and how many may be gone before a refill makes new ones.
 const POOL: usize = 8;
@@ -40,10 +41,22 @@ pub struct Config {
     pub internal: bool,
     /// Containers reach the bridge and not one another.
     pub isolated: bool,
-    /// The host has no address on it.
-    pub addressless: bool,
+    /// The host has no IPv4 address, no IPv6 address on it.
+    pub addressless: [bool; 2],
+    /// What the names of containers' interfaces begin with.
+    pub prefix: String,
     /// Sandboxes are kept ready.
     pub pooled: bool,
+    /// There is no bridge: containers hang beside an interface of the host.
+    pub parent: Option<Parent>,
+}
+
+impl Config {
+    /// The host's own addresses on it.
+    fn host_addresses(&self) -> impl Iterator<Item = IpNet> {
+        let addresses = self.subnets.iter().map(|one| one.address);
+        addresses.filter(|address| !self.addressless[usize::from(address.addr().is_ipv6())])
+    }
 }
 
 /// The addresses of a bridge and its containers.
@@ -101,25 +114,7 @@ impl Bridge {
     /// well than it should is returned as warnings.
     pub fn open(config: Config, used: &[IpAddr]) -> Result<(Self, Vec<String>)> {
         let socket = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket"))?;
-        let addresses: Vec<IpNet> = config.subnets.iter().map(|one| one.address).collect();
-        let mtu = match config.mtu {
-            Some(mtu) => mtu,
-            None => interface::default_mtu(&socket)?,
-        };
-        let none = Vec::new();
-        let (index, mut warnings) = interface::set_up(
-            &socket,
-            &Interface {
-                name: &config.bridge,
-                alias: &config.alias,
-                addresses: if config.addressless {
-                    &none
-                } else {
-                    &addresses
-                },
-                mtu,
-            },
-        )?;
+        let (index, mtu, mut warnings) = Self::set_up(&socket, &config)?;
         let ipam = |six: bool| {
             let found = config
                 .subnets
@@ -150,6 +145,27 @@ impl Bridge {
         Ok((bridge, warnings))
     }
 
+    /// Makes the interface that containers hang on; its index, its MTU, and warnings.
+    fn set_up(socket: &Socket, config: &Config) -> Result<(u32, u32, Vec<String>)> {
+        if let Some(parent) = &config.parent {
+            let link = parent::set_up(socket, parent, &config.bridge, &config.alias)?;
+            return Ok((link.index, config.mtu.unwrap_or(link.mtu), Vec::new()));
+        }
+        let mtu = match config.mtu {
+            Some(mtu) => mtu,
+            None => interface::default_mtu(socket)?,
+        };
+        let addresses: Vec<IpNet> = config.host_addresses().collect();
+        let wanted = Interface {
+            name: &config.bridge,
+            alias: &config.alias,
+            addresses: &addresses,
+            mtu,
+        };
+        let (index, warnings) = interface::set_up(socket, &wanted)?;
+        Ok((index, mtu, warnings))
+    }
+
     /// A connected network namespace: a ready one, else a new one.
     pub fn connect(&self) -> Result<Connected> {
         let ready = lock(&self.pool).pop_front();
@@ -163,9 +179,7 @@ impl Bridge {
         endpoint: &Endpoint,
         settings: &Settings,
     ) -> Result<()> {
-        self.with_plug(endpoint, &settings.link_local, |plug| {
-            sandbox::plug(netns, plug)
-        })
+        self.with_plug(endpoint, settings, |plug| sandbox::plug(netns, plug))
     }
 
     /// The endpoint is gone: its addresses are free at once. Its interfaces die with their namespace.
@@ -217,10 +231,30 @@ impl Bridge {
         }
     }
 
+    /// The host's own addresses there.
+    pub fn host_addresses(&self) -> Vec<IpAddr> {
+        let addresses = self.config.host_addresses();
+        addresses.map(|address| address.addr()).collect()
+    }
+
+    /// What the next interface of a container is called that has these.
+    pub(crate) fn interface_name(&self, settings: &Settings, taken: &[String]) -> Result<String> {
+        if let Some(name) = options::interface_name(&settings.driver_opts)? {
+            return Ok(name.to_owned());
+        }
+        let prefix = &self.config.prefix;
+        let mut names = (0..=taken.len()).map(|number| format!("{prefix}{number}"));
+        let free = names.find(|name| !taken.contains(name));
+        Ok(free.unwrap_or_else(|| INTERFACE.to_owned()))
+    }
+
     /// Removes the bridge, with all that hangs on it.
     pub fn remove(&self) -> Result<()> {
         lock(&self.pool).clear();
         let socket = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket"))?;
+        if self.config.parent.is_some() {
+            return parent::remove(&socket, &self.config.bridge, &self.config.alias);
+        }
         match socket.transact(&[link::delete(self.index)]) {
             Err(refused) if !refused.missing() => Err(Error::refused(format!(
                 "delete bridge {}",
@@ -241,11 +275,14 @@ impl Bridge {
 
     fn make(&self) -> Result<Connected> {
         let endpoint = self.give(INTERFACE, &Settings::default())?;
-        let four = endpoint.gateway4.map(IpAddr::V4);
-        let six = endpoint.gateway6.map(IpAddr::V6);
-        let gateways: Vec<IpAddr> = four.into_iter().chain(six).collect();
+        let gateways: Vec<_> = [false, true]
+            .into_iter()
+            .filter_map(|six| endpoint.way_out(six))
+            .collect();
         let netns = self
-            .with_plug(&endpoint, &[], |plug| sandbox::make(plug, &gateways))
+            .with_plug(&endpoint, &Settings::default(), |plug| {
+                sandbox::make(plug, &gateways)
+            })
             .inspect_err(|_| self.release(&endpoint))?;
         Ok(Connected { netns, endpoint })
     }
@@ -253,21 +290,25 @@ impl Bridge {
     fn with_plug<T>(
         &self,
         endpoint: &Endpoint,
-        link_local: &[IpAddr],
+        settings: &Settings,
         work: impl FnOnce(&Plug<'_>) -> Result<T>,
     ) -> Result<T> {
         let host = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket"))?;
         work(&Plug {
             host: &host,
             network: &self.config.network,
-            bridge: self.index,
+            via: match &self.config.parent {
+                Some(parent) => Via::Parent(self.index, parent.mode),
+                None => Via::Bridge(self.index),
+            },
             mtu: self.mtu,
             host_interface: &endpoint.host_interface,
             interface: &endpoint.interface,
             mac: link::parse_mac(&endpoint.mac).unwrap_or_else(link::random_mac),
             ipv4: endpoint.ipv4,
             ipv6: endpoint.ipv6,
-            link_local,
+            link_local: &settings.link_local,
+            sysctls: &options::sysctls(&settings.driver_opts, &endpoint.interface)?,
             isolated: self.config.isolated,
         })
     }
@@ -279,17 +320,33 @@ impl Bridge {
             network_id: self.config.network_id.clone(),
             network: self.config.network.clone(),
             interface: interface.to_owned(),
-            host_interface: sandbox::random_name(),
+            host_interface: match self.config.parent {
+                Some(_) => String::new(),
+                None => sandbox::random_name(),
+            },
+            direct: !self.config.internal && self.is_direct(),
             priority: settings.gateway_priority,
             ..Endpoint::default()
         };
         let given = self.addresses(&mut endpoint, settings);
         given.inspect_err(|_| self.release(&endpoint))?;
+        if let Some(Mode::Ipvlan { .. }) = self.mode() {
+            // It is the interface's.
+            return Ok(endpoint);
+        }
         endpoint.mac = settings.mac.clone().unwrap_or_else(|| {
             let mac = endpoint.ipv4.map(|four| link::mac_of(four.addr()));
             link::mac_text(mac.unwrap_or_else(link::random_mac))
         });
         Ok(endpoint)
+    }
+
+    fn mode(&self) -> Option<Mode> {
+        self.config.parent.as_ref().map(|parent| parent.mode)
+    }
+
+    fn is_direct(&self) -> bool {
+        self.mode().is_some_and(Mode::is_direct)
     }
 
     fn addresses(&self, endpoint: &mut Endpoint, settings: &Settings) -> Result<()> {
@@ -311,7 +368,7 @@ impl Bridge {
             else {
                 continue;
             };
-            let way_out = !self.config.internal;
+            let way_out = !self.config.internal && !self.is_direct();
             match (address, subnet) {
                 (IpAddr::V4(four), IpNet::V4(subnet)) => {
                     endpoint.ipv4 = Some(Ipv4Net::new_assert(four, subnet.prefix_len()));

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::link::WayOut;
 use crate::networks::lock;
 use crate::record::{Driver, Record};
-use crate::sandbox::{self, INTERFACE};
+use crate::sandbox;
 use crate::{
     Attachment, Endpoint, Error, Network, Networks, Result, Sandbox, Settings, link, net_none,
 };
@@ -52,8 +53,10 @@ impl Networks {
                         sandbox.netns = Some(self.bare()?);
                     }
                     let netns = sandbox.netns.as_ref().ok_or_else(no_namespace)?;
-                    let interface = format!("eth{}", sandbox.endpoints.len());
                     let bridge = network.bridge()?;
+                    let taken = sandbox.endpoints.iter().map(|one| one.interface.clone());
+                    let interface =
+                        bridge.interface_name(settings, &taken.collect::<Vec<String>>())?;
                     let endpoint = bridge.give(&interface, settings)?;
                     bridge
                         .plug(netns.as_fd(), &endpoint, settings)
@@ -85,11 +88,8 @@ impl Networks {
         let network = self.find(attachment.id_or_name())?;
         check(&network, &attachment.settings)?;
         let names = sandbox::interfaces(netns.as_fd())?;
-        let interface = (0..=names.len())
-            .map(|number| format!("eth{number}"))
-            .find(|name| !names.contains(name))
-            .unwrap_or_else(|| INTERFACE.to_owned());
         let bridge = network.bridge()?;
+        let interface = bridge.interface_name(&attachment.settings, &names)?;
         let endpoint = bridge.give(&interface, &attachment.settings)?;
         let mut all = endpoints.to_vec();
         all.push(endpoint.clone());
@@ -98,13 +98,13 @@ impl Networks {
             .and_then(|()| noted(&endpoint).map_err(Error::Note))
             .and_then(|()| bridge.plug(netns.as_fd(), &endpoint, &attachment.settings))
             .and_then(|()| reroute(netns.as_fd(), &all));
-        done.inspect_err(|_| self.unplug(&endpoint))?;
+        done.inspect_err(|_| self.unplug(Some(netns.as_fd()), &endpoint))?;
         Ok(endpoint)
     }
 
     /// Takes a running container's place away; `rest` are those it keeps.
     pub fn detach(&self, netns: &OwnedFd, endpoint: &Endpoint, rest: &[Endpoint]) -> Result<()> {
-        self.unplug(endpoint);
+        self.unplug(Some(netns.as_fd()), endpoint);
         reroute(netns.as_fd(), rest)
     }
 
@@ -115,10 +115,11 @@ impl Networks {
     }
 
     /// Whether a place that was noted was plugged in wholly and still is: what a crash of connect or disconnect leaves
-    /// half done is not.
-    pub fn is_plugged(&self, endpoint: &Endpoint) -> bool {
+    /// half done is not. `netns` is the container's.
+    pub fn is_plugged(&self, netns: Option<BorrowedFd<'_>>, endpoint: &Endpoint) -> bool {
         if endpoint.host_interface.is_empty() {
-            return true;
+            let inside = netns.filter(|_| !endpoint.interface.is_empty());
+            return inside.is_none_or(|netns| sandbox::is_up(netns, &endpoint.interface));
         }
         let Ok(socket) = sys::netlink::Socket::open(sys::netlink::Protocol::Route) else {
             return true;
@@ -129,8 +130,16 @@ impl Networks {
         }
     }
 
-    /// Takes away the interface of a place, and the place.
-    pub fn unplug(&self, endpoint: &Endpoint) {
+    /// Takes away the interface of a place, and the place. `netns` is the container's, if it lives: an interface that has
+    /// no end on the host dies with it.
+    pub fn unplug(&self, netns: Option<BorrowedFd<'_>>, endpoint: &Endpoint) {
+        if let (Some(netns), true, false) = (
+            netns,
+            endpoint.host_interface.is_empty(),
+            endpoint.interface.is_empty(),
+        ) {
+            sandbox::unplug_inside(netns, &endpoint.interface);
+        }
         if let Ok(host) = sys::netlink::Socket::open(sys::netlink::Protocol::Route)
             && !endpoint.host_interface.is_empty()
         {
@@ -191,12 +200,23 @@ fn is_plain(settings: &Settings) -> bool {
         && settings.ipv6.is_none()
         && settings.mac.is_none()
         && settings.link_local.is_empty()
+        && settings.driver_opts.is_empty()
 }
 
 /// Whether such a place can be had, in Docker's words.
 fn check(network: &Network, settings: &Settings) -> Result<()> {
     let record = &network.record;
     let mut wrong = Vec::new();
+    if record.config_only {
+        return Err(Error::Forbidden(
+            "cannot create endpoint on configuration-only network".to_owned(),
+        ));
+    }
+    if record.driver == Driver::Ipvlan && settings.mac.is_some() {
+        return Err(Error::Invalid(
+            "ipvlan driver does not support custom mac address assignment".to_owned(),
+        ));
+    }
     if network.is_predefined() {
         if settings.ipv4.is_some() || settings.ipv6.is_some() {
             wrong.push(
@@ -246,25 +266,20 @@ fn bare_endpoint(record: &Record) -> Endpoint {
 
 /// Lets the default routes lead where they should with these places.
 fn reroute(netns: BorrowedFd<'_>, endpoints: &[Endpoint]) -> Result<()> {
-    let four = way_out(endpoints, |one| one.gateway4.map(IpAddr::V4));
-    let six = way_out(endpoints, |one| one.gateway6.map(IpAddr::V6));
-    sandbox::reroute(netns, four, six)
+    sandbox::reroute(netns, way_out(endpoints, false), way_out(endpoints, true))
 }
 
 /// Through the place with the highest priority; among equals, through one that leads out by both families, then by the
 /// networks' names.
-fn way_out(
-    endpoints: &[Endpoint],
-    gateway: impl Fn(&Endpoint) -> Option<IpAddr>,
-) -> Option<(&str, IpAddr)> {
+fn way_out(endpoints: &[Endpoint], six: bool) -> Option<(&str, WayOut)> {
     let with = endpoints
         .iter()
-        .filter_map(|one| Some((one, gateway(one)?)));
-    let (endpoint, gateway) = with.min_by_key(|(one, _)| {
-        let both = one.gateway4.is_some() && one.gateway6.is_some();
+        .filter_map(|one| Some((one, one.way_out(six)?)));
+    let (endpoint, out) = with.min_by_key(|(one, _)| {
+        let both = one.way_out(false).is_some() && one.way_out(true).is_some();
         (-one.priority, !both, one.network.clone())
     })?;
-    Some((&endpoint.interface, gateway))
+    Some((&endpoint.interface, out))
 }
 
 #[cfg(test)]
@@ -283,9 +298,8 @@ mod tests {
 
     #[test]
     fn the_way_out_leads_through_the_highest_priority_then_the_first_name() {
-        let out = |endpoints: &[Endpoint]| {
-            way_out(endpoints, |one| one.gateway4.map(IpAddr::V4)).map(|(name, _)| name.to_owned())
-        };
+        let out =
+            |endpoints: &[Endpoint]| way_out(endpoints, false).map(|(name, _)| name.to_owned());
         let (a, b) = (endpoint("a", 0, true), endpoint("b", 0, true));
         assert_eq!(out(&[b.clone(), a.clone()]).as_deref(), Some("a"));
         let c = endpoint("c", 1, true);

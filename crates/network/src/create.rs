@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use ipnet::IpNet;
 
 use crate::options::Options;
+use crate::parent::Parent;
 use crate::record::{Driver, Pool, Record};
 use crate::subnet::{self, AddressPool};
 use crate::{Error, Result};
@@ -35,6 +36,10 @@ pub struct Create {
     pub ipam_options: BTreeMap<String, String>,
     /// Subnets that the user chose.
     pub pools: Vec<Pool>,
+    /// A configuration for other networks and nothing else.
+    pub config_only: bool,
+    /// The network whose configuration it gets; empty: its own.
+    pub config_from: String,
 }
 
 /// What is known of the host and of the other networks.
@@ -50,34 +55,90 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) ipv6: bool,
 }
 
+/// What is asked, with the configuration of the network that it names; in Docker's words.
+pub(crate) fn configured<'a>(
+    mut create: Create,
+    mut records: impl Iterator<Item = &'a Record>,
+) -> Result<Create> {
+    let forbidden = |why: &str| Err(Error::Forbidden(why.to_owned()));
+    if create.config_from.is_empty() {
+        return Ok(create);
+    }
+    if create.config_only {
+        return forbidden("a configuration network cannot depend on another configuration network");
+    }
+    let own = !create.enable_ipv4
+        || create.enable_ipv6 == Some(true)
+        || !create.labels.is_empty()
+        || !create.ipam_options.is_empty()
+        || !create.pools.is_empty();
+    if own {
+        return forbidden(
+            "user specified configurations are not supported if the network depends on a configuration network",
+        );
+    }
+    if !create.options.is_empty() {
+        return forbidden(
+            "network driver options are not supported if the network depends on a configuration network",
+        );
+    }
+    let from = records
+        .find(|record| record.config_only && record.name == create.config_from)
+        .ok_or_else(|| {
+            let name = &create.config_from;
+            Error::Missing(format!("configuration network {name:?} does not exist"))
+        })?;
+    create.enable_ipv4 = from.enable_ipv4;
+    create.enable_ipv6 = Some(from.enable_ipv6);
+    create.labels.clone_from(&from.labels);
+    create.options.clone_from(&from.options);
+    create.ipam_options.clone_from(&from.ipam_options);
+    create.pools.clone_from(&from.pools);
+    Ok(create)
+}
+
 /// The record of a new network.
 pub(crate) fn record(create: Create, around: &Surroundings<'_>) -> Result<Record> {
     check_name(&create.name)?;
-    if create.driver == Driver::Bridge {
-        Options::parse(&create.options, create.internal)?;
+    match create.driver {
+        // Its options are those of the networks that it is for.
+        _ if create.config_only => {}
+        Driver::Macvlan | Driver::Ipvlan => {
+            Parent::parse(create.driver, &create.options)?;
+        }
+        _ => {
+            Options::parse(&create.options, create.internal)?;
+        }
     }
     let asked6 = create.pools.iter().any(|pool| pool.subnet.addr().is_ipv6());
     let enable_ipv6 = create
         .enable_ipv6
-        .unwrap_or(around.ipv6 && (asked6 || create.pools.is_empty()));
+        .unwrap_or(create.wants_ipv6(around.ipv6, asked6));
     if !create.enable_ipv4 && !enable_ipv6 {
         return Err(Error::Invalid("IPv4 or IPv6 must be enabled".to_owned()));
     }
     let mut pools = Vec::new();
     for (six, enabled) in [(false, create.enable_ipv4), (true, enable_ipv6)] {
-        if enabled {
+        if enabled && !create.config_only {
             let of_family = create
                 .pools
                 .iter()
                 .filter(|pool| pool.subnet.addr().is_ipv6() == six);
-            pools.push(pool(of_family, six, around)?);
+            pools.push(pool(of_family, six, create.driver, around)?);
         }
+    }
+    if create.config_only {
+        pools = create.pools;
     }
     Ok(Record {
         id: stdx::id::random_hex(),
         name: create.name,
         created: SystemTime::now(),
-        driver: create.driver,
+        driver: if create.config_only {
+            Driver::Null
+        } else {
+            create.driver
+        },
         enable_ipv4: create.enable_ipv4,
         enable_ipv6,
         internal: create.internal,
@@ -86,7 +147,21 @@ pub(crate) fn record(create: Create, around: &Surroundings<'_>) -> Result<Record
         options: create.options,
         ipam_options: create.ipam_options,
         pools,
+        config_only: create.config_only,
+        config_from: create.config_from,
     })
+}
+
+impl Create {
+    /// Whether it has IPv6 where nobody said so: a bridge does where the host has it. Beside an interface of the host only
+    /// its owner knows what addresses there are, and a configuration has what it is given.
+    fn wants_ipv6(&self, host_has_it: bool, asked: bool) -> bool {
+        match self.driver {
+            _ if self.config_only => asked,
+            Driver::Bridge => host_has_it && (asked || self.pools.is_empty()),
+            _ => asked,
+        }
+    }
 }
 
 fn check_name(name: &str) -> Result<()> {
@@ -107,6 +182,7 @@ fn check_name(name: &str) -> Result<()> {
 fn pool<'a>(
     mut asked: impl Iterator<Item = &'a Pool>,
     six: bool,
+    driver: Driver,
     around: &Surroundings<'_>,
 ) -> Result<Pool> {
     let mut pool = match asked.next() {
@@ -124,18 +200,26 @@ fn pool<'a>(
         }
     };
     if asked.next().is_some() {
+        if driver != Driver::Bridge {
+            let what = format!(
+                "driver {} with several subnets of one family",
+                driver.as_str()
+            );
+            return Err(Error::NotBuilt(what));
+        }
         let family = if six { "ipv6" } else { "ipv4" };
         return Err(Error::Conflict(format!(
             "bridge driver doesn't support multiple subnets: two {family} subnets were given"
         )));
     }
-    check(&pool, around)?;
+    check(&pool, driver, around)?;
     pool.gateway.get_or_insert(free(&pool));
     Ok(pool)
 }
 
-/// What a user chose may not be another network's, nor an address of the host.
-fn check(pool: &Pool, around: &Surroundings<'_>) -> Result<()> {
+/// What a user chose may not be another network's, nor an address of the host: unless containers are beside one of its
+/// interfaces, and share the link's subnet with it.
+fn check(pool: &Pool, driver: Driver, around: &Surroundings<'_>) -> Result<()> {
     let overlaps = |others: &[IpNet]| {
         others
             .iter()
@@ -147,7 +231,7 @@ fn check(pool: &Pool, around: &Surroundings<'_>) -> Result<()> {
             pool.subnet
         )));
     }
-    if overlaps(around.networks) || overlaps(around.host) {
+    if overlaps(around.networks) || driver == Driver::Bridge && overlaps(around.host) {
         return Err(Error::Overlap);
     }
     Ok(())
@@ -190,6 +274,8 @@ mod tests {
             options: BTreeMap::new(),
             ipam_options: BTreeMap::new(),
             pools: subnets.iter().map(pool).collect(),
+            config_only: false,
+            config_from: String::new(),
         }
     }
 

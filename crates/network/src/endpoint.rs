@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
+use crate::link::WayOut;
+
 /// A network that a container belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -86,11 +88,24 @@ pub struct Endpoint {
     pub ipv6: Option<Ipv6Net>,
     /// Where an IPv6 default route would lead.
     pub gateway6: Option<Ipv6Addr>,
+    /// A default route would lead out by the interface itself, to no gateway.
+    pub direct: bool,
     /// The default route leads through the endpoint with the highest one.
     pub priority: i64,
 }
 
 impl Endpoint {
+    /// How a default route of a family would lead through it.
+    pub(crate) fn way_out(&self, six: bool) -> Option<WayOut> {
+        let (gateway, address) = if six {
+            (self.gateway6.map(IpAddr::V6), self.ipv6.is_some())
+        } else {
+            (self.gateway4.map(IpAddr::V4), self.ipv4.is_some())
+        };
+        let direct = (self.direct && address).then_some(WayOut::Direct(six));
+        gateway.map(WayOut::Gateway).or(direct)
+    }
+
     /// Its addresses without their prefixes, IPv4 first.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         let four = self.ipv4.map(|net| IpAddr::V4(net.addr()));
@@ -114,6 +129,8 @@ struct Form {
     gateway4: Option<Ipv4Addr>,
     ipv6: Option<Ipv6Net>,
     gateway6: Option<Ipv6Addr>,
+    #[serde(default)]
+    direct: bool,
     #[serde(default)]
     priority: i64,
     // The earlier build's.
@@ -141,6 +158,7 @@ impl From<Form> for Endpoint {
             gateway4: form.gateway4.or(form.gateway),
             ipv6: form.ipv6,
             gateway6: form.gateway6,
+            direct: form.direct,
             priority: form.priority,
         }
     }

@@ -135,6 +135,12 @@ pub enum Error {
     /// A valid request for something that is not built.
     #[error("{0} is not implemented")]
     NotBuilt(String),
+    /// The host's kernel lacks what is needed.
+    #[error("{0}")]
+    Lacking(String),
+    /// Something that the request names does not exist.
+    #[error("{0}")]
+    Missing(String),
     /// No network has that name or id.
     #[error("network {0} not found")]
     NoSuchNetwork(String),
@@ -170,8 +176,8 @@ impl Error {
                 ErrorKind::Unavailable
             }
             Self::AddressInUse { .. } | Self::Overlap | Self::Forbidden(_) => ErrorKind::Forbidden,
-            Self::NotBuilt(_) => ErrorKind::Unsupported,
-            Self::NoSuchNetwork(_) => ErrorKind::NotFound,
+            Self::NotBuilt(_) | Self::Lacking(_) => ErrorKind::Unsupported,
+            Self::NoSuchNetwork(_) | Self::Missing(_) => ErrorKind::NotFound,
             Self::Store(error) => error.kind(),
             Self::Conflict(_) | Self::Foreign { .. } => ErrorKind::Conflict,
             Self::AddressOutside { .. }

@@ -5,10 +5,12 @@
 //!   set bridges  { type ifname }              ours
 //!   set closed   { type ifname }              internal ones: no way in or out
 //!   set open     { type ifname . nf_proto }   any neighbour may come in (gateway mode nat-unprotected)
+//!   set routed   { type ifname . nf_proto }   neighbours may come to what is published (gateway mode routed)
 //!   set within   { type ifname . ifname }     (b, b): members of b may talk to one another
 //!   set guard4   { type ipv4_addr; flags interval }    subnets that nobody reaches from outside by their own addresses
 //!   set nat4     { type ipv4_addr; flags interval }    subnets behind the host's address
 //!   set home4    { type ifname . ipv4_addr; flags interval }    a bridge with its own subnets; guard6, nat6, home6 alike
+//!   set published4 { type ipv4_addr . inet_proto . inet_service }    what is published on routed networks; published6 alike
 //!   chain raw-prerouting { type filter hook prerouting priority raw;
 //!     iifname "lo" accept                              the host to its own address on a bridge
 //!     iifname != @bridges ip daddr @guard4 drop        iifname != @bridges ip6 daddr @guard6 drop
@@ -21,6 +23,8 @@
 //!     oifname @bridges ct state established,related accept
 //!     oifname @bridges ct status dnat accept           published ports
 //!     iifname != @bridges oifname . meta nfproto @open accept
+//!     oifname . meta nfproto @routed meta l4proto icmp accept         oifname . meta nfproto @routed meta l4proto ipv6-icmp accept
+//!     ip daddr . meta l4proto . th dport @published4 accept           ip6 daddr . meta l4proto . th dport @published6 accept
 //!     oifname @bridges drop                            from outside, and from one network to another
 //!   }
 //!   chain postrouting { type nat hook postrouting priority srcnat;
@@ -31,21 +35,32 @@
 //! }
 //! ```
 //!
-//! Nothing here grows with the number of containers, and a packet costs the same with one network as with five hundred.
+//! Nothing here grows with the number of containers but what is published on routed networks, and a packet costs the same
+//! with one network as with five hundred.
 //! Replies to masqueraded traffic pass the first chain: there they are still addressed to the host, translation comes
 //! later. The host's own traffic to a container passes neither prerouting nor forward.
 
 mod set;
 
-use ipnet::IpNet;
-use sys::netlink::{Refused, Socket};
+use std::net::IpAddr;
 
+use ipnet::IpNet;
+use netd::protocol::Protocol;
+use sys::netlink::{Message, Refused, Socket};
+
+use crate::link::octets;
+use crate::nat::service;
 use crate::nft::{
-    self, Chain, Conntrack, EQUAL, Family, Hook, Lookup, Meta, NAME_REGISTERS, REGISTER, Rule,
-    Table,
+    self, Chain, Conntrack, EQUAL, Element, Family, Hook, Lookup, Meta, NAME_REGISTERS, REGISTER,
+    Rule, Table,
 };
 use crate::options::GatewayMode;
-use set::{BRIDGES, CLOSED, GUARDS, HOMES, NATS, OPEN, Range, SETS, Set, WITHIN};
+use set::{
+    BRIDGES, CLOSED, GUARDS, HOMES, NATS, OPEN, PUBLISHED, ROUTED, Range, SETS, Set, WITHIN,
+};
+
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
 
 /// What the rules have to know of a bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,13 +85,59 @@ impl Network {
     }
 }
 
+/// A port that is published at a container's own address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The container's address, on a network in routed mode.
+    pub address: IpAddr,
+    /// The transport.
+    pub protocol: Protocol,
+    /// The container's port.
+    pub port: u16,
+}
+
 /// Replaces the table by one for these networks.
-pub(crate) fn install(socket: &Socket, table: &str, networks: &[Network]) -> Result<(), Refused> {
+pub(crate) fn install(
+    socket: &Socket,
+    table: &str,
+    networks: &[Network],
+    openings: &[Opening],
+) -> Result<(), Refused> {
     let table = ours(table);
     let mut messages = table.renew().to_vec();
     messages.extend(SETS.iter().flat_map(|set| set.messages(table, networks)));
+    messages.extend(elements(table, openings, true));
     messages.extend(table.chains(chains()));
     nft::change(socket, messages)
+}
+
+/// Closes and opens ports in a table that is there.
+pub(crate) fn reopen(
+    socket: &Socket,
+    table: &str,
+    closed: &[Opening],
+    opened: &[Opening],
+) -> Result<(), Refused> {
+    let table = ours(table);
+    let mut messages = elements(table, closed, false);
+    messages.extend(elements(table, opened, true));
+    nft::change(socket, messages)
+}
+
+fn elements(table: Table<'_>, openings: &[Opening], add: bool) -> Vec<Message> {
+    let of = |range: Range| {
+        let of_family = openings
+            .iter()
+            .filter(|one| Family::of(one.address) == range.family);
+        let elements: Vec<Element> = of_family
+            .map(|one| Element {
+                key: [octets(one.address), service(one.protocol, one.port)].concat(),
+                ..Element::default()
+            })
+            .collect();
+        table.elements(range.set.reference.name, &elements, add)
+    };
+    PUBLISHED.into_iter().flat_map(of).collect()
 }
 
 /// Removes the table that the earlier build made for its one bridge.
@@ -136,7 +197,7 @@ fn raw_prerouting() -> Vec<Rule> {
 }
 
 fn forward() -> Vec<Rule> {
-    vec![
+    let mut rules = vec![
         Rule::default()
             .meta(REGISTER, Meta::InputName)
             .meta(REGISTER + NAME_REGISTERS, Meta::OutputName)
@@ -155,8 +216,26 @@ fn forward() -> Vec<Rule> {
             .meta(REGISTER + NAME_REGISTERS, Meta::Family)
             .member(Lookup::In, OPEN.reference)
             .accept(),
-        to(Lookup::In, BRIDGES).drop(),
-    ]
+    ];
+    rules.extend([ICMP, ICMPV6].map(|icmp| {
+        Rule::default()
+            .meta(REGISTER, Meta::OutputName)
+            .meta(REGISTER + NAME_REGISTERS, Meta::Family)
+            .member(Lookup::In, ROUTED.reference)
+            .meta(REGISTER, Meta::Transport)
+            .compare(REGISTER, EQUAL, vec![icmp])
+            .accept()
+    }));
+    rules.extend(PUBLISHED.map(|published| {
+        let next = REGISTER + published.width() / 4;
+        address(Rule::default(), REGISTER, published, End::Destination)
+            .meta(next, Meta::Transport)
+            .transport(next + 1, 2, 2)
+            .member(Lookup::In, published.set.reference)
+            .accept()
+    }));
+    rules.push(to(Lookup::In, BRIDGES).drop());
+    rules
 }
 
 fn postrouting() -> Vec<Rule> {

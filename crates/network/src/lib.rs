@@ -6,6 +6,7 @@
 
 mod bridge;
 mod connect;
+mod conntrack;
 mod create;
 mod endpoint;
 mod error;
@@ -20,6 +21,7 @@ mod nat;
 mod networks;
 mod nft;
 mod options;
+mod parent;
 mod publish;
 mod record;
 mod resolver;
@@ -34,13 +36,14 @@ pub use error::{Error, Result};
 pub use files::{
     Dns, host_resolv_conf, hosts, own_hosts, resolv_conf, resolv_conf_with, resolv_conf_within,
 };
+pub use firewall::Opening;
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use keeper::Keeper;
 pub use link::normal_mac as parse_mac;
 pub use names::{Member, Names, Naming, View};
 pub use netd::protocol::Protocol;
 pub use networks::{Config, Network, Networks, PREDEFINED};
-pub use options::{GatewayMode, Options};
+pub use options::{GatewayMode, Options, PLACE_OPTIONS};
 pub use publish::{Port, PortRequest, Ports, Target};
 pub use record::{Driver, Pool, Record};
 pub use resolver::ADDRESS as RESOLVER;

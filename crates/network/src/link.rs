@@ -1,10 +1,13 @@
 //! Links, addresses and routes as netlink messages: what to send, and how to read the answers. Nothing is decided here.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsRawFd, BorrowedFd};
 
 use ipnet::IpNet;
-use sys::netlink::{ACK, CREATE, DUMP, EXCL, Message, REPLACE, Refused, Socket, attributes};
+use sys::netlink::{ACK, CREATE, DUMP, Message, REPLACE, Refused, Socket, attributes};
+
+mod make;
+
+pub(crate) use make::{Pair, new_beside, new_bridge, new_dummy, new_pair, new_vlan};
 
 const NEWLINK: u16 = 16;
 const DELLINK: u16 = 17;
@@ -33,10 +36,7 @@ const IFLA_LINKINFO: u16 = 18;
 const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_IFALIAS: u16 = 20;
-const IFLA_NET_NS_FD: u16 = 28;
 const INFO_KIND: u16 = 1;
-const INFO_DATA: u16 = 2;
-const VETH_INFO_PEER: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
@@ -50,6 +50,9 @@ const NDA_LLADDR: u16 = 2;
 const TABLE_MAIN: u8 = 254;
 const PROTOCOL_BOOT: u8 = 3;
 const SCOPE_UNIVERSE: u8 = 0;
+const SCOPE_LINK: u8 = 253;
+/// Of any scope, when a route is deleted.
+const SCOPE_NOWHERE: u8 = 255;
 const TYPE_UNICAST: u8 = 1;
 const NUD_NOARP: u16 = 0x40;
 const NTF_MASTER: u8 = 4;
@@ -117,16 +120,6 @@ fn link_header(index: u32, flags: u32) -> [u8; 16] {
     header
 }
 
-/// Makes a bridge that is up. Its hardware address is fixed: an inherited one would change with every port.
-pub(crate) fn new_bridge(name: &str, mtu: u32, mac: Mac) -> Message {
-    Message::new(NEWLINK, ACK | CREATE | EXCL)
-        .raw(&link_header(0, IFF_UP))
-        .string(IFLA_IFNAME, name)
-        .attribute(IFLA_MTU, &mtu.to_ne_bytes())
-        .attribute(IFLA_ADDRESS, &mac)
-        .nest(IFLA_LINKINFO, |m| m.string(INFO_KIND, "bridge"))
-}
-
 /// Sets the free text that `ip link` shows as alias (creation ignores it).
 pub(crate) fn set_alias(name: &str, alias: &str) -> Message {
     Message::new(SETLINK, ACK)
@@ -141,39 +134,6 @@ pub(crate) fn set_bridge(index: u32, mtu: u32, mac: Mac) -> Message {
         .raw(&link_header(index, IFF_UP))
         .attribute(IFLA_MTU, &mtu.to_ne_bytes())
         .attribute(IFLA_ADDRESS, &mac)
-}
-
-/// One end of a new pair on a bridge.
-#[derive(Debug)]
-pub(crate) struct Pair<'a> {
-    pub(crate) host_name: &'a str,
-    pub(crate) bridge: u32,
-    pub(crate) mtu: u32,
-    pub(crate) peer_name: &'a str,
-    pub(crate) peer_mac: Mac,
-    pub(crate) peer_netns: BorrowedFd<'a>,
-}
-
-/// Makes a veth pair: this end a port of the bridge, the other inside its namespace. Both are down: the kernel ties the
-/// ends together last, and an end without its other cannot be opened (ENOTCONN).
-pub(crate) fn new_pair(pair: &Pair<'_>) -> Message {
-    let mtu = pair.mtu.to_ne_bytes();
-    Message::new(NEWLINK, ACK | CREATE | EXCL)
-        .raw(&link_header(0, 0))
-        .string(IFLA_IFNAME, pair.host_name)
-        .attribute(IFLA_MTU, &mtu)
-        .attribute(IFLA_MASTER, &pair.bridge.to_ne_bytes())
-        .nest(IFLA_LINKINFO, |m| {
-            m.string(INFO_KIND, "veth").nest(INFO_DATA, |m| {
-                m.nest(VETH_INFO_PEER, |m| {
-                    m.raw(&link_header(0, 0))
-                        .string(IFLA_IFNAME, pair.peer_name)
-                        .attribute(IFLA_MTU, &mtu)
-                        .attribute(IFLA_ADDRESS, &pair.peer_mac)
-                        .attribute(IFLA_NET_NS_FD, &pair.peer_netns.as_raw_fd().to_ne_bytes())
-                })
-            })
-        })
 }
 
 /// Brings an interface up, by index.
@@ -241,7 +201,7 @@ pub(crate) fn delete_address(index: u32, address: IpNet) -> Message {
     address_message(DELADDR, ACK, index, address)
 }
 
-fn default_message(kind: u16, flags: u16, family: u8) -> Message {
+fn default_message(kind: u16, flags: u16, family: u8, scope: u8) -> Message {
     let header = [
         family,
         0,
@@ -249,7 +209,7 @@ fn default_message(kind: u16, flags: u16, family: u8) -> Message {
         0,
         TABLE_MAIN,
         PROTOCOL_BOOT,
-        SCOPE_UNIVERSE,
+        scope,
         TYPE_UNICAST,
         0,
         0,
@@ -259,16 +219,34 @@ fn default_message(kind: u16, flags: u16, family: u8) -> Message {
     Message::new(kind, ACK | flags).raw(&header)
 }
 
-/// Sets the default route of the gateway's family, in place of the one there was.
-pub(crate) fn default_route(index: u32, gateway: IpAddr) -> Message {
-    default_message(NEWROUTE, CREATE | REPLACE, family(gateway))
-        .attribute(RTA_GATEWAY, &octets(gateway))
-        .attribute(RTA_OIF, &index.to_ne_bytes())
+/// Where a default route leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WayOut {
+    /// To a gateway.
+    Gateway(IpAddr),
+    /// Out by the interface, to whomever a packet is for; whether by IPv6.
+    Direct(bool),
+}
+
+/// Sets the default route of a family, in place of the one there was.
+pub(crate) fn default_route(index: u32, out: WayOut) -> Message {
+    let message = match out {
+        WayOut::Gateway(gateway) => {
+            default_message(NEWROUTE, CREATE | REPLACE, family(gateway), SCOPE_UNIVERSE)
+                .attribute(RTA_GATEWAY, &octets(gateway))
+        }
+        WayOut::Direct(false) => default_message(NEWROUTE, CREATE | REPLACE, AF_INET, SCOPE_LINK),
+        WayOut::Direct(true) => {
+            default_message(NEWROUTE, CREATE | REPLACE, AF_INET6, SCOPE_UNIVERSE)
+        }
+    };
+    message.attribute(RTA_OIF, &index.to_ne_bytes())
 }
 
 /// Takes the default route of a family away.
 pub(crate) fn no_default_route(six: bool) -> Message {
-    default_message(DELROUTE, 0, if six { AF_INET6 } else { AF_INET })
+    let family = if six { AF_INET6 } else { AF_INET };
+    default_message(DELROUTE, 0, family, SCOPE_NOWHERE)
 }
 
 /// How a port of a bridge treats frames.

@@ -64,18 +64,12 @@ impl Translation {
 
     /// Every part of a key and of a value takes whole registers of four bytes.
     fn element(&self) -> Element {
-        let number = match self.protocol {
-            Protocol::Tcp => 6,
-            Protocol::Udp => 17,
-            Protocol::Sctp => 132,
-        };
         let mut key = if self.host.is_unspecified() {
             Vec::new()
         } else {
             octets(self.host)
         };
-        key.extend([number, 0, 0, 0]);
-        key.extend(padded(self.port));
+        key.extend(service(self.protocol, self.port));
         let mut data = octets(self.target);
         data.extend(padded(self.target_port));
         Element {
@@ -84,6 +78,18 @@ impl Translation {
             ..Element::default()
         }
     }
+}
+
+/// A transport and a port of it, as they stand in keys.
+pub(crate) fn service(protocol: Protocol, port: u16) -> Vec<u8> {
+    let number = match protocol {
+        Protocol::Tcp => 6,
+        Protocol::Udp => 17,
+        Protocol::Sctp => 132,
+    };
+    let mut key = vec![number, 0, 0, 0];
+    key.extend(padded(port));
+    key
 }
 
 fn padded(port: u16) -> [u8; 4] {

@@ -13,12 +13,16 @@ use ipnet::{IpNet, Ipv4Net};
 use sys::netlink::{Protocol, Refused, Socket};
 
 use crate::create::{self, Create, Surroundings};
+use crate::firewall::Opening;
 use crate::options::Options;
+use crate::parent::Parent;
 use crate::record::{Driver, Record};
 use crate::subnet::{self, AddressPool};
 use crate::{Bridge, Endpoint, Error, Result, firewall, interface, nft};
 
 mod open;
+mod openings;
+mod turn;
 
 /// The names and drivers of the networks that always exist.
 pub const PREDEFINED: [(&str, Driver); 3] = [
@@ -106,6 +110,9 @@ impl Network {
 
     /// How the firewall sees it; nothing without a bridge.
     fn rules(&self) -> Option<firewall::Network> {
+        if self.record.driver != Driver::Bridge {
+            return None;
+        }
         let info = self.bridge.as_ref().ok()?.info();
         let options = Options::parse(&self.record.options, self.record.internal).ok()?;
         Some(firewall::Network {
@@ -129,6 +136,8 @@ pub struct Networks {
     filter: Option<Socket>,
     /// One network comes or goes at a time.
     changing: Mutex<()>,
+    /// What containers publish at their own addresses, by their ids.
+    openings: Mutex<BTreeMap<String, Vec<Opening>>>,
     pub(crate) pool_none: Mutex<Vec<OwnedFd>>,
 }
 
@@ -156,8 +165,10 @@ impl Networks {
             by_id: RwLock::default(),
             filter: None,
             changing: Mutex::default(),
+            openings: Mutex::default(),
             pool_none: Mutex::default(),
         };
+        let _turn = turn::take();
         networks.sweep(&records, &mut warnings);
         let subnets: Vec<IpNet> = subnets(records.iter()).collect();
         let mut by_id = BTreeMap::new();
@@ -226,9 +237,11 @@ impl Networks {
                 create.name
             )));
         }
+        let _turn = turn::take();
         let socket = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket"))?;
         let host = interface::taken(&socket, None)?;
         let networks: Vec<IpNet> = subnets(all.iter().map(|one| &one.record)).collect();
+        let create = create::configured(create, all.iter().map(|one| &one.record))?;
         let record = create::record(
             create,
             &Surroundings {
@@ -238,6 +251,9 @@ impl Networks {
                 ipv6: interface::host_has_ipv6(&socket),
             },
         )?;
+        if let Some(parent) = Parent::of(&record) {
+            parent.check_others(all.iter().map(|one| &one.record))?;
+        }
         store::save(&path(&self.config, &record.id), &record, true)?;
         let mut warnings = Vec::new();
         let opened = self.try_open_bridge(&record, &[], &[], &mut warnings);
@@ -277,10 +293,21 @@ impl Networks {
                         record.name
                     )));
                 }
+                Some(_) if record.config_only && self.configures(&record.name) => {
+                    return Err(Error::Forbidden(format!(
+                        "configuration network {:?} is in use",
+                        record.name
+                    )));
+                }
                 Some(_) => *live = None,
             }
         }
-        if let Ok(bridge) = &network.bridge {
+        let interface = open::interface_of(record);
+        let shared = record.driver != Driver::Bridge
+            && self.all().iter().any(|other| {
+                other.record.id != record.id && open::interface_of(&other.record) == interface
+            });
+        if let (Ok(bridge), false) = (&network.bridge, shared) {
             bridge.remove()?;
         }
         self.by_id
@@ -289,6 +316,12 @@ impl Networks {
             .remove(&record.id);
         self.install_rules()?;
         Ok(store::remove_tree(&path(&self.config, &record.id))?)
+    }
+
+    /// Whether networks have their configuration from this one.
+    fn configures(&self, name: &str) -> bool {
+        let all = self.all();
+        all.iter().any(|other| other.record.config_from == name)
     }
 
     /// The network of an endpoint.
@@ -324,11 +357,16 @@ impl Networks {
     }
 
     fn install_rules(&self) -> Result<()> {
+        self.install_rules_with(&lock(&self.openings))
+    }
+
+    fn install_rules_with(&self, openings: &BTreeMap<String, Vec<Opening>>) -> Result<()> {
         let Some(filter) = &self.filter else {
             return Ok(());
         };
         let networks: Vec<_> = self.all().iter().filter_map(|one| one.rules()).collect();
-        firewall::install(filter, &self.config.bridge, &networks)
+        let openings: Vec<Opening> = openings.values().flatten().copied().collect();
+        firewall::install(filter, &self.config.bridge, &networks, &openings)
             .map_err(Error::refused("install nftables rules"))
     }
 
@@ -340,7 +378,7 @@ impl Networks {
             .map_err(Refused::from)
             .and_then(|socket| {
                 firewall::remove_earlier(&socket, &bridge)?;
-                firewall::install(&socket, &bridge, &networks).map(|()| socket)
+                firewall::install(&socket, &bridge, &networks, &[]).map(|()| socket)
             });
         match opened {
             Ok(socket) => {
@@ -382,7 +420,8 @@ fn path(config: &Config, id: &str) -> PathBuf {
 }
 
 fn subnets<'a>(records: impl Iterator<Item = &'a Record>) -> impl Iterator<Item = IpNet> {
-    records.flat_map(|record| record.pools.iter().map(|pool| pool.subnet))
+    let networks = records.filter(|record| !record.config_only);
+    networks.flat_map(|record| record.pools.iter().map(|pool| pool.subnet))
 }
 
 /// The earlier build knew no ids of networks.
@@ -405,5 +444,7 @@ fn predefined(name: &str, driver: Driver) -> Record {
         options: BTreeMap::new(),
         ipam_options: BTreeMap::new(),
         pools: Vec::new(),
+        config_only: false,
+        config_from: String::new(),
     }
 }

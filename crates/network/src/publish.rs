@@ -19,7 +19,7 @@ use bind::{NotBound, bind, socket};
 use crate::keeper::Keeper;
 use crate::nat::{self, Translation};
 use crate::nft::{self, Family};
-use crate::{Error, Names, Result};
+use crate::{Error, Names, Result, conntrack};
 
 mod bind;
 
@@ -45,8 +45,15 @@ pub struct Port {
     pub protocol: Protocol,
     /// The host's address.
     pub host: IpAddr,
-    /// The host's port.
+    /// The host's port; 0: none, it is reached at the container's address.
     pub port: u16,
+}
+
+impl Port {
+    /// It is a port of the host.
+    fn is_bound(&self) -> bool {
+        self.port != 0
+    }
 }
 
 /// Where a container is reached.
@@ -56,6 +63,8 @@ pub struct Target {
     pub v4: Option<Ipv4Addr>,
     /// Its IPv6 address.
     pub v6: Option<Ipv6Addr>,
+    /// It is reached at its own IPv4 address, at its own IPv6 address: there is no port of the host.
+    pub routed: [bool; 2],
 }
 
 impl Target {
@@ -67,6 +76,31 @@ impl Target {
             IpAddr::V6(_) => self.v6.map(IpAddr::V6).or(self.v4.map(IpAddr::V4)),
         }
     }
+
+    fn is_routed(self, address: IpAddr) -> bool {
+        self.routed[usize::from(address.is_ipv6())]
+    }
+
+    /// A port that is reached at the container's address cannot be one of the host's, in Docker's words.
+    fn check(self, request: &PortRequest) -> Result<()> {
+        let Some((host, address)) = request
+            .host
+            .and_then(|host| Some((host, self.of(host)?)))
+            .filter(|(host, address)| !host.is_unspecified() && self.is_routed(*address))
+        else {
+            return Ok(());
+        };
+        let (any, family) = if address.is_ipv4() {
+            ("0.0.0.0", "IPv4")
+        } else {
+            ("[::]", "IPv6")
+        };
+        let (first, port) = (request.ports.map_or(0, |ports| ports.0), request.container);
+        Err(Error::Invalid(format!(
+            "NAT is disabled, omit host address in port mapping {host}:{first}:{address}:{port}/{}, or use {any}::{port} to open port {port} for {family}-only",
+            request.protocol.name()
+        )))
+    }
 }
 
 /// All published ports of one engine.
@@ -75,6 +109,8 @@ pub struct Ports {
     table: String,
     /// None without netfilter: then netd relays everything.
     filter: Option<Socket>,
+    /// Nothing is translated though it could be: what netd relays passes the host's own input rules first.
+    relayed: bool,
     state: Mutex<State>,
 }
 
@@ -97,15 +133,16 @@ pub(crate) struct Again {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Sockets that are bound, and what they are for.
-type Bound = Vec<(Port, OwnedFd)>;
+/// Ports with the sockets that are bound for them; what is reached at the container's address has none.
+type Bound = Vec<(Port, Option<OwnedFd>)>;
 
 impl Ports {
-    /// No ports yet. `table` names the firewall's tables.
-    pub fn open(table: &str) -> Self {
+    /// No ports yet. `table` names the firewall's tables; `relayed`: netd relays all, and the host's input rules apply.
+    pub fn open(table: &str, relayed: bool) -> Self {
         Self {
             table: table.to_owned(),
             filter: Socket::open(netlink::Protocol::Netfilter).ok(),
+            relayed,
             state: Mutex::default(),
         }
     }
@@ -125,6 +162,11 @@ impl Ports {
             .sort_by_key(|request| (request.ports.is_none(), request.protocol, request.container));
         let mut bound = Bound::new();
         for request in ordered {
+            target.check(request)?;
+            if self.relayed && request.protocol == Protocol::Sctp {
+                let what = "publishing ports of SCTP through the host's input rules";
+                return Err(Error::NotBuilt(what.to_owned()));
+            }
             bound.extend(bind(request, target).map_err(|failure| state.explain(failure))?);
         }
         let ports: Vec<Port> = bound.iter().map(|(port, _)| *port).collect();
@@ -137,6 +179,7 @@ impl Ports {
             release(keeper, container);
             return Err(refused);
         }
+        self.forget_datagrams(&ports);
         Ok(ports)
     }
 
@@ -153,6 +196,9 @@ impl Ports {
         if !state.installed.is_empty() {
             self.replace(&mut state)?;
         }
+        if let Some((_, ports)) = state.held.get(container) {
+            self.forget_datagrams(ports);
+        }
         match again.warnings.into_iter().next() {
             Some(why) => Err(Error::Netd { why }),
             None => Ok(()),
@@ -167,7 +213,20 @@ impl Ports {
         };
         let gone = self.forget(&mut state, target, &ports);
         release(keeper, container);
+        self.forget_datagrams(&ports);
         gone
+    }
+
+    /// Clients that speak on from the same port are led to where these ports lead now.
+    fn forget_datagrams(&self, ports: &[Port]) {
+        let datagrams = ports
+            .iter()
+            .filter(|port| port.protocol == Protocol::Udp && port.is_bound());
+        let ports: Vec<_> = datagrams.map(|port| (port.host, port.port)).collect();
+        if let (Some(filter), false) = (&self.filter, ports.is_empty()) {
+            // A kernel that cannot be asked forgets by itself, once a client is silent for half a minute.
+            drop(conntrack::forget_datagrams(filter, &ports));
+        }
     }
 
     /// What a container of an earlier daemon has published. The rules are made by [`Ports::restore`].
@@ -183,7 +242,13 @@ impl Ports {
         if state.unusable {
             return Ok(());
         }
-        self.replace(&mut state)
+        match &self.filter {
+            // An earlier daemon may have translated.
+            Some(filter) if self.relayed => {
+                nat::replace(filter, &self.table, &[]).map_err(self.refused())
+            }
+            _ => self.replace(&mut state),
+        }
     }
 
     /// Puts the rules back if somebody has taken them away. It is asked every second, and looks only where something has
@@ -208,7 +273,7 @@ impl Ports {
 
     /// Whether ports are relayed by netd alone, as the kernel cannot translate.
     pub fn relays(&self) -> bool {
-        self.filter.is_none() || self.lock().unusable
+        !self.relayed && (self.filter.is_none() || self.lock().unusable)
     }
 
     /// The name of the tables in which the rules stand.
@@ -230,7 +295,11 @@ impl Ports {
         let counts = state
             .held
             .iter()
-            .map(|(container, (_, ports))| (container.clone(), ports.len()))
+            .map(|(container, (_, ports))| {
+                let bound = ports.iter().filter(|port| port.is_bound()).count();
+                (container.clone(), bound)
+            })
+            .filter(|(_, bound)| *bound > 0)
             .collect();
         keeper.restore(
             &counts,
@@ -242,7 +311,8 @@ impl Ports {
 
     fn translate(&self, state: &mut State, target: Target, ports: &[Port]) -> Result<()> {
         let wanted = translations(target, ports);
-        let (Some(filter), false) = (&self.filter, state.unusable || wanted.is_empty()) else {
+        let idle = self.relayed || state.unusable || wanted.is_empty();
+        let (Some(filter), false) = (&self.filter, idle) else {
             return Ok(());
         };
         if wanted
@@ -316,10 +386,10 @@ impl State {
             return again;
         };
         let mut bound = Bound::new();
-        for port in ports {
+        for port in ports.iter().filter(|port| port.is_bound()) {
             let host = SocketAddr::from((port.host, port.port));
             match socket(port.protocol, host) {
-                Ok(fd) => bound.push((*port, fd)),
+                Ok(fd) => bound.push((*port, Some(fd))),
                 Err(error) => again.warnings.push(format!(
                     "hold port {host} of container {container}: {error}"
                 )),
@@ -369,13 +439,14 @@ fn translations(target: Target, ports: &[Port]) -> Vec<Translation> {
             target_port: port.container,
         })
     };
-    ports.iter().filter_map(translation).collect()
+    let bound = ports.iter().filter(|port| port.is_bound());
+    bound.filter_map(translation).collect()
 }
 
 /// Where netd is to lead what comes to these sockets.
 fn leads(target: Target, bound: Bound) -> (Vec<protocol::Port>, Vec<OwnedFd>) {
-    let lead = |(port, fd): (Port, OwnedFd)| {
-        let address = target.of(port.host)?;
+    let lead = |(port, fd): (Port, Option<OwnedFd>)| {
+        let (address, fd) = (target.of(port.host)?, fd?);
         let lead = protocol::Port {
             protocol: port.protocol,
             target: (address, port.container).into(),
@@ -389,7 +460,7 @@ fn leads(target: Target, bound: Bound) -> (Vec<protocol::Port>, Vec<OwnedFd>) {
 fn keep(keeper: &Keeper, container: &str, target: Target, bound: &Bound) -> Result<()> {
     let duplicates = bound
         .iter()
-        .map(|(port, fd)| Ok((*port, fd.try_clone()?)))
+        .map(|(port, fd)| Ok((*port, fd.as_ref().map(OwnedFd::try_clone).transpose()?)))
         .collect::<io::Result<Bound>>()
         .map_err(Error::io("duplicate the sockets of published ports"))?;
     let (leads, fds) = leads(target, duplicates);

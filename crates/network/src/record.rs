@@ -34,6 +34,12 @@ pub struct Record {
     pub ipam_options: BTreeMap<String, String>,
     /// Where addresses come from: at most one pool a family.
     pub pools: Vec<Pool>,
+    /// It is a configuration for other networks and nothing else.
+    #[serde(default)]
+    pub config_only: bool,
+    /// The network whose configuration it has; empty: its own.
+    #[serde(default)]
+    pub config_from: String,
 }
 
 impl store::Record for Record {

@@ -8,7 +8,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use sys::netlink::{Protocol, Socket};
 use sys::netns;
 
-use crate::link::{self, Mac, Pair, PortMode};
+use crate::link::{self, Mac, Pair, PortMode, WayOut};
+use crate::parent::Mode;
 use crate::{Endpoint, Error, Result, sysctl};
 
 /// The first interface of a container.
@@ -42,12 +43,21 @@ pub fn net_none() -> Result<OwnedFd> {
     inside.map(|()| fd)
 }
 
-/// What is plugged in: one end of a cable whose other end is a port of a bridge.
+/// What a container hangs on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Via {
+    /// A cable to a bridge.
+    Bridge(u32),
+    /// An interface of the host, which it is beside.
+    Parent(u32, Mode),
+}
+
+/// What is plugged in: an interface, and what it hangs on.
 #[derive(Debug)]
 pub(crate) struct Plug<'a> {
     pub(crate) host: &'a Socket,
     pub(crate) network: &'a str,
-    pub(crate) bridge: u32,
+    pub(crate) via: Via,
     pub(crate) mtu: u32,
     pub(crate) host_interface: &'a str,
     pub(crate) interface: &'a str,
@@ -55,12 +65,14 @@ pub(crate) struct Plug<'a> {
     pub(crate) ipv4: Option<Ipv4Net>,
     pub(crate) ipv6: Option<Ipv6Net>,
     pub(crate) link_local: &'a [IpAddr],
+    /// Kernel settings of the interface, and their values.
+    pub(crate) sysctls: &'a [(String, String)],
     /// It reaches the bridge and not the bridge's other ports.
     pub(crate) isolated: bool,
 }
 
 /// Makes a network namespace that is plugged in. On failure nothing is left: the interfaces die with the namespace.
-pub(crate) fn make(plug: &Plug<'_>, gateways: &[IpAddr]) -> Result<OwnedFd> {
+pub(crate) fn make(plug: &Plug<'_>, gateways: &[WayOut]) -> Result<OwnedFd> {
     let (netns, inside) = netns::create(|fd| {
         let socket = prepare()?;
         plug_inside(plug, fd, &socket)?;
@@ -82,7 +94,10 @@ pub(crate) fn plug(netns: BorrowedFd<'_>, plug: &Plug<'_>) -> Result<()> {
         .map_err(Error::io("enter network namespace"))
         .and_then(|done| done)
         .and_then(|()| plug_outside(plug))
-        .inspect_err(|_| unplug(plug.host, plug.host_interface))
+        .inspect_err(|_| match plug.via {
+            Via::Bridge(_) => unplug(plug.host, plug.host_interface),
+            Via::Parent(..) => unplug_inside(netns, plug.interface),
+        })
 }
 
 /// Takes a pair away by its host's end; one that is gone is gone.
@@ -93,11 +108,34 @@ pub(crate) fn unplug(host: &Socket, host_interface: &str) {
     }
 }
 
+/// Takes an interface away that has no other end.
+pub(crate) fn unplug_inside(netns: BorrowedFd<'_>, interface: &str) {
+    // It dies with its namespace at the latest.
+    drop(netns::enter(netns, || {
+        let socket = open_inside()?;
+        if let Ok(Some(link)) = link::find(&socket, interface) {
+            drop(socket.transact(&[link::delete(link.index)]));
+        }
+        Ok::<(), Error>(())
+    }));
+}
+
+/// Whether a namespace has such an interface, and it is up.
+pub(crate) fn is_up(netns: BorrowedFd<'_>, interface: &str) -> bool {
+    let found = netns::enter(netns, || {
+        link::find(&open_inside()?, interface).map_err(Error::refused("look up an interface"))
+    });
+    match found {
+        Ok(Ok(link)) => link.is_some_and(|link| link.up),
+        _ => true,
+    }
+}
+
 /// Lets the default routes of a namespace lead through these, and no others.
 pub(crate) fn reroute(
     netns: BorrowedFd<'_>,
-    four: Option<(&str, IpAddr)>,
-    six: Option<(&str, IpAddr)>,
+    four: Option<(&str, WayOut)>,
+    six: Option<(&str, WayOut)>,
 ) -> Result<()> {
     let inside = netns::enter(netns, || {
         let socket = open_inside()?;
@@ -143,18 +181,29 @@ fn prepare() -> Result<Socket> {
 /// Runs inside the namespace: makes the pair through the host's socket, then configures this end.
 fn plug_inside(plug: &Plug<'_>, netns: BorrowedFd<'_>, inside: &Socket) -> Result<()> {
     let (interface, host_interface) = (plug.interface, plug.host_interface);
-    let pair = Pair {
-        host_name: host_interface,
-        bridge: plug.bridge,
-        mtu: plug.mtu,
-        peer_name: interface,
-        peer_mac: plug.mac,
-        peer_netns: netns,
+    let message = match plug.via {
+        Via::Bridge(bridge) => link::new_pair(&Pair {
+            host_name: host_interface,
+            bridge,
+            mtu: plug.mtu,
+            peer_name: interface,
+            peer_mac: plug.mac,
+            peer_netns: netns,
+        }),
+        Via::Parent(parent, mode) => {
+            let mac = matches!(mode, Mode::Macvlan(_)).then_some(plug.mac);
+            link::new_beside(interface, parent, mode, Some((netns, plug.mtu, mac)))
+        }
     };
     plug.host
-        .transact(&[link::new_pair(&pair)])
+        .transact(&[message])
         .map_err(Error::refused(format!(
-            "create interface {host_interface} on {}",
+            "create interface {} on {}",
+            if host_interface.is_empty() {
+                interface
+            } else {
+                host_interface
+            },
             plug.network
         )))?;
     // Before it is up: without IPv6 it would get a link-local address and announce it to every neighbour.
@@ -163,6 +212,14 @@ fn plug_inside(plug: &Plug<'_>, netns: BorrowedFd<'_>, inside: &Socket) -> Resul
         let name = format!("ipv6/conf/{interface}/{name}");
         sysctl::set_if_present(&name, value)
             .map_err(Error::io(format!("set {name} to {value}")))?;
+    }
+    if matches!(plug.via, Via::Parent(..)) {
+        // The neighbours may know another container under its address: it says once that it has come.
+        let name = format!("ipv4/conf/{interface}/arp_notify");
+        sysctl::set_if_present(&name, "1").map_err(Error::io(format!("set {name} to 1")))?;
+    }
+    for (name, value) in plug.sysctls {
+        sysctl::set(name, value).map_err(Error::io(format!("set {name} to {value}")))?;
     }
     let index = index(inside, interface)?;
     let four = plug.ipv4.map(IpNet::V4);
@@ -185,6 +242,9 @@ fn plug_inside(plug: &Plug<'_>, netns: BorrowedFd<'_>, inside: &Socket) -> Resul
 
 /// Brings the host's end up, on the host's side.
 fn plug_outside(plug: &Plug<'_>) -> Result<()> {
+    let Via::Bridge(_) = plug.via else {
+        return Ok(());
+    };
     let name = plug.host_interface;
     // Before the interface is up: a port of a bridge speaks no IPv6 itself.
     sysctl::set_if_present(&format!("ipv6/conf/{name}/disable_ipv6"), "1")
@@ -212,7 +272,7 @@ fn bridges_pass_filters() -> bool {
         .any(|filter| sysctl::is(&format!("bridge/bridge-nf-call-{filter}"), "1"))
 }
 
-fn set_gateways(inside: &Socket, interface: &str, gateways: &[IpAddr]) -> Result<()> {
+fn set_gateways(inside: &Socket, interface: &str, gateways: &[WayOut]) -> Result<()> {
     if gateways.is_empty() {
         return Ok(());
     }

@@ -26,19 +26,19 @@ pub fn mode(mode: &NetworkMode) -> String {
 
 /// What is asked of a new network.
 pub fn create(wire: NetworkCreate) -> Result<Create> {
-    for (set, field) in [
-        (wire.ingress, "Ingress"),
-        (wire.config_only, "ConfigOnly"),
-        (
-            wire.config_from
-                .is_some_and(|from| !from.network.is_empty()),
-            "ConfigFrom",
-        ),
-        (!matches!(wire.scope.as_str(), "" | "local"), "Scope"),
-    ] {
-        if set {
-            return refused(field);
-        }
+    if wire.config_only
+        && (wire.ingress || wire.internal || wire.attachable || !wire.scope.is_empty())
+    {
+        return Err(Error::Forbidden(
+            "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported."
+                .to_owned(),
+        ));
+    }
+    if wire.ingress {
+        return refused("Ingress");
+    }
+    if !matches!(wire.scope.as_str(), "" | "local") {
+        return refused(format!("Scope {}", wire.scope));
     }
     let ipam = wire.ipam.unwrap_or_default();
     if !matches!(ipam.driver.as_str(), "" | "default") {
@@ -58,6 +58,10 @@ pub fn create(wire: NetworkCreate) -> Result<Create> {
             &ipam.config.unwrap_or_default(),
             wire.enable_ipv6 != Some(false),
         )?,
+        config_only: wire.config_only,
+        config_from: wire
+            .config_from
+            .map_or_else(String::new, |from| from.network),
     })
 }
 
@@ -67,7 +71,9 @@ fn driver(text: &str) -> Result<Driver> {
         "host" | "null" => Err(Error::Forbidden(format!(
             "only one instance of \"{text}\" network is allowed"
         ))),
-        "macvlan" | "ipvlan" | "overlay" => refused(format!("network driver {text}")),
+        "macvlan" => Ok(Driver::Macvlan),
+        "ipvlan" => Ok(Driver::Ipvlan),
+        "overlay" => refused(format!("network driver {text}")),
         other => Err(Error::NotFound(format!(
             "could not resolve driver {other} in network creation: plugin \"{other}\" not found"
         ))),
@@ -109,7 +115,10 @@ pub fn settings(field: &str, wire: &EndpointSettings) -> Result<Settings> {
         .iter()
         .filter_map(|text| address(text, "link-local IP").transpose());
     let driver_opts = wire.driver_opts.clone().unwrap_or_default();
-    if let Some(option) = driver_opts.keys().next() {
+    let unknown = |option: &&String| {
+        option.starts_with("com.docker.") && !network::PLACE_OPTIONS.contains(&option.as_str())
+    };
+    if let Some(option) = driver_opts.keys().find(unknown) {
         return refused(format!("{field}.DriverOpts {option}"));
     }
     Ok(Settings {
@@ -191,6 +200,10 @@ pub fn network(network: &Network) -> Wire {
         attachable: record.attachable,
         options: Some(options),
         labels: Some(record.labels.clone()),
+        config_only: record.config_only,
+        config_from: api::network::ConfigReference {
+            network: record.config_from.clone(),
+        },
         ..Wire::default()
     }
 }

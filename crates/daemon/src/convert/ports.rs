@@ -103,7 +103,12 @@ pub(super) fn map(published: &Published) -> PortMap {
             .get_or_insert_default()
             .push(PortBinding {
                 host_ip: port.host.to_string(),
-                host_port: port.port.to_string(),
+                // What is reached at the container's own address has no port of the host.
+                host_port: if port.port == 0 {
+                    String::new()
+                } else {
+                    port.port.to_string()
+                },
             });
     }
     map
@@ -121,11 +126,19 @@ pub(super) fn list(published: &Published) -> Vec<WirePort> {
         };
         match bindings {
             None => list.push(port),
-            Some(bindings) => list.extend(bindings.iter().map(|binding| WirePort {
-                ip: binding.host_ip.clone(),
-                public_port: binding.host_port.parse().unwrap_or(0),
-                ..port.clone()
-            })),
+            Some(bindings) => {
+                let (on_host, own): (Vec<_>, Vec<_>) = bindings
+                    .into_iter()
+                    .partition(|binding| !binding.host_port.is_empty());
+                if !own.is_empty() {
+                    list.push(port.clone());
+                }
+                list.extend(on_host.into_iter().map(|binding| WirePort {
+                    ip: binding.host_ip,
+                    public_port: binding.host_port.parse().unwrap_or(0),
+                    ..port.clone()
+                }));
+            }
         }
     }
     list

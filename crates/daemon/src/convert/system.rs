@@ -149,7 +149,7 @@ fn plugins() -> Plugins {
     let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
     Plugins {
         volume: list(&[]),
-        network: list(&["bridge", "host", "null"]),
+        network: list(&["bridge", "host", "ipvlan", "macvlan", "null"]),
         authorization: None,
         log: list(&["json-file", "none"]),
     }

@@ -146,7 +146,10 @@ async fn after(step: &str, directory: tempfile::TempDir) {
                 "{step}: {now:?}"
             );
             for endpoint in &now.endpoints {
-                assert!(engine.networks.is_plugged(endpoint), "{step}: {endpoint:?}");
+                assert!(
+                    engine.networks.is_plugged(None, endpoint),
+                    "{step}: {endpoint:?}"
+                );
             }
             ops::kill(engine, now.id(), None).await.unwrap();
         }
@@ -196,6 +199,8 @@ fn red() -> Create {
         options: std::collections::BTreeMap::new(),
         ipam_options: std::collections::BTreeMap::new(),
         pools: Vec::new(),
+        config_only: false,
+        config_from: String::new(),
     }
 }
 

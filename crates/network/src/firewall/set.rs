@@ -18,7 +18,7 @@ pub(super) struct Set {
     elements: fn(&Network) -> Vec<Element>,
 }
 
-/// A set of subnets of one family.
+/// A set of addresses or subnets of one family.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Range {
     pub(super) set: Set,
@@ -29,21 +29,16 @@ const NAME: (u32, u32) = (types::INTERFACE, 16);
 const FAMILY: (u32, u32) = (types::FAMILY, 4);
 const FOUR: (u32, u32) = (types::IPV4, 4);
 const SIX: (u32, u32) = (types::IPV6, 16);
+// Next to others each part takes whole registers.
+const PROTOCOL: (u32, u32) = (types::PROTOCOL, 4);
+const PORT: (u32, u32) = (types::PORT, 4);
 
 pub(super) const BRIDGES: Set = Set::new("bridges", 1, &[NAME], |n| vec![key([&n.bridge])]);
 pub(super) const CLOSED: Set = Set::new("closed", 2, &[NAME], |n| {
     n.internal.then(|| key([&n.bridge])).into_iter().collect()
 });
 pub(super) const OPEN: Set = Set::new("open", 3, &[NAME, FAMILY], |n| {
-    [Family::V4, Family::V6]
-        .into_iter()
-        .filter(|family| n.mode(*family) == GatewayMode::Unprotected)
-        .map(|family| {
-            let mut open = key([&n.bridge]);
-            open.key.extend([family.number(), 0, 0, 0]);
-            open
-        })
-        .collect()
+    families(n, GatewayMode::Unprotected)
 });
 pub(super) const WITHIN: Set = Set::new("within", 4, &[NAME, NAME], |n| {
     let pair = || key([&n.bridge, &n.bridge]);
@@ -61,7 +56,15 @@ pub(super) const HOMES: [Range; 2] = [
     Range::new("home4", 9, &[NAME, FOUR], |n| home(n, Family::V4)),
     Range::new("home6", 10, &[NAME, SIX], |n| home(n, Family::V6)),
 ];
-pub(super) const SETS: [Set; 10] = [
+pub(super) const ROUTED: Set = Set::new("routed", 11, &[NAME, FAMILY], |n| {
+    families(n, GatewayMode::Routed)
+});
+/// What is published on networks in routed mode; their elements are no network's.
+pub(super) const PUBLISHED: [Range; 2] = [
+    Range::exact("published4", 12, &[FOUR, PROTOCOL, PORT]),
+    Range::exact("published6", 13, &[SIX, PROTOCOL, PORT]),
+];
+pub(super) const SETS: [Set; 13] = [
     BRIDGES,
     CLOSED,
     OPEN,
@@ -72,6 +75,9 @@ pub(super) const SETS: [Set; 10] = [
     NATS[1].set,
     HOMES[0].set,
     HOMES[1].set,
+    ROUTED,
+    PUBLISHED[0].set,
+    PUBLISHED[1].set,
 ];
 
 impl Set {
@@ -120,10 +126,37 @@ impl Range {
         Self { set, family }
     }
 
+    /// A set of single addresses, each with more behind it.
+    const fn exact(name: &'static str, id: u32, key: &'static [(u32, u32)]) -> Self {
+        let family = if key[0].0 == types::IPV6 {
+            Family::V6
+        } else {
+            Family::V4
+        };
+        let set = Set::new(name, id, key, |_| Vec::new());
+        Self { set, family }
+    }
+
     /// How many bytes an address has.
     pub(super) fn width(&self) -> u32 {
-        self.set.key[self.set.key.len() - 1].1
+        match self.family {
+            Family::V6 => 16,
+            _ => 4,
+        }
     }
+}
+
+/// A bridge with the families that are reached in this mode.
+fn families(network: &Network, mode: GatewayMode) -> Vec<Element> {
+    [Family::V4, Family::V6]
+        .into_iter()
+        .filter(|family| network.mode(*family) == mode)
+        .map(|family| {
+            let mut element = key([&network.bridge]);
+            element.key.extend([family.number(), 0, 0, 0]);
+            element
+        })
+        .collect()
 }
 
 fn key<const N: usize>(interfaces: [&str; N]) -> Element {
@@ -135,7 +168,8 @@ fn key<const N: usize>(interfaces: [&str; N]) -> Element {
 
 /// Subnets that no neighbour reaches by their own addresses.
 fn guarded(network: &Network, family: Family) -> Vec<Element> {
-    if network.mode(family) == GatewayMode::Unprotected {
+    let mode = network.mode(family);
+    if matches!(mode, GatewayMode::Unprotected | GatewayMode::Routed) {
         return Vec::new();
     }
     subnets(network, family).flat_map(interval).collect()
@@ -143,7 +177,7 @@ fn guarded(network: &Network, family: Family) -> Vec<Element> {
 
 /// Subnets behind the host's address.
 fn hidden(network: &Network, family: Family) -> Vec<Element> {
-    if !network.masquerade {
+    if !network.masquerade || network.mode(family) == GatewayMode::Routed {
         return Vec::new();
     }
     subnets(network, family).flat_map(interval).collect()

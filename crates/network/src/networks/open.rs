@@ -8,8 +8,12 @@ use sys::netlink::{Protocol, Socket};
 
 use super::{ALIAS, Networks, PREDEFINED};
 use crate::options::{GatewayMode, Options};
-use crate::record::{Driver, Record};
+use crate::parent::Parent;
+use crate::record::{Driver, Pool, Record};
 use crate::{Bridge, BridgeConfig, Result, Subnet, interface, link, subnet};
+
+/// What interfaces of containers are called, with a number behind it.
+const PREFIX: &str = "eth";
 
 impl Networks {
     fn alias(&self) -> String {
@@ -61,7 +65,7 @@ impl Networks {
         others: &[IpNet],
         warnings: &mut Vec<String>,
     ) -> Result<std::result::Result<Arc<Bridge>, String>> {
-        if record.driver != Driver::Bridge {
+        if matches!(record.driver, Driver::Host | Driver::Null) {
             return Ok(Err(format!(
                 "it is of the driver {}",
                 record.driver.as_str()
@@ -69,8 +73,10 @@ impl Networks {
         }
         let config = if record.name == PREDEFINED[0].0 {
             self.default_config(record, others)?
-        } else {
+        } else if record.driver == Driver::Bridge {
             self.bridge_config(record)?
+        } else {
+            self.parent_config(record)?
         };
         let (bridge, more) = Bridge::open(config, used)?;
         warnings.extend(more);
@@ -98,37 +104,70 @@ impl Networks {
             mtu: config.mtu,
             internal: false,
             isolated: false,
-            addressless: false,
+            addressless: [false; 2],
+            prefix: PREFIX.to_owned(),
             pooled: true,
+            parent: None,
         })
     }
 
     fn bridge_config(&self, record: &Record) -> Result<BridgeConfig> {
         let options = Options::parse(&record.options, record.internal)?;
-        let subnets = record.pools.iter().filter_map(|pool| {
-            Some(Subnet {
-                address: IpNet::new(pool.gateway?, pool.subnet.prefix_len()).ok()?,
-                range: pool.range,
-                reserved: pool.auxiliary.values().copied().collect(),
-            })
-        });
         Ok(BridgeConfig {
             network_id: record.id.clone(),
             network: record.name.clone(),
             bridge: interface_of(record),
             alias: self.alias(),
-            subnets: subnets.collect(),
+            subnets: subnets(record),
             mtu: options.mtu.or(self.config.mtu),
             internal: record.internal,
             isolated: !options.within,
-            addressless: options.mode4 == GatewayMode::Isolated,
+            addressless: [
+                options.inhibit_ipv4 || options.mode4 == GatewayMode::Isolated,
+                options.mode6 == GatewayMode::Isolated,
+            ],
+            prefix: options.prefix.unwrap_or_else(|| PREFIX.to_owned()),
             pooled: false,
+            parent: None,
+        })
+    }
+
+    fn parent_config(&self, record: &Record) -> Result<BridgeConfig> {
+        let parent = Parent::parse(record.driver, &record.options)?;
+        Ok(BridgeConfig {
+            network_id: record.id.clone(),
+            network: record.name.clone(),
+            bridge: interface_of(record),
+            alias: self.alias(),
+            subnets: subnets(record),
+            mtu: parent.mtu,
+            // From an interface that leads nowhere there is no way out.
+            internal: record.internal || parent.name.is_none(),
+            isolated: false,
+            addressless: [true; 2],
+            prefix: PREFIX.to_owned(),
+            pooled: false,
+            parent: Some(parent),
         })
     }
 }
 
-/// The name of a network's bridge: the one asked for, else Docker's way to make one.
-fn interface_of(record: &Record) -> String {
+fn subnets(record: &Record) -> Vec<Subnet> {
+    let subnet = |pool: &Pool| {
+        Some(Subnet {
+            address: IpNet::new(pool.gateway?, pool.subnet.prefix_len()).ok()?,
+            range: pool.range,
+            reserved: pool.auxiliary.values().copied().collect(),
+        })
+    };
+    record.pools.iter().filter_map(subnet).collect()
+}
+
+/// The interface that a network hangs on; of a bridge, the name asked for, else Docker's way to make one.
+pub(super) fn interface_of(record: &Record) -> String {
+    if let Some(parent) = Parent::of(record) {
+        return parent.interface(&record.id);
+    }
     let asked = record.options.get("com.docker.network.bridge.name");
     asked
         .filter(|name| !name.is_empty())

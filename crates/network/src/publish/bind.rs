@@ -57,6 +57,18 @@ fn bind_at(request: &PortRequest, target: Target, port: u16) -> Result<Bound, No
         let Some(address) = target.of(host) else {
             continue;
         };
+        let published = |port| Port {
+            container: request.container,
+            protocol: request.protocol,
+            host,
+            port,
+        };
+        if target.is_routed(address) {
+            if address.is_ipv4() == host.is_ipv4() {
+                bound.push((published(0), None));
+            }
+            continue;
+        }
         let failed = |error| NotBound {
             host: (host, port).into(),
             target: (address, request.container).into(),
@@ -72,13 +84,7 @@ fn bind_at(request: &PortRequest, target: Target, port: u16) -> Result<Bound, No
             Err(error) => return Err(failed(error)),
         };
         port = inet::local_address(fd.as_fd()).map_err(failed)?.port();
-        let port = Port {
-            container: request.container,
-            protocol: request.protocol,
-            host,
-            port,
-        };
-        bound.push((port, fd));
+        bound.push((published(port), Some(fd)));
     }
     Ok(bound)
 }

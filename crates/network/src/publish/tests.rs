@@ -18,6 +18,7 @@ fn request(text: &str, ports: Option<(u16, u16)>) -> PortRequest {
 const TARGET: Target = Target {
     v4: Some(Ipv4Addr::new(172, 17, 0, 2)),
     v6: None,
+    routed: [false; 2],
 };
 
 #[test]

@@ -9,6 +9,7 @@
 )]
 
 mod bridge;
+mod modes;
 mod networks;
 mod traffic;
 mod world;

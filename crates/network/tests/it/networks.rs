@@ -11,7 +11,7 @@ use crate::world::{
     Opened, config, eventually, links, listen, on_host, open, open_in, outside, reach, route_to,
 };
 
-fn asked(name: &str) -> Create {
+pub(crate) fn asked(name: &str) -> Create {
     Create {
         name: name.into(),
         driver: Driver::Bridge,
@@ -23,10 +23,12 @@ fn asked(name: &str) -> Create {
         options: BTreeMap::new(),
         ipam_options: BTreeMap::new(),
         pools: Vec::new(),
+        config_only: false,
+        config_from: String::new(),
     }
 }
 
-fn with_option(name: &str, option: &str, value: &str) -> Create {
+pub(crate) fn with_option(name: &str, option: &str, value: &str) -> Create {
     let option = format!("com.docker.network.{option}");
     Create {
         options: BTreeMap::from([(option, value.to_owned())]),
@@ -35,12 +37,12 @@ fn with_option(name: &str, option: &str, value: &str) -> Create {
 }
 
 /// A container's sandbox on these networks.
-struct Member {
-    netns: OwnedFd,
-    endpoints: Vec<Endpoint>,
+pub(crate) struct Member {
+    pub(crate) netns: OwnedFd,
+    pub(crate) endpoints: Vec<Endpoint>,
 }
 
-fn join(opened: &Opened, networks: &[&str]) -> Member {
+pub(crate) fn join(opened: &Opened, networks: &[&str]) -> Member {
     let attachments: Vec<_> = networks.iter().map(|name| Attachment::to(name)).collect();
     let Sandbox { netns, endpoints } = opened.networks.connect(&attachments).unwrap();
     Member {
@@ -50,12 +52,12 @@ fn join(opened: &Opened, networks: &[&str]) -> Member {
 }
 
 impl Member {
-    fn address(&self, network: &str) -> IpAddr {
+    pub(crate) fn address(&self, network: &str) -> IpAddr {
         let endpoint = self.endpoints.iter().find(|one| one.network == network);
         endpoint.unwrap().addresses().next().unwrap()
     }
 
-    fn reaches(&self, other: &Self, network: &str) -> bool {
+    pub(crate) fn reaches(&self, other: &Self, network: &str) -> bool {
         let listener = listen(other.netns.as_fd());
         reach(self.netns.as_fd(), other.address(network), &listener).is_ok()
     }
@@ -173,11 +175,11 @@ fn a_place_comes_and_goes_while_the_container_runs() {
         assert_eq!(default(), "eth1");
         let listener = listen(other.netns.as_fd());
         reach(member.netns.as_fd(), other.address("red"), &listener).unwrap();
-        assert!(networks.is_plugged(&place));
+        assert!(networks.is_plugged(None, &place));
         networks
             .detach(&member.netns, &place, &member.endpoints)
             .unwrap();
-        assert!(!networks.is_plugged(&place));
+        assert!(!networks.is_plugged(None, &place));
         assert_eq!((links(), default().as_str()), (before, "eth0"));
         let refused = networks.attach(&member.netns, &member.endpoints, &attachment, |_| {
             Err("no disk".into())

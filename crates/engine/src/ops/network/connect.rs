@@ -88,7 +88,7 @@ fn join(
         }
     });
     if !seen {
-        engine.networks.unplug(&endpoint);
+        engine.networks.unplug(None, &endpoint);
         return Err(Error::Conflict(format!(
             "container {} is not running",
             now.id()

@@ -1,0 +1,382 @@
+//! Networks whose members go by their own addresses: in routed mode, and beside an interface of the host. And networks that
+//! configure others.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use network::{Attachment, Create, Driver, Opening, Pool, Protocol, Settings};
+use sys::netns;
+
+use crate::networks::{Member, asked, join, with_option};
+use crate::world::{
+    OUTSIDE, Opened, config, eventually, links, on_host, open, open_in, outside, reach,
+};
+
+/// Runs ip in the calling thread's namespace.
+#[track_caller]
+fn ip(words: &str) {
+    let status = std::process::Command::new("ip")
+        .args(words.split(' '))
+        .status();
+    assert!(status.unwrap().success(), "ip {words}");
+}
+
+/// An outside machine with both families, and a network whose subnets it reaches through the host.
+fn neighbour(opened: &Opened, create: Create) -> OwnedFd {
+    let outside = outside(1500);
+    ip("addr add fd51::1/64 dev uplink nodad");
+    let network = opened.networks.create(create).unwrap();
+    netns::enter(outside.as_fd(), || {
+        ip("addr add fd51::2/64 dev out nodad");
+        for pool in &network.record.pools {
+            let via = if pool.subnet.addr().is_ipv4() {
+                crate::world::HOST
+            } else {
+                "fd51::1"
+            };
+            ip(&format!("route add {} via {via}", pool.subnet));
+        }
+    })
+    .unwrap();
+    outside
+}
+
+fn modes(mode: &str) -> Create {
+    let four = with_option("own", "bridge.gateway_mode_ipv4", mode);
+    let six = with_option("own", "bridge.gateway_mode_ipv6", mode);
+    let mut options = four.options;
+    options.extend(six.options);
+    Create {
+        options,
+        enable_ipv6: Some(true),
+        ..asked("own")
+    }
+}
+
+fn listen(netns: BorrowedFd<'_>) -> TcpListener {
+    netns::enter(netns, || TcpListener::bind("[::]:80").unwrap()).unwrap()
+}
+
+/// Who the listener sees.
+fn seen(from: BorrowedFd<'_>, to: IpAddr, listener: &TcpListener) -> Option<IpAddr> {
+    reach(from, to, listener)
+        .ok()
+        .map(|peer| peer.to_canonical())
+}
+
+#[test]
+fn neighbours_reach_what_is_published_on_a_routed_network_and_nothing_else() {
+    on_host(|| {
+        let opened = open(config());
+        let outside = neighbour(&opened, modes("routed"));
+        let member = join(&opened, &["own"]);
+        let (inside, theirs) = (listen(member.netns.as_fd()), listen(outside.as_fd()));
+        let addresses: Vec<IpAddr> = member.endpoints[0].addresses().collect();
+        let outer: [IpAddr; 2] = [OUTSIDE.parse().unwrap(), "fd51::2".parse().unwrap()];
+        let opening = |address: &IpAddr| Opening {
+            address: *address,
+            protocol: Protocol::Tcp,
+            port: 80,
+        };
+        let open_all = addresses.iter().map(opening).collect::<Vec<_>>();
+        for (address, other) in addresses.iter().zip(outer) {
+            assert_eq!(
+                seen(outside.as_fd(), *address, &inside),
+                None,
+                "closed {address}"
+            );
+            // Nothing is translated on the way out.
+            assert_eq!(seen(member.netns.as_fd(), other, &theirs), Some(*address));
+        }
+        opened.networks.open_ports("c", open_all).unwrap();
+        for (address, other) in addresses.iter().zip(outer) {
+            assert_eq!(
+                seen(outside.as_fd(), *address, &inside),
+                Some(other),
+                "{address}"
+            );
+        }
+        // Another network coming makes the table anew; what is open stays open.
+        opened.networks.create(asked("red")).unwrap();
+        assert_eq!(seen(outside.as_fd(), addresses[0], &inside), Some(outer[0]));
+        // So do containers of other networks reach it.
+        let red = join(&opened, &["red"]);
+        assert!(seen(red.netns.as_fd(), addresses[0], &inside).is_some());
+        opened.networks.open_ports("c", Vec::new()).unwrap();
+        assert_eq!(
+            seen(outside.as_fd(), addresses[0], &inside),
+            None,
+            "closed again"
+        );
+    });
+}
+
+#[test]
+fn an_unprotected_network_is_open_by_both_families_and_hides_its_members_on_the_way_out() {
+    on_host(|| {
+        let opened = open(config());
+        let outside = neighbour(&opened, modes("nat-unprotected"));
+        let member = join(&opened, &["own"]);
+        let (inside, theirs) = (listen(member.netns.as_fd()), listen(outside.as_fd()));
+        let outer: [IpAddr; 2] = [OUTSIDE.parse().unwrap(), "fd51::2".parse().unwrap()];
+        let host: [IpAddr; 2] = [
+            crate::world::HOST.parse().unwrap(),
+            "fd51::1".parse().unwrap(),
+        ];
+        for ((address, other), host) in member.endpoints[0].addresses().zip(outer).zip(host) {
+            assert_eq!(seen(outside.as_fd(), address, &inside), Some(other));
+            assert_eq!(seen(member.netns.as_fd(), other, &theirs), Some(host));
+        }
+    });
+}
+
+fn beside(driver: Driver, pairs: &[(&str, &str)]) -> Create {
+    let pairs = pairs.iter();
+    Create {
+        driver,
+        options: pairs
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
+        pools: vec![Pool {
+            subnet: "198.51.100.0/24".parse().unwrap(),
+            range: Some("198.51.100.64/26".parse().unwrap()),
+            gateway: Some(OUTSIDE.parse().unwrap()),
+            auxiliary: BTreeMap::from([("printer".into(), "198.51.100.65".parse().unwrap())]),
+            by_user: true,
+        }],
+        ..asked("lan")
+    }
+}
+
+#[test]
+fn members_of_a_macvlan_are_hosts_of_their_own_on_the_link() {
+    on_host(|| {
+        let outside = outside(1400);
+        let opened = open(config());
+        let before = links();
+        let parent = [("parent", "uplink")];
+        let network = opened
+            .networks
+            .create(beside(Driver::Macvlan, &parent))
+            .unwrap();
+        let (one, two) = (join(&opened, &["lan"]), join(&opened, &["lan"]));
+        assert_eq!(one.address("lan").to_string(), "198.51.100.64");
+        assert_eq!(
+            two.address("lan").to_string(),
+            "198.51.100.66",
+            "65 is the printer's"
+        );
+        assert_eq!(links(), before, "nothing of it is on the host");
+        let theirs = listen(outside.as_fd());
+        let outer = OUTSIDE.parse().unwrap();
+        assert_eq!(
+            seen(one.netns.as_fd(), outer, &theirs),
+            Some(one.address("lan"))
+        );
+        assert!(one.reaches(&two, "lan"));
+        let inside = listen(two.netns.as_fd());
+        assert_eq!(
+            seen(outside.as_fd(), two.address("lan"), &inside),
+            Some(outer)
+        );
+        // Its MTU is the interface's, and its default route leads to the link's gateway.
+        let read = |path: &str| {
+            netns::enter(one.netns.as_fd(), || std::fs::read_to_string(path).unwrap()).unwrap()
+        };
+        assert!(read("/proc/thread-self/net/route").contains("eth0\t00000000\t026433C6"));
+        assert!(opened.networks.remove(&network).is_err(), "it is used");
+        // A later daemon finds the addresses taken.
+        let used = [one.endpoints[0].clone(), two.endpoints[0].clone()];
+        let (opened, warnings) = open_in(opened.die(), config(), &used);
+        assert_eq!(warnings, Vec::<String>::new());
+        for endpoint in &used {
+            opened.networks.adopt(endpoint).unwrap();
+            assert!(
+                opened
+                    .networks
+                    .is_plugged(Some(one.netns.as_fd()), endpoint)
+            );
+        }
+        let three = join(&opened, &["lan"]);
+        assert_eq!(three.address("lan").to_string(), "198.51.100.67");
+        let network = opened.networks.find("lan").unwrap();
+        for member in [one, two, three] {
+            opened.networks.release(&member.endpoints);
+        }
+        opened.networks.remove(&network).unwrap();
+        ip("link show uplink");
+        eventually("the interfaces go with their namespaces", || {
+            links() == before
+        });
+    });
+}
+
+#[test]
+fn a_place_beside_an_interface_comes_and_goes_while_the_container_runs() {
+    on_host(|| {
+        let _outside = outside(1500);
+        let opened = open(config());
+        let networks = &opened.networks;
+        let parent = [("parent", "uplink")];
+        networks.create(beside(Driver::Macvlan, &parent)).unwrap();
+        let member: Member = join(&opened, &["bridge"]);
+        let attachment = Attachment::to("lan");
+        let netns = Some(member.netns.as_fd());
+        let place = networks.attach(&member.netns, &member.endpoints, &attachment, |_| Ok(()));
+        let place = place.unwrap();
+        assert!(networks.is_plugged(netns, &place));
+        networks
+            .detach(&member.netns, &place, &member.endpoints)
+            .unwrap();
+        assert!(!networks.is_plugged(netns, &place));
+        let failed = networks.attach(&member.netns, &member.endpoints, &attachment, |_| {
+            Err("no disk".into())
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "no disk");
+        let again = networks.attach(&member.netns, &member.endpoints, &attachment, |_| Ok(()));
+        assert_eq!(again.unwrap().interface, "eth1");
+        // Who has an address that was asked for has a hardware address that was asked for, too.
+        let wish = Attachment {
+            settings: Settings {
+                mac: Some("02:00:00:00:00:07".into()),
+                ipv4: Some("198.51.100.70".parse().unwrap()),
+                ..Settings::default()
+            },
+            ..Attachment::to("lan")
+        };
+        let sandbox = networks.connect(&[wish]).unwrap();
+        let inside = netns::enter(sandbox.netns.as_ref().unwrap().as_fd(), || {
+            std::process::Command::new("ip")
+                .args(["link", "show", "eth0"])
+                .output()
+                .unwrap()
+        });
+        let text = String::from_utf8_lossy(&inside.unwrap().stdout).into_owned();
+        assert!(text.contains("02:00:00:00:00:07"), "{text}");
+    });
+}
+
+#[test]
+fn what_the_kernel_lacks_is_said_and_what_cannot_be_is_refused() {
+    on_host(|| {
+        let _outside = outside(1500);
+        let opened = open(config());
+        let try_it = |driver, pairs: &[(&str, &str)]| {
+            let made = opened.networks.create(beside(driver, pairs));
+            made.map(|made| opened.networks.remove(&made).unwrap())
+                .map_or_else(|error| error.to_string(), |()| String::new())
+        };
+        // Kernels that have them make them, and take them away.
+        let before = links();
+        for (driver, pairs, lacking) in [
+            (
+                Driver::Ipvlan,
+                &[("parent", "uplink")][..],
+                "network driver ipvlan: the kernel has no ipvlan interfaces",
+            ),
+            (
+                Driver::Macvlan,
+                &[("parent", "uplink.10")],
+                "create uplink.10: the kernel has no vlan interfaces",
+            ),
+        ] {
+            let said = try_it(driver, pairs);
+            assert!(said.is_empty() || said == lacking, "{said}");
+        }
+        let said = try_it(Driver::Macvlan, &[]);
+        assert!(
+            said.is_empty() || said.ends_with(": the kernel has no dummy interfaces"),
+            "{said}"
+        );
+        assert_eq!(links(), before);
+        assert_eq!(
+            try_it(Driver::Macvlan, &[("parent", "eth7")]),
+            "invalid subinterface vlan name eth7, example formatting is eth0.10"
+        );
+        assert_eq!(
+            try_it(Driver::Macvlan, &[("parent", "eth7.1")]),
+            "-o parent interface does was not found on the host: eth7"
+        );
+        let passthru = [("parent", "uplink"), ("macvlan_mode", "passthru")];
+        let first = opened
+            .networks
+            .create(beside(Driver::Macvlan, &passthru))
+            .unwrap();
+        let mut second = beside(Driver::Macvlan, &[("parent", "uplink")]);
+        second.name = "second".into();
+        second.pools[0].subnet = "203.0.113.0/24".parse().unwrap();
+        second.pools[0].range = None;
+        second.pools[0].gateway = None;
+        second.pools[0].auxiliary.clear();
+        assert_eq!(
+            opened.networks.create(second).unwrap_err().to_string(),
+            "macvlan network lan is using parent interface uplink in mode passthru"
+        );
+        opened.networks.remove(&first).unwrap();
+    });
+}
+
+#[test]
+fn a_network_has_its_configuration_from_another() {
+    on_host(|| {
+        let opened = open(config());
+        let networks = &opened.networks;
+        let before = links();
+        let template = Create {
+            config_only: true,
+            driver: Driver::Bridge,
+            labels: BTreeMap::from([("tier".into(), "1".into())]),
+            ..beside(Driver::Bridge, &[("com.docker.network.driver.mtu", "1300")])
+        };
+        let template = networks
+            .create(Create {
+                name: "template".into(),
+                ..template
+            })
+            .unwrap();
+        assert_eq!(links(), before, "it has no bridge");
+        assert!(template.record.config_only && template.record.driver == Driver::Null);
+        let from = |name: &str| Create {
+            config_from: "template".into(),
+            enable_ipv6: None,
+            ..asked(name)
+        };
+        let made = networks.create(from("real")).unwrap();
+        assert_eq!(made.record.pools, template.record.pools);
+        assert_eq!(made.record.labels, template.record.labels);
+        assert_eq!(made.bridge().unwrap().info().mtu, 1300);
+        let refused = |create: Create| networks.create(create).unwrap_err().to_string();
+        assert_eq!(
+            refused(from("twice")),
+            "invalid pool request: Pool overlaps with other one on this address space"
+        );
+        let nowhere = Create {
+            config_from: "nothing".into(),
+            ..asked("x")
+        };
+        assert_eq!(
+            refused(Create {
+                enable_ipv6: None,
+                ..nowhere
+            }),
+            "configuration network \"nothing\" does not exist"
+        );
+        let own = Create {
+            labels: BTreeMap::from([("a".into(), "b".into())]),
+            ..from("x")
+        };
+        assert!(refused(own).starts_with("user specified configurations are not supported"));
+        let joined = networks.connect(&[Attachment::to("template")]);
+        assert_eq!(
+            joined.unwrap_err().to_string(),
+            "cannot create endpoint on configuration-only network"
+        );
+        assert_eq!(
+            networks.remove(&template).unwrap_err().to_string(),
+            "configuration network \"template\" is in use"
+        );
+        networks.remove(&made).unwrap();
+        networks.remove(&template).unwrap();
+    });
+}
