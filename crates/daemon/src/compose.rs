@@ -295,6 +295,8 @@ async fn open_engine(options: &Options, env: &Env) -> anyhow::Result<Arc<Engine>
         config.cgroup_parent.clone_from(parent);
     }
     config.mtu = options.mtu;
+    config.host_firewall = options.host_firewall;
+    config.host_in_hosts = options.host_in_hosts;
     config.address_pools.clone_from(&options.address_pools);
     config.registries = registries(options, env);
     config.fail_at = env.variables.get("CORTEN_FAIL_AT").cloned();

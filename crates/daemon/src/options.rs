@@ -32,6 +32,16 @@ const BUILT: &[&str] = &[
 /// Our own flags, which are not in Docker's table: name, type, description.
 const OWN: &[(&str, &str, &str)] = &[
     (
+        "host-firewall",
+        "-",
+        "Relay published ports, so that the rules of the host's input chains apply to them",
+    ),
+    (
+        "host-in-hosts",
+        "-",
+        "Write host.docker.internal into the hosts files of the default bridge's containers (default true; dockerd: false)",
+    ),
+    (
         "idle-exit",
         "int",
         "End after so many seconds without containers and requests",
@@ -89,6 +99,10 @@ pub struct Options {
     pub mtu: Option<u32>,
     /// Where networks' subnets come from; empty: the defaults.
     pub address_pools: Vec<AddressPool>,
+    /// Published ports are relayed, so that the host's input rules apply to them.
+    pub host_firewall: bool,
+    /// Containers of the default bridge find the host's name in their hosts files.
+    pub host_in_hosts: bool,
     /// The control group above containers, if given.
     pub cgroup_parent: Option<String>,
     /// Debug mode.
@@ -443,6 +457,13 @@ fn decide(program: &str, given: &Given) -> Result<Options, String> {
         bridge,
         bip,
         mtu: number("mtu")?.filter(|mtu| *mtu > 0),
+        host_firewall: given.switch("host-firewall")?,
+        // Who calls us by that name expects that one's files, to the byte.
+        host_in_hosts: if given.last("host-in-hosts").is_some() {
+            given.switch("host-in-hosts")?
+        } else {
+            program != "dockerd"
+        },
         cgroup_parent: given.owned("cgroup-parent"),
         debug: given.switch("debug")?,
         log_level,

@@ -32,6 +32,8 @@ pub struct Facts<'a> {
     pub etc: &'a Paths,
     /// Who its process is.
     pub identity: &'a Identity,
+    /// Variables that tell of links.
+    pub linked: &'a [String],
     /// The host.
     pub host: &'a Host,
     /// The control group below which containers live.
@@ -72,7 +74,7 @@ fn process(facts: &Facts<'_>) -> Process {
         spec, effective, ..
     } = facts.record;
     let identity = facts.identity;
-    let mut env = environment(effective, spec.tty, &[]);
+    let mut env = environment(effective, spec.tty, facts.linked, &[]);
     set_home(&mut env, identity);
     Process {
         terminal: spec.tty,

@@ -20,6 +20,10 @@ pub struct Config {
     pub mtu: Option<u32>,
     /// Where networks' subnets come from; empty: the default pools.
     pub address_pools: Vec<AddressPool>,
+    /// Containers of the default bridge find the host's name (`host.docker.internal`) in their hosts files.
+    pub host_in_hosts: bool,
+    /// Published ports are relayed, so that the host's own input rules apply to them.
+    pub host_firewall: bool,
     /// Control group below which containers and monitors live (`/corten`).
     pub cgroup_parent: String,
     /// How registries are reached.
@@ -46,6 +50,8 @@ impl Config {
             bip: None,
             mtu: None,
             address_pools: Vec::new(),
+            host_in_hosts: true,
+            host_firewall: false,
             cgroup_parent,
             registries: image::remote::Options::default(),
             version: version.to_owned(),

@@ -168,7 +168,7 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
         snapshots,
         remote: Mutex::default(),
         networks,
-        ports: Ports::open(&format!("{}-ports", config.bridge)),
+        ports: Ports::open(&format!("{}-ports", config.bridge), config.host_firewall),
         names: Names::default(),
         keeper,
         netd: Notify::new(),

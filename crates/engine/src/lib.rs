@@ -27,6 +27,7 @@ pub mod filters;
 mod ground;
 mod hello;
 pub mod host;
+pub mod links;
 mod naming;
 pub mod ops;
 mod ports;

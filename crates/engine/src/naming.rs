@@ -1,18 +1,38 @@
 //! What a container is called on its networks, and what its resolver sees: there is one where it has a place on a network
 //! that somebody made. The default bridge has no names, as in Docker.
 
-use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use network::{Endpoint, Member, Naming, View};
 use stdx::Undo;
 
-use crate::container::{Container, Published};
+use crate::container::{Container, Published, Spec};
 use crate::{Engine, Result, ports};
 
 /// What Docker Desktop's users know the host by.
 const HOST: &str = "host.docker.internal";
+
+/// The line of the hosts file with the host's name, for a container of the default bridge without a resolver of its own.
+pub(crate) fn host_line(
+    engine: &Engine,
+    spec: &Spec,
+    endpoints: &[Endpoint],
+) -> Option<(String, String)> {
+    let named = |line: &String| {
+        let rest = line.strip_prefix(HOST);
+        rest.is_some_and(|rest| rest.starts_with([':', '=']))
+    };
+    if !engine.config.host_in_hosts
+        || resolves(engine, endpoints)
+        || spec.extra_hosts.iter().any(named)
+    {
+        return None;
+    }
+    let gateway = ports::endpoint(endpoints)?.gateway4?;
+    Some((HOST.to_owned(), gateway.to_string()))
+}
 
 /// Makes a container that is being started known, and gives it its resolver.
 pub(crate) fn start(
@@ -29,6 +49,7 @@ pub(crate) fn start(
     let id = container.id.clone();
     engine.names.set(&engine.keeper, &id, netns, naming)?;
     engine.netd.notify_one();
+    tell_linking(engine, container);
     let engine = engine.clone();
     undo.push("forget names", move || {
         let forgotten = engine.names.forget(&engine.keeper, &id);
@@ -39,6 +60,29 @@ pub(crate) fn start(
 
 /// A running container has another name, or other networks. `netns`: for a resolver that it may need now.
 pub(crate) fn update(engine: &Engine, container: &Container, netns: Option<&OwnedFd>) {
+    tell(engine, container, netns);
+    tell_linking(engine, container);
+}
+
+/// Those that run and link to a container by a name that it has only now: a target may come later than its link.
+fn tell_linking(engine: &Engine, target: &Container) {
+    for other in engine.containers.all() {
+        let mut asked = other.attachments.iter().flat_map(|one| &one.settings.links);
+        let links = other.state.is_running()
+            && asked.any(|link| {
+                let name = link.split_once(':').map_or(link.as_str(), |(name, _)| name);
+                engine
+                    .containers
+                    .find(name)
+                    .is_ok_and(|found| found.id == target.id)
+            });
+        if links && let Ok(container) = engine.containers.find(other.id()) {
+            tell(engine, &container, None);
+        }
+    }
+}
+
+fn tell(engine: &Engine, container: &Container, netns: Option<&OwnedFd>) {
     let now = container.now();
     let naming = of(engine, &now, &now.endpoints);
     let known = engine.names.knows(&container.id);
@@ -122,17 +166,9 @@ fn is_of(attachment: &network::Attachment, endpoint: &Endpoint) -> bool {
 fn view(engine: &Engine, now: &Published, endpoints: &[Endpoint], named: &[&Endpoint]) -> View {
     let mut networks = named.to_vec();
     networks.sort_by_key(|endpoint| std::cmp::Reverse(endpoint.priority));
-    let out = ports::endpoint(endpoints);
-    let mut gateways = Vec::new();
-    if let Some(endpoint) = out {
-        gateways.extend(endpoint.gateway4.map(std::net::IpAddr::V4));
-        gateways.extend(endpoint.gateway6.map(std::net::IpAddr::V6));
-    }
-    let own = if gateways.is_empty() {
-        BTreeMap::new()
-    } else {
-        BTreeMap::from([(HOST.to_owned(), gateways)])
-    };
+    let host = host_addresses(engine, endpoints);
+    let own = (!host.is_empty()).then(|| (HOST.to_owned(), host));
+    let leads_out = |one: &Endpoint| one.gateway4.is_some() || one.gateway6.is_some() || one.direct;
     let servers = &now.record.spec.dns.servers;
     View {
         networks: networks
@@ -142,8 +178,28 @@ fn view(engine: &Engine, now: &Published, endpoints: &[Endpoint], named: &[&Endp
         own: own.into_iter().collect(),
         links: links(engine, now),
         servers: (!servers.is_empty()).then(|| servers.clone()),
-        internal: out.is_none(),
+        internal: !endpoints.iter().any(leads_out),
     }
+}
+
+/// Where a container reaches the host: on its way out, else on an internal network.
+fn host_addresses(engine: &Engine, endpoints: &[Endpoint]) -> Vec<IpAddr> {
+    if let Some(out) = ports::endpoint(endpoints) {
+        let four = out.gateway4.map(IpAddr::V4);
+        return four
+            .into_iter()
+            .chain(out.gateway6.map(IpAddr::V6))
+            .collect();
+    }
+    let bridges = endpoints
+        .iter()
+        .filter(|one| !one.host_interface.is_empty());
+    let networks = bridges.filter_map(|one| engine.networks.find(&one.network_id).ok());
+    let addresses = networks.filter_map(|network| Some(network.bridge().ok()?.host_addresses()));
+    addresses
+        .into_iter()
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
 }
 
 /// `--link`: what only this container calls others.

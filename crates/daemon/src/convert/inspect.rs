@@ -30,7 +30,7 @@ pub fn container(
     let (path, args) = record.effective.path_and_args();
     let paths = &container.paths;
     let etc = |name: &str| paths.etc(name).display().to_string();
-    let host_config = host_config(engine, record, version)?;
+    let host_config = host_config(engine, published, version)?;
     let has_log = matches!(
         record.spec.log,
         engine::container::spec::LogConfig::JsonFile { .. }
@@ -135,7 +135,8 @@ fn config(record: &Record) -> Result<Config> {
 }
 
 /// The host's half, with the defaults that dockerd writes down at creation.
-fn host_config(engine: &Engine, record: &Record, version: ApiVersion) -> Result<HostConfig> {
+fn host_config(engine: &Engine, published: &Published, version: ApiVersion) -> Result<HostConfig> {
+    let record = &*published.record;
     let mut host: HostConfig = kept(record.request.get("HostConfig"))?;
     let spec = &record.spec;
     let or = |text: &mut String, default: &str| {
@@ -147,6 +148,10 @@ fn host_config(engine: &Engine, record: &Record, version: ApiVersion) -> Result<
         host.network_mode.clear();
     }
     or(&mut host.network_mode, "bridge");
+    if spec.network == NetworkMode::Bridge && host.links.is_some() {
+        let links = engine::links::shown(engine, published);
+        host.links = (!links.is_empty()).then_some(links);
+    }
     or(&mut host.restart_policy.name, "no");
     or(&mut host.log_config.kind, "json-file");
     host.log_config.config.get_or_insert_default();
@@ -296,6 +301,7 @@ fn endpoint(engine: &Engine, published: &Published, attachment: &Attachment) -> 
         ipam_config: ipam_config(asked),
         links: some(&asked.links),
         aliases: some(&asked.aliases),
+        driver_opts: Some(asked.driver_opts.clone()).filter(|options| !options.is_empty()),
         gw_priority: asked.gateway_priority,
         ..EndpointSettings::default()
     };

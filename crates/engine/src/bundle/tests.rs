@@ -35,6 +35,7 @@ fn made(spec: Asked) -> Spec {
         ..Host::default()
     };
     specification(&Facts {
+        linked: &[],
         record: &record,
         etc: &Paths::new(Path::new("/state"), Path::new("/run")),
         identity: &identity,

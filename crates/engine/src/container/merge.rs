@@ -77,8 +77,13 @@ fn program(spec: &Spec, image: &ContainerConfig) -> Result<(Words, Words)> {
     Ok((entrypoint, command))
 }
 
-/// The environment of a process: the engine's own variables, over them those asked for.
-pub fn environment(effective: &Effective, tty: bool, over: &[String]) -> Vec<String> {
+/// The environment of a process: the engine's own variables and those of links, over them those asked for.
+pub fn environment(
+    effective: &Effective,
+    tty: bool,
+    linked: &[String],
+    over: &[String],
+) -> Vec<String> {
     let mut env = vec![
         format!("PATH={}", defaults::PATH),
         format!("HOSTNAME={}", effective.hostname),
@@ -86,6 +91,7 @@ pub fn environment(effective: &Effective, tty: bool, over: &[String]) -> Vec<Str
     if tty {
         env.push("TERM=xterm".to_owned());
     }
+    env.extend(linked.iter().cloned());
     override_all(&mut env, &effective.env);
     override_all(&mut env, over);
     env
@@ -167,7 +173,21 @@ mod tests {
             ),
             ("www", Some(2))
         );
-        let env = environment(&merged, true, &["A=exec".into(), "TERM".into()]);
-        assert_eq!(env, ["PATH=/bin", "HOSTNAME=host", "A=exec", "C=own"]);
+        let env = environment(
+            &merged,
+            true,
+            &["DB_NAME=/web/db".into(), "C=linked".into()],
+            &["A=exec".into(), "TERM".into()],
+        );
+        assert_eq!(
+            env,
+            [
+                "PATH=/bin",
+                "HOSTNAME=host",
+                "DB_NAME=/web/db",
+                "C=own",
+                "A=exec"
+            ]
+        );
     }
 }

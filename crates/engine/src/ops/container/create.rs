@@ -15,7 +15,7 @@ use crate::container::spec::NetworkMode;
 use crate::container::{Container, Published, Spec, State};
 use crate::detached::detached;
 use crate::steps::step;
-use crate::{Engine, Error, Result, bundle, hello};
+use crate::{Engine, Error, Result, bundle, hello, links};
 
 mod check;
 
@@ -54,11 +54,12 @@ pub async fn create(engine: &Arc<Engine>, request: Create) -> Result<Created> {
 fn make(engine: &Arc<Engine>, request: Create) -> Result<Created> {
     let Create {
         name,
-        spec,
+        mut spec,
         request,
     } = request;
     let warnings = check::check(&spec, &engine.host)?;
     bundle::check_capabilities(&spec)?;
+    links::resolve(engine, &mut spec.links)?;
     let image = hello::resolve(engine, &spec.image)?;
     let id = stdx::id::random_hex();
     let record = record(engine, &id, spec, request, &image)?;

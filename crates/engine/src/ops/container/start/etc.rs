@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -72,6 +73,27 @@ pub(crate) fn remove_hosts(
             .lines()
             .filter(|line| !lines.lines().any(|own| own == *line));
         kept.fold(String::new(), |text, line| text + line + "\n")
+    })
+}
+
+/// Those whose names begin so have these addresses now.
+pub(crate) fn move_hosts(container: &Container, names: &str, addresses: &[IpAddr]) -> Result<()> {
+    change(container, |text| {
+        let mut moved = String::new();
+        for line in text.lines() {
+            let (old, rest) = line.split_once('\t').unwrap_or((line, ""));
+            let theirs = rest.strip_prefix(names);
+            if theirs.is_none_or(|end| !end.is_empty() && !end.starts_with(' ')) {
+                moved += &format!("{line}\n");
+                continue;
+            }
+            let is_six = old.contains(':');
+            let same_family = addresses.iter().find(|address| address.is_ipv6() == is_six);
+            if let Some(address) = same_family {
+                moved += &format!("{address}\t{rest}\n");
+            }
+        }
+        moved
     })
 }
 

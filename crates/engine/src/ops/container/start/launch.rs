@@ -17,12 +17,14 @@ use sys::socket::SeqPacket;
 
 use super::etc;
 use crate::bundle::{self, Facts};
+use crate::container::merge::environment;
 use crate::container::record::{Record, Run};
 use crate::container::spec::{LogConfig, Mount, NetworkMode};
 use crate::container::{Container, Published, Spec};
+use crate::links::Link;
 use crate::steps::step;
 use crate::users::{Accounts, Identity};
-use crate::{Engine, Error, Result, ground, naming, ports};
+use crate::{Engine, Error, Result, ground, links, naming, ports};
 
 /// ctrl-p ctrl-q.
 const DETACH_KEYS: [u8; 2] = [16, 17];
@@ -66,17 +68,15 @@ pub(super) fn launch(
     let (Sandbox { netns, endpoints }, host) = connect(engine, &now, undo)?;
     let ports = ports::publish(engine, container, &endpoints, undo)?;
     naming::start(engine, container, &endpoints, netns.as_ref(), undo)?;
+    let links = links::at_start(engine, &now)?;
     step("start.connected");
     if host.is_none() {
         let resolves = naming::resolves(engine, &endpoints);
-        etc::write_all(
-            resolves,
-            container,
-            record,
-            &endpoints,
-            &links(engine, spec)?,
-        )?;
+        let mut hosts: Vec<_> = links.iter().flat_map(Link::hosts).collect();
+        hosts.extend(naming::host_line(engine, spec, &endpoints));
+        etc::write_all(resolves, container, record, &endpoints, &hosts)?;
     }
+    links::follow(engine, &now, &endpoints);
     bind_sources(spec)?;
     store::save(
         &paths.run(),
@@ -97,6 +97,7 @@ pub(super) fn launch(
         Shared {
             netns: netns.is_some(),
             etc: host.as_deref().unwrap_or(container),
+            linked: links.iter().flat_map(|link| link.variables(&now)).collect(),
         },
     )?;
     let launch = Launch {
@@ -165,36 +166,6 @@ fn joined(engine: &Engine, id: &str, other: &str) -> Result<Arc<Container>> {
     Ok(found)
 }
 
-/// What `--link` on the default bridge calls others: names and addresses.
-fn links(engine: &Engine, spec: &Spec) -> Result<Vec<(String, String)>> {
-    let mut lines = Vec::new();
-    for link in &spec.links {
-        let (name, alias) = link.split_once(':').unwrap_or((link, link));
-        let other = engine.containers.find(name).map_err(|_| {
-            Error::Invalid(format!(
-                "could not get container for {name}: No such container: {name}"
-            ))
-        })?;
-        let now = other.now();
-        if !now.state.is_running() {
-            return Err(Error::Conflict(format!(
-                "Cannot link to a non running container: /{} AS /{alias}",
-                now.name
-            )));
-        }
-        let mut on_bridge = now.endpoints.iter();
-        if let Some(endpoint) = on_bridge.find(|one| one.network == "bridge") {
-            let names = format!("{alias} {} {}", now.record.effective.hostname, now.name);
-            lines.extend(
-                endpoint
-                    .addresses()
-                    .map(|it| (names.clone(), it.to_string())),
-            );
-        }
-    }
-    Ok(lines)
-}
-
 /// `-v` makes the directories that it names; what `--mount` names has to exist.
 fn bind_sources(spec: &Spec) -> Result<()> {
     for mount in &spec.mounts {
@@ -230,6 +201,8 @@ struct Shared<'a> {
     netns: bool,
     /// Whose hostname, hosts and resolv.conf.
     etc: &'a Container,
+    /// Variables that tell of links.
+    linked: Vec<String>,
 }
 
 fn compile(
@@ -248,6 +221,7 @@ fn compile(
     let specification = bundle::specification(&Facts {
         record,
         etc: &shared.etc.paths,
+        linked: &shared.linked,
         identity,
         host: &engine.host,
         cgroup_parent: &engine.config.cgroup_parent,
@@ -281,7 +255,8 @@ pub(crate) fn exec_process(
     let Record {
         spec, effective, ..
     } = &*now.record;
-    let mut env = crate::container::merge::environment(effective, exec.tty, &exec.env);
+    let linked = links::variables_now(engine, &now);
+    let mut env = environment(effective, exec.tty, &linked, &exec.env);
     bundle::set_home(&mut env, identity);
     let caps = if exec.privileged {
         sys::caps::ALL
