@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::command::{self, LIMIT, Output, Running, eventually};
 use crate::leaks::{self, Names};
+use crate::outside::Namespace;
 use crate::slots::Slot;
 use crate::{fixtures, http};
 
@@ -19,6 +20,10 @@ pub struct Settings {
     pub arguments: Vec<String>,
     /// Further variables of its environment.
     pub environment: Vec<(String, String)>,
+    /// Its networks get subnets of the default pools, and not of one that is this context's alone.
+    pub default_pools: bool,
+    /// It has a network namespace for its host, where a test may do to rules and interfaces what it likes.
+    pub own_host: bool,
 }
 
 /// A daemon with everything of its own. Dropped, it is stopped, and nothing may be left.
@@ -27,6 +32,7 @@ pub struct Context {
     slot: Slot,
     names: Names,
     settings: Settings,
+    host: Option<Namespace>,
     daemon: Option<Child>,
 }
 
@@ -60,10 +66,14 @@ impl Context {
         leaks::remove_cgroups(&names);
         _ = fs::remove_dir_all(&names.directory);
         fs::create_dir_all(names.directory.join("docker")).expect("create the context's directory");
+        let host = settings
+            .own_host
+            .then(|| Namespace::add(&format!("corten-host-{}", slot.number)));
         let mut context = Self {
             slot,
             names,
             settings,
+            host,
             daemon: None,
         };
         context.start_daemon();
@@ -114,8 +124,14 @@ impl Context {
             .open(directory.join("daemon.log"))
             .expect("open the log");
         let start = Instant::now();
-        let child = Command::new(fixtures::corten())
-            .arg("daemon")
+        let mut command = self.on_host(&fixtures::corten().to_string_lossy());
+        command.arg("daemon");
+        if !self.settings.default_pools {
+            // Two daemons' tests are not to wait for one another's choice.
+            let base = format!("base=10.{}.0.0/16,size=24", 100 + self.slot.number);
+            command.args(["--default-address-pool", &base]);
+        }
+        let child = command
             .arg("--host")
             .arg(format!("unix://{}", self.socket().display()))
             .arg("--data-root")
@@ -126,9 +142,6 @@ impl Context {
             .arg(directory.join("corten.pid"))
             .args(["--bridge", &self.names.bridge])
             .args(["--bip", &format!("10.219.{}.1/24", self.slot.number)])
-            // Two daemons that choose at one moment would choose the same subnet.
-            .arg("--default-address-pool")
-            .arg(format!("base=10.{}.0.0/16,size=24", 100 + self.slot.number))
             .args(["--cgroup-parent", &format!("/{}", self.names.cgroup)])
             .args(&self.settings.arguments)
             .envs(
@@ -163,6 +176,14 @@ impl Context {
             self.daemon_log()
         );
         start.elapsed()
+    }
+
+    /// A command on the daemon's host: in its network namespace, where it has one of its own.
+    pub fn on_host(&self, program: &str) -> Command {
+        match &self.host {
+            Some(host) => host.command(program),
+            None => Command::new(program),
+        }
     }
 
     /// Kills the daemon without warning.

@@ -47,7 +47,7 @@ fn client(context: &Context, name: &str, more: &[&str]) -> String {
 
 /// Asks as a program in the container does; needs no daemon.
 #[track_caller]
-fn getent(pid: &str, name: &str) -> Output {
+pub(crate) fn getent(pid: &str, name: &str) -> Output {
     let mut command = std::process::Command::new("nsenter");
     command::run(command.args(["-t", pid, "-a", "getent", "ahosts", name]))
 }

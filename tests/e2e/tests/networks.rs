@@ -245,9 +245,9 @@ fn what_cannot_be_is_refused_in_dockers_words() {
             "every ip-range or gateway must have a corresponding subnet",
         ),
         (
-            &["network", "create", "-d", "ipvlan", "x1"],
+            &["network", "create", "-d", "overlay", "x1"],
             1,
-            "network driver ipvlan is not implemented",
+            "network driver overlay is not implemented",
         ),
         (
             &["run", "--rm", "--network", "nope", "busybox", "true"],

@@ -1,0 +1,117 @@
+//! The host's own rules: flushed, and in the way. Each daemon here has a host of its own, whose rules are nobody else's.
+
+use std::time::Duration;
+
+use testkit::{Context, Outside, Settings, command};
+
+use crate::ports::{TELL, fetch, first_port};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn host(arguments: &[&str]) -> (Context, Outside) {
+    let context = Context::with(Settings {
+        own_host: true,
+        arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
+        ..Settings::default()
+    });
+    context.load("busybox");
+    let outside = Outside::plug(&context);
+    (context, outside)
+}
+
+fn nft(context: &Context, words: &str) -> command::Output {
+    let output = command::run(context.on_host("nft").args(words.split(' ')));
+    output.ok();
+    output
+}
+
+/// Starts a container that tells who connects; the port on the neighbour's side of the host.
+fn published(context: &Context, outside: &Outside) -> String {
+    context
+        .corten(&[
+            "run", "-d", "--name", "web", "-p", "80", "busybox", "sh", "-c", TELL,
+        ])
+        .ok();
+    format!("{}:{}", outside.host(), first_port(context, "web"))
+}
+
+fn answers(outside: &Outside, address: &str) -> bool {
+    fetch(outside, address).code == 0
+}
+
+#[test]
+fn rules_that_somebody_flushed_are_back_within_five_seconds() {
+    let (context, outside) = host(&[]);
+    let address = published(&context, &outside);
+    let told = || fetch(&outside, &address);
+    assert!(command::eventually(LIMIT, || told()
+        .stdout
+        .contains(&outside.address())));
+    nft(&context, "flush ruleset");
+    // Meanwhile it is relayed; the client's address tells when the kernel leads there again.
+    let back = command::eventually(Duration::from_secs(5), || {
+        told().stdout.contains(&outside.address())
+    });
+    assert!(back, "{}", nft(&context, "list ruleset").stdout);
+    let bridge = &context.names().bridge;
+    nft(&context, &format!("list table inet {bridge}"));
+}
+
+/// As ufw and firewalld do: what is not allowed is dropped.
+fn deny(context: &Context) {
+    nft(context, "add table inet fw");
+    nft(
+        context,
+        "add chain inet fw input { type filter hook input priority 0 ; policy drop ; }",
+    );
+    nft(context, "add rule inet fw input iif lo accept");
+    nft(
+        context,
+        "add rule inet fw input ct state established,related accept",
+    );
+}
+
+#[test]
+fn the_hosts_input_rules_apply_to_published_ports_where_that_is_asked_for() {
+    let (context, outside) = host(&["--host-firewall"]);
+    let address = published(&context, &outside);
+    assert!(command::eventually(LIMIT, || answers(&outside, &address)));
+    deny(&context);
+    assert!(!answers(&outside, &address), "it is denied");
+    let port = first_port(&context, "web");
+    nft(
+        &context,
+        &format!("add rule inet fw input tcp dport {port} accept"),
+    );
+    assert!(answers(&outside, &address), "it is allowed");
+    // Nothing is translated: there are no tables of ports.
+    let tables = nft(&context, "list tables");
+    assert!(!tables.stdout.contains("-ports"), "{tables:?}");
+    let sctp = context.corten(&["run", "--rm", "-p", "9/sctp", "busybox", "true"]);
+    assert!(
+        sctp.fails(125)
+            .contains("SCTP through the host's input rules is not implemented"),
+        "{sctp:?}"
+    );
+}
+
+#[test]
+fn without_it_they_pass_by_the_hosts_input_rules_as_dockers_do() {
+    let (context, outside) = host(&[]);
+    let address = published(&context, &outside);
+    assert!(command::eventually(LIMIT, || answers(&outside, &address)));
+    deny(&context);
+    assert!(answers(&outside, &address));
+    // Rules of one's own stand where packets are forwarded.
+    let port = first_port(&context, "web");
+    nft(&context, "add table inet mine");
+    nft(
+        &context,
+        "add chain inet mine forward { type filter hook forward priority -10 ; }",
+    );
+    nft(
+        &context,
+        &format!("add rule inet mine forward meta l4proto tcp ct original proto-dst {port} drop"),
+    );
+    assert!(!answers(&outside, &address));
+}
