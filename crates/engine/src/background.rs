@@ -1,4 +1,5 @@
-//! What is done behind the answers: deleting what was removed, keeping the firewall's rules and netd; it is tried again.
+//! What is done behind the answers: deleting what was removed, keeping bridges, the firewall's rules and netd; it is
+//! tried again.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -65,10 +66,15 @@ pub(crate) fn tidy(engine: &Engine) -> bool {
     done
 }
 
-/// Rules that somebody flushed come back.
-async fn keep_rules(engine: &Arc<Engine>) {
+/// Bridges that somebody deleted and rules that somebody flushed come back.
+async fn keep_networks(engine: &Arc<Engine>) {
     let engine = engine.clone();
-    blocking("look after the firewall", Class::Kernel, move || {
+    blocking("look after the networks", Class::Kernel, move || {
+        let told = engine.networks.keep_bridges();
+        if !told.is_empty() {
+            tracing::warn!("{}", told.join("; "));
+            engine.refill_pools();
+        }
         if let Err(error) = engine.networks.keep_rules() {
             tracing::warn!(%error, "put the firewall's rules back");
         }
@@ -88,7 +94,7 @@ async fn look_after(engine: Weak<Engine>) {
         .await;
     }
     while let Some(strong) = engine.upgrade() {
-        keep_rules(&strong).await;
+        keep_networks(&strong).await;
         drop(strong);
         tokio::time::sleep(AGAIN).await;
     }

@@ -7,6 +7,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -99,13 +100,16 @@ impl BridgeInfo {
 #[derive(Debug)]
 pub struct Bridge {
     config: Config,
-    index: u32,
+    /// Another one once somebody has deleted the interface and it was made again.
+    pub(crate) index: AtomicU32,
+    /// It was deleted, and could not be made again so far.
+    pub(crate) is_lost: AtomicBool,
     mtu: u32,
     ipv4: Option<Mutex<Ipam>>,
     ipv6: Option<Mutex<Ipam>>,
     /// Claimed at open for running containers, not adopted so far.
     expected: Mutex<HashSet<IpAddr>>,
-    pool: Mutex<VecDeque<Connected>>,
+    pub(crate) pool: Mutex<VecDeque<Connected>>,
     refilling: Mutex<()>,
 }
 
@@ -128,7 +132,8 @@ impl Bridge {
             ipv4: ipam(false),
             ipv6: ipam(true),
             config,
-            index,
+            index: AtomicU32::new(index),
+            is_lost: AtomicBool::new(false),
             mtu,
             expected: Mutex::default(),
             pool: Mutex::default(),
@@ -199,7 +204,12 @@ impl Bridge {
                 self.claim(address)?;
             }
         }
-        Ok(())
+        if endpoint.host_interface.is_empty() || !self.is_bridge() {
+            return Ok(());
+        }
+        // The bridge may have been deleted while no daemon ran.
+        let socket = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket"))?;
+        self.join(&socket, endpoint)
     }
 
     /// Makes sandboxes until the pool is full or the subnet is nearly so. A failure is no one's answer here: the next
@@ -231,6 +241,28 @@ impl Bridge {
         }
     }
 
+    pub(crate) fn index(&self) -> u32 {
+        self.index.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.config.bridge
+    }
+
+    pub(crate) fn is_isolated(&self) -> bool {
+        self.config.isolated
+    }
+
+    /// Not an interface of the host that others share (macvlan, ipvlan).
+    pub(crate) fn is_bridge(&self) -> bool {
+        self.config.parent.is_none()
+    }
+
+    /// Makes the interface once more; gives its index.
+    pub(crate) fn set_up_again(&self, socket: &Socket) -> Result<u32> {
+        Self::set_up(socket, &self.config).map(|(index, ..)| index)
+    }
+
     /// The host's own addresses there.
     pub fn host_addresses(&self) -> Vec<IpAddr> {
         let addresses = self.config.host_addresses();
@@ -255,7 +287,7 @@ impl Bridge {
         if self.config.parent.is_some() {
             return parent::remove(&socket, &self.config.bridge, &self.config.alias);
         }
-        match socket.transact(&[link::delete(self.index)]) {
+        match socket.transact(&[link::delete(self.index())]) {
             Err(refused) if !refused.missing() => Err(Error::refused(format!(
                 "delete bridge {}",
                 self.config.bridge
@@ -298,8 +330,8 @@ impl Bridge {
             host: &host,
             network: &self.config.network,
             via: match &self.config.parent {
-                Some(parent) => Via::Parent(self.index, parent.mode),
-                None => Via::Bridge(self.index),
+                Some(parent) => Via::Parent(self.index(), parent.mode),
+                None => Via::Bridge(self.index()),
             },
             mtu: self.mtu,
             host_interface: &endpoint.host_interface,

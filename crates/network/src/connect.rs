@@ -64,7 +64,7 @@ impl Networks {
                     endpoint
                 }
             };
-            let entered = network.enter(&endpoint.id);
+            let entered = network.enter(&endpoint);
             sandbox.endpoints.push(endpoint);
             entered?;
         }
@@ -94,7 +94,7 @@ impl Networks {
         let mut all = endpoints.to_vec();
         all.push(endpoint.clone());
         let done = network
-            .enter(&endpoint.id)
+            .enter(&endpoint)
             .and_then(|()| noted(&endpoint).map_err(Error::Note))
             .and_then(|()| bridge.plug(netns.as_fd(), &endpoint, &attachment.settings))
             .and_then(|()| reroute(netns.as_fd(), &all));
@@ -165,7 +165,7 @@ impl Networks {
         let Some(network) = self.of(endpoint) else {
             return Ok(());
         };
-        network.enter(&endpoint.id)?;
+        network.enter(endpoint)?;
         match network.bridge() {
             Ok(bridge) => bridge.adopt(endpoint),
             Err(_) => Ok(()),

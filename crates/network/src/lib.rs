@@ -16,6 +16,7 @@ mod interface;
 mod ipam;
 mod keeper;
 mod link;
+mod mend;
 mod names;
 mod nat;
 mod networks;

@@ -69,6 +69,8 @@ pub(crate) struct Link {
     pub(crate) mtu: u32,
     pub(crate) kind: String,
     pub(crate) alias: String,
+    /// The bridge that it is a port of; 0: of none.
+    pub(crate) master: u32,
 }
 
 /// The address Docker's bridge driver derives for a container: `02:42` and the IPv4 address.
@@ -139,6 +141,13 @@ pub(crate) fn set_bridge(index: u32, mtu: u32, mac: Mac) -> Message {
 /// Brings an interface up, by index.
 pub(crate) fn up(index: u32) -> Message {
     Message::new(SETLINK, ACK).raw(&link_header(index, IFF_UP))
+}
+
+/// Makes an interface a port of a bridge.
+pub(crate) fn set_master(index: u32, bridge: u32) -> Message {
+    Message::new(SETLINK, ACK)
+        .raw(&link_header(index, 0))
+        .attribute(IFLA_MASTER, &bridge.to_ne_bytes())
 }
 
 /// Deletes an interface.
@@ -302,12 +311,14 @@ fn parse_link(payload: &[u8]) -> Option<Link> {
         mtu: 0,
         kind: String::new(),
         alias: String::new(),
+        master: 0,
     };
     for (kind, value) in attributes(payload.get(16..)?) {
         match kind {
             IFLA_IFNAME => link.name = text_of(value),
             IFLA_MTU => link.mtu = u32_of(value)?,
             IFLA_IFALIAS => link.alias = text_of(value),
+            IFLA_MASTER => link.master = u32_of(value)?,
             IFLA_LINKINFO => {
                 link.kind = attributes(value)
                     .find(|(kind, _)| *kind == INFO_KIND)

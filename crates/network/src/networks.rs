@@ -3,7 +3,7 @@
 //! The three that always exist (bridge, host, none) are ordinary members that cannot be removed. A network is its record:
 //! written first and removed last, so that after a crash every bridge is made again or swept away.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -57,8 +57,8 @@ pub struct Network {
     pub record: Record,
     /// Its open bridge, or why it has none.
     bridge: std::result::Result<Arc<Bridge>, String>,
-    /// The ids of the endpoints on it; none once it is removed.
-    live: Mutex<Option<BTreeSet<String>>>,
+    /// The endpoints on it by their ids; none once it is removed.
+    live: Mutex<Option<BTreeMap<String, Endpoint>>>,
 }
 
 impl Network {
@@ -69,7 +69,7 @@ impl Network {
         Arc::new(Self {
             record,
             bridge,
-            live: Mutex::new(Some(BTreeSet::new())),
+            live: Mutex::new(Some(BTreeMap::new())),
         })
     }
 
@@ -92,10 +92,10 @@ impl Network {
     }
 
     /// Notes an endpoint, unless the network has been removed meanwhile.
-    pub(crate) fn enter(&self, endpoint: &str) -> Result<()> {
+    pub(crate) fn enter(&self, endpoint: &Endpoint) -> Result<()> {
         match &mut *lock(&self.live) {
             Some(live) => {
-                live.insert(endpoint.to_owned());
+                live.insert(endpoint.id.clone(), endpoint.clone());
                 Ok(())
             }
             None => Err(Error::NoSuchNetwork(self.record.name.clone())),
@@ -106,6 +106,18 @@ impl Network {
         if let Some(live) = &mut *lock(&self.live) {
             live.remove(endpoint);
         }
+    }
+
+    /// The places on it that have an interface on the host; none once it is removed.
+    pub(crate) fn places(&self) -> Option<Vec<Endpoint>> {
+        let live = lock(&self.live);
+        let places = live.as_ref()?.values();
+        Some(
+            places
+                .filter(|one| !one.host_interface.is_empty())
+                .cloned()
+                .collect(),
+        )
     }
 
     /// How the firewall sees it; nothing without a bridge.
@@ -135,7 +147,7 @@ pub struct Networks {
     /// kernel to free the old one, ten milliseconds and more (`nft_rcv_nl_event`).
     filter: Option<Socket>,
     /// One network comes or goes at a time.
-    changing: Mutex<()>,
+    pub(crate) changing: Mutex<()>,
     /// What containers publish at their own addresses, by their ids.
     openings: Mutex<BTreeMap<String, Vec<Opening>>>,
     pub(crate) pool_none: Mutex<Vec<OwnedFd>>,

@@ -250,17 +250,27 @@ fn plug_outside(plug: &Plug<'_>) -> Result<()> {
     sysctl::set_if_present(&format!("ipv6/conf/{name}/disable_ipv6"), "1")
         .map_err(Error::io(format!("disable IPv6 on {name}")))?;
     let port = index(plug.host, name)?;
+    open_port(plug.host, name, port, plug.mac, plug.isolated)
+}
+
+/// Brings a port of a bridge up, with a fixed entry for what is behind it.
+pub(crate) fn open_port(
+    host: &Socket,
+    name: &str,
+    port: u32,
+    mac: Mac,
+    isolated: bool,
+) -> Result<()> {
     let mode = PortMode {
-        isolated: plug.isolated,
+        isolated,
         hairpin: bridges_pass_filters(),
     };
     let mut batch = Vec::new();
     if mode != PortMode::default() {
         batch.push(link::port_mode(port, mode));
     }
-    batch.extend([link::up(port), link::bridge_entry(port, plug.mac)]);
-    plug.host
-        .transact(&batch)
+    batch.extend([link::up(port), link::bridge_entry(port, mac)]);
+    host.transact(&batch)
         .map_err(Error::refused(format!("bring up {name}")))
 }
 

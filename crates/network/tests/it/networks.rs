@@ -36,6 +36,12 @@ pub(crate) fn with_option(name: &str, option: &str, value: &str) -> Create {
     }
 }
 
+/// Makes a network; gives its id.
+fn make(opened: &Opened, name: &str) -> String {
+    let network = opened.networks.create(asked(name)).unwrap();
+    network.record.id.clone()
+}
+
 /// A container's sandbox on these networks.
 pub(crate) struct Member {
     pub(crate) netns: OwnedFd,
@@ -193,13 +199,7 @@ fn a_place_comes_and_goes_while_the_container_runs() {
 fn a_network_outlives_its_daemon_and_the_hosts_reboot() {
     on_host(|| {
         let opened = open(config());
-        let id = opened
-            .networks
-            .create(asked("red"))
-            .unwrap()
-            .record
-            .id
-            .clone();
+        let id = make(&opened, "red");
         let (one, two) = (join(&opened, &["red"]), join(&opened, &["red"]));
         let used = [one.endpoints[0].clone(), two.endpoints[0].clone()];
         let dir = opened.die();
@@ -246,13 +246,7 @@ fn nothing_is_left_of_a_removed_network() {
 fn a_bridge_without_a_record_is_swept_away() {
     on_host(|| {
         let opened = open(config());
-        let id = opened
-            .networks
-            .create(asked("red"))
-            .unwrap()
-            .record
-            .id
-            .clone();
+        let id = make(&opened, "red");
         let before = links();
         let dir = opened.die();
         std::fs::remove_file(dir.path().join("networks").join(format!("{id}.json"))).unwrap();
@@ -324,6 +318,57 @@ fn rules_that_somebody_flushed_come_back() {
         assert!(one.reaches(&other, "red"));
         opened.networks.keep_rules().unwrap();
         assert!(!one.reaches(&other, "red"));
+    });
+}
+
+fn ip(words: &[&str]) {
+    let status = std::process::Command::new("ip").args(words).status();
+    assert!(status.unwrap().success(), "{words:?}");
+}
+
+#[test]
+fn a_bridge_that_somebody_deleted_comes_back_with_its_places() {
+    if std::process::Command::new("ip").arg("-V").output().is_err() {
+        return;
+    }
+    on_host(|| {
+        let opened = open(config());
+        let bridge = format!("br-{}", &make(&opened, "red")[..12]);
+        opened.refill();
+        let (one, two) = (join(&opened, &["red"]), join(&opened, &["red"]));
+        ip(&["link", "delete", &bridge]);
+        ip(&["link", "delete", "corten0"]);
+        assert!(!one.reaches(&two, "red"));
+        let told = opened.networks.keep_bridges();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told.concat().contains("with 2 places"), "{told:?}");
+        assert_eq!(opened.networks.keep_bridges(), Vec::<String>::new());
+        assert!(one.reaches(&two, "red"));
+        let three = join(&opened, &["red"]);
+        assert!(three.reaches(&one, "red"));
+        // What stood ready hung on the bridge that was deleted, and is not given out.
+        let (a, b) = (join(&opened, &["bridge"]), join(&opened, &["bridge"]));
+        assert!(a.reaches(&b, "bridge"));
+        // Somebody else's in its place is left alone, and told of once.
+        ip(&["link", "delete", &bridge]);
+        ip(&["link", "add", &bridge, "type", "bridge"]);
+        let told = opened.networks.keep_bridges();
+        assert!(told[0].contains("was not created by corten"), "{told:?}");
+        assert_eq!(opened.networks.keep_bridges(), Vec::<String>::new());
+        ip(&["link", "delete", &bridge]);
+        assert_eq!(opened.networks.keep_bridges().len(), 1);
+        assert!(one.reaches(&two, "red"));
+        // While no daemon runs: the next one makes it.
+        let used: Vec<_> = [&one, &two]
+            .map(|member| member.endpoints[0].clone())
+            .into();
+        let dir = opened.die();
+        ip(&["link", "delete", &bridge]);
+        let (opened, _) = open_in(dir, config(), &used);
+        for endpoint in &used {
+            opened.networks.adopt(endpoint).unwrap();
+        }
+        assert!(one.reaches(&two, "red"));
     });
 }
 
