@@ -48,7 +48,11 @@ pub(crate) const LAYERS: &[Layer] = &[
     ),
     layer("bench", &["stdx", "sys", "testkit"], &[]),
     layer("e2e", &["testkit"], &[]),
-    layer("fuzz", &["oci", "registry", "snapshots"], &[]),
+    layer(
+        "fuzz",
+        &["netd", "oci", "registry", "snapshots", "sys"],
+        &[],
+    ),
     layer("testkit", &[], &[]),
     layer("xtask", &["testkit"], &[]),
     // Edges.
@@ -159,4 +163,5 @@ pub(crate) const OPEN_MODULES: &[(&str, &str, &[&str])] = &[
     ("engine", "monitor", &["protocol", "logfile"]),
     ("engine", "runtime", &["plan"]),
     ("network", "netd", &["client", "protocol"]),
+    ("fuzz", "netd", &["dns"]),
 ];

@@ -25,7 +25,7 @@ use crate::protocol::View;
 use crate::server::{Server, Source};
 use crate::slab::Token;
 
-pub(crate) mod codec;
+pub mod codec;
 pub(crate) mod names;
 pub(crate) mod stream;
 pub(crate) mod upstream;

@@ -2,7 +2,8 @@
 //! relays where the kernel has no path, and answers the containers' queries for names.
 //!
 //! Spawned when the first port is published or the first resolver is needed; adopted by later daemons; gone when nothing is
-//! left to do. One thread, epoll. Public to others are [`protocol`] and [`client`], and [`main`] to the binary.
+//! left to do. One thread, epoll. Public to others are [`protocol`] and [`client`], [`main`] to the binary, and
+//! [`dns::codec`] to those who feed it nonsense.
 //!
 //! - `server`: the loop, the engines' requests, and what is held.
 //! - `ports`, `relay`, `flows`: published ports, connections through them, datagrams through them.
@@ -11,9 +12,9 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::unwrap_used))]
 
 pub mod client;
+pub mod dns;
 pub mod protocol;
 
-mod dns;
 mod flows;
 mod ports;
 mod relay;

@@ -222,14 +222,13 @@ impl Socket {
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
             };
-            for (header, payload) in datagram(&buffer[..length]) {
-                if header.kind != NLMSG_ERROR {
+            for reply in replies(&buffer[..length]) {
+                let Content::Answer(refused) = reply.content else {
                     continue;
-                }
-                let index = header.sequence.wrapping_sub(first) as usize;
+                };
                 pending = pending.saturating_sub(1);
-                if let Some(mut refused) = refusal(&header, payload) {
-                    refused.index = Some(index);
+                if let Some(mut refused) = refused {
+                    refused.index = Some(reply.sequence.wrapping_sub(first) as usize);
                     refusals.push(refused);
                 }
             }
@@ -252,11 +251,11 @@ impl Socket {
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(io::Error::from(error).into()),
             };
-            for (header, payload) in datagram(&buffer[..length]) {
-                match header.kind {
-                    NLMSG_DONE => return Ok(found),
-                    NLMSG_ERROR => return refusal(&header, payload).map_or(Ok(found), Err),
-                    _ => found.push(payload.to_vec()),
+            for reply in replies(&buffer[..length]) {
+                match reply.content {
+                    Content::Done => return Ok(found),
+                    Content::Answer(refused) => return refused.map_or(Ok(found), Err),
+                    Content::Data(payload) => found.push(payload.to_vec()),
                 }
             }
         }
@@ -298,13 +297,28 @@ pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-struct Header {
-    kind: u16,
-    flags: u16,
-    sequence: u32,
+/// One message of the kernel's.
+#[derive(Debug)]
+pub struct Reply<'a> {
+    /// The number of the request that it answers.
+    pub sequence: u32,
+    /// What it says.
+    pub content: Content<'a>,
 }
 
-fn datagram(bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
+/// What a message of the kernel's says.
+#[derive(Debug)]
+pub enum Content<'a> {
+    /// What was asked for, without its netlink header.
+    Data(&'a [u8]),
+    /// There is no more.
+    Done,
+    /// The request was carried out, or refused.
+    Answer(Option<Refused>),
+}
+
+/// Splits a datagram into its messages; stops at the first damaged one.
+pub fn replies(bytes: &[u8]) -> impl Iterator<Item = Reply<'_>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         if rest.len() < HEADER {
@@ -314,19 +328,20 @@ fn datagram(bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
         if length < HEADER || length > rest.len() {
             return None;
         }
-        let header = Header {
-            kind: u16_at(rest, 4),
-            flags: u16_at(rest, 6),
-            sequence: u32_at(rest, 8),
-        };
+        let (kind, flags, sequence) = (u16_at(rest, 4), u16_at(rest, 6), u32_at(rest, 8));
         let payload = &rest[HEADER..length];
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((header, payload))
+        let content = match kind {
+            NLMSG_DONE => Content::Done,
+            NLMSG_ERROR => Content::Answer(refusal(flags, payload)),
+            _ => Content::Data(payload),
+        };
+        Some(Reply { sequence, content })
     })
 }
 
 /// An error message with number zero is an acknowledgement.
-fn refusal(header: &Header, payload: &[u8]) -> Option<Refused> {
+fn refusal(flags: u16, payload: &[u8]) -> Option<Refused> {
     if payload.len() < 4 + HEADER {
         return Some(io::Error::from(io::ErrorKind::InvalidData).into());
     }
@@ -335,8 +350,8 @@ fn refusal(header: &Header, payload: &[u8]) -> Option<Refused> {
         return None;
     }
     let mut text = None;
-    if header.flags & FLAG_ACK_TLVS != 0 {
-        let original = if header.flags & FLAG_CAPPED != 0 {
+    if flags & FLAG_ACK_TLVS != 0 {
+        let original = if flags & FLAG_CAPPED != 0 {
             HEADER
         } else {
             u32_at(payload, 4) as usize

@@ -11,6 +11,7 @@
 mod archive;
 mod documents;
 mod mutate;
+mod network;
 mod texts;
 mod unpack;
 
@@ -69,6 +70,18 @@ pub const TARGETS: &[Target] = &[
         run: archive::run,
         words: archive::WORDS,
         limit: 16 * 1024,
+    },
+    Target {
+        name: "dns",
+        run: network::dns,
+        words: network::DNS_WORDS,
+        limit: 1500,
+    },
+    Target {
+        name: "netlink",
+        run: network::netlink,
+        words: &[],
+        limit: 4096,
     },
     Target {
         name: "unpack",

@@ -48,3 +48,13 @@ fn archives_touch_nothing_outside_of_their_tree() {
 fn harmless_archives_become_the_tree_that_gnu_tar_makes() {
     check("unpack", 50);
 }
+
+#[test]
+fn questions_for_names_get_answers_that_fit() {
+    check("dns", 20_000);
+}
+
+#[test]
+fn what_the_kernel_says_is_read_within_its_bounds() {
+    check("netlink", 20_000);
+}

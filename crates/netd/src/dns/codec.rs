@@ -14,10 +14,12 @@ const HEADER: usize = 12;
 /// Records of a query that are looked at for the one of EDNS.
 const RECORDS: u16 = 8;
 
-/// Record types that are answered.
-pub(crate) const A: u16 = 1;
-pub(crate) const PTR: u16 = 12;
-pub(crate) const AAAA: u16 = 28;
+/// An IPv4 address.
+pub const A: u16 = 1;
+/// A name.
+pub const PTR: u16 = 12;
+/// An IPv6 address.
+pub const AAAA: u16 = 28;
 const OPT: u16 = 41;
 const INTERNET: u16 = 1;
 /// Seconds an answer may be kept, as Docker's.
@@ -25,22 +27,28 @@ const LIFETIME: u32 = 600;
 
 /// How a question ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Code {
+pub enum Code {
+    /// With an answer, which may be empty.
     NoError = 0,
+    /// It cannot be read.
     FormatError = 1,
+    /// Nobody could answer.
     ServerFailure = 2,
+    /// It is no question.
     NotImplemented = 4,
+    /// It is not answered for this client.
     Refused = 5,
 }
 
 /// A question, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Query {
+pub struct Query {
     /// Lower case, without a closing dot; empty for the root.
-    pub(crate) name: String,
-    pub(crate) kind: u16,
+    pub name: String,
+    /// The record type that is asked for.
+    pub kind: u16,
     /// Of the Internet's class.
-    pub(crate) internet: bool,
+    pub internet: bool,
     /// Where the question ends.
     end: usize,
     /// What the client takes by datagram, if it says so.
@@ -49,13 +57,15 @@ pub(crate) struct Query {
 
 /// What an answer says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Record {
+pub enum Record {
+    /// The name's address.
     Address(IpAddr),
+    /// The address's name.
     Name(String),
 }
 
 /// Reads a query; `Err` is how it is to be answered, `None` that it is not to be answered at all.
-pub(crate) fn read(message: &[u8]) -> Result<Query, Option<Code>> {
+pub fn read(message: &[u8]) -> Result<Query, Option<Code>> {
     let header = message.get(..HEADER).ok_or(None)?;
     if header[2] & 0x80 != 0 {
         // An answer: answering it might go on for ever.
@@ -142,13 +152,13 @@ fn u16_at(message: &[u8], at: usize) -> Option<u16> {
 
 impl Query {
     /// What an answer by datagram may take.
-    pub(crate) fn room(&self) -> usize {
+    pub fn room(&self) -> usize {
         let room = self.room.unwrap_or(PLAIN);
         usize::from(room.clamp(PLAIN, OFFERED))
     }
 
     /// The address that a question for a name by address asks about.
-    pub(crate) fn address(&self) -> Option<IpAddr> {
+    pub fn address(&self) -> Option<IpAddr> {
         if let Some(digits) = self.name.strip_suffix(".in-addr.arpa") {
             let mut octets = [0; 4];
             let mut parts = digits.split('.').rev();
@@ -174,13 +184,7 @@ impl Query {
     }
 
     /// Writes the answer to this question. What does not fit is left out, and the client is told to ask by connection.
-    pub(crate) fn answer(
-        &self,
-        message: &[u8],
-        code: Code,
-        records: &[Record],
-        most: usize,
-    ) -> Vec<u8> {
+    pub fn answer(&self, message: &[u8], code: Code, records: &[Record], most: usize) -> Vec<u8> {
         let mut answer = reply_header(message, code);
         answer[5] = 1;
         answer.extend_from_slice(&message[HEADER..self.end]);
@@ -212,7 +216,7 @@ impl Query {
 }
 
 /// The answer to a query that could not be read.
-pub(crate) fn refusal(message: &[u8], code: Code) -> Vec<u8> {
+pub fn refusal(message: &[u8], code: Code) -> Vec<u8> {
     reply_header(message, code)
 }
 
@@ -245,7 +249,7 @@ impl Record {
 }
 
 /// Whether a message answers this query under this number: the same question, unchanged.
-pub(crate) fn answers(reply: &[u8], query: &[u8], end: usize, id: u16) -> bool {
+pub fn answers(reply: &[u8], query: &[u8], end: usize, id: u16) -> bool {
     reply.len() >= end
         && reply[..2] == id.to_be_bytes()
         && reply[2] & 0x80 != 0
@@ -254,13 +258,13 @@ pub(crate) fn answers(reply: &[u8], query: &[u8], end: usize, id: u16) -> bool {
 }
 
 /// How a reply ends, by its number.
-pub(crate) fn code_of(reply: &[u8]) -> u8 {
+pub fn code_of(reply: &[u8]) -> u8 {
     reply.get(3).map_or(0, |byte| byte & 0x0f)
 }
 
 impl Query {
     /// Where the question ends in its message.
-    pub(crate) fn end(&self) -> usize {
+    pub fn end(&self) -> usize {
         self.end
     }
 }
