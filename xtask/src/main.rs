@@ -33,8 +33,9 @@ usage: cargo xtask COMMAND
   vm [--all]      run the subset, or every test, under a stock kernel with cgroup v2
   vm --power [N]  cut that kernel's power N times in the middle of work, and look what is left
   soak [SECONDS]  work and kill at random for so long (600), then count what is left
+  networks [N M]  make N networks (500) and M places on them (1000), and see what the last cost
   fuzz [TARGET] [SECONDS [SEED]]
-                  mutate what registries and archives may say, each target for so long (60)
+                  mutate what registries, archives, resolvers and the kernel may say, each for so long (60)
   record          record what dockerd answers to the table of commands (tests/e2e/testdata)
   bench [ARG...]  measure Corten beside the peers that this machine has";
 
@@ -59,6 +60,8 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["vm", options @ ..] => vm::run(options),
         ["soak"] => testing::soak("600"),
         ["soak", seconds] => testing::soak(seconds),
+        ["networks"] => testing::networks("500", "1000"),
+        ["networks", networks, endpoints] => testing::networks(networks, endpoints),
         ["fuzz", rest @ ..] => fuzz(rest),
         ["record"] => record::run(),
         ["bench", rest @ ..] => bench(rest),

@@ -15,6 +15,7 @@ const HOST: &[&str] = &[
     "kmod",
     "mmdebstrap",
     "nftables",
+    "openssh-client",
     "procps",
     "qemu-system-x86",
     "xz-utils",
@@ -38,6 +39,17 @@ pub(crate) const CLIENTS: &[&str] = &[
     "procps",
     "runc",
     "skopeo",
+];
+
+/// In the image of real programs, from Debian bookworm.
+pub(crate) const SERVICES: &[&str] = &[
+    "busybox",
+    "curl",
+    "iputils-ping",
+    "netcat-openbsd",
+    "nginx-light",
+    "openssh-server",
+    "postgresql",
 ];
 
 /// The kernel of the virtual machine; the meta package depends on the one with the image.

@@ -79,28 +79,39 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The soak test of `tests/e2e` for as long as one likes, and a layer of two gigabytes; its output is shown as it comes.
+/// The soak test of `tests/e2e` for as long as one likes, and a layer of two gigabytes.
 pub(crate) fn soak(seconds: &str) -> Result<()> {
-    seconds
-        .parse::<u64>()
-        .with_context(|| format!("{seconds:?} is no number of seconds"))?;
+    some(
+        &["soak::", "image_memory::"],
+        &[("CORTEN_SOAK_SECONDS", seconds)],
+    )
+}
+
+/// The test of many networks, with as many of them and of places on them as one likes.
+pub(crate) fn networks(networks: &str, endpoints: &str) -> Result<()> {
+    let variables = [
+        ("CORTEN_NETWORKS", networks),
+        ("CORTEN_ENDPOINTS", endpoints),
+    ];
+    some(&["many_networks::"], &variables)
+}
+
+/// Some tests of `tests/e2e`, with these numbers in their environment; their output is shown as it comes.
+fn some(names: &[&str], numbers: &[(&str, &str)]) -> Result<()> {
+    for (variable, number) in numbers {
+        number
+            .parse::<u64>()
+            .with_context(|| format!("{variable}: {number:?} is no number"))?;
+    }
     packages::install()?;
     fixtures::make_all()?;
     shell::cargo(&["build", "--quiet", "--release", "--package", "corten"])?;
     shell::run(
         Command::new(env!("CARGO"))
-            .args([
-                "test",
-                "--release",
-                "--package",
-                "e2e",
-                "--",
-                "soak::",
-                "image_memory::",
-                "--nocapture",
-            ])
+            .args(["test", "--release", "--package", "e2e", "--", "--nocapture"])
+            .args(names)
             .current_dir(shell::root())
-            .env("CORTEN_SOAK_SECONDS", seconds),
+            .envs(numbers.iter().copied()),
     )
 }
 

@@ -90,6 +90,11 @@ impl Context {
         &self.names
     }
 
+    /// A subnet that is this context's alone, with this third number: its networks' own come from 0 on.
+    pub fn subnet(&self, third: u8, prefix: u8) -> String {
+        format!("10.{}.{third}.0/{prefix}", 100 + self.slot.number)
+    }
+
     /// The daemon's socket.
     pub fn socket(&self) -> PathBuf {
         self.names.directory.join("corten.sock")
@@ -123,6 +128,15 @@ impl Context {
             .append(true)
             .open(directory.join("daemon.log"))
             .expect("open the log");
+        let mut arguments = self.settings.arguments.clone();
+        if !arguments
+            .iter()
+            .any(|word| word == "--default-address-pool")
+        {
+            // Two daemons that choose at one moment would choose the same subnet.
+            arguments.push("--default-address-pool".to_owned());
+            arguments.push(format!("base={},size=24", self.subnet(0, 16)));
+        }
         let start = Instant::now();
         let mut command = self.on_host(&fixtures::corten().to_string_lossy());
         command.arg("daemon");
@@ -143,7 +157,7 @@ impl Context {
             .args(["--bridge", &self.names.bridge])
             .args(["--bip", &format!("10.219.{}.1/24", self.slot.number)])
             .args(["--cgroup-parent", &format!("/{}", self.names.cgroup)])
-            .args(&self.settings.arguments)
+            .args(arguments)
             .envs(
                 self.settings
                     .environment
@@ -279,7 +293,15 @@ impl Context {
             .env("TZ", "UTC")
     }
 
-    /// Loads a fixture: `busybox`, `debian-bookworm`, `layered`.
+    /// Starts a container of busybox that does nothing.
+    #[track_caller]
+    pub fn sleeper(&self, name: &str, options: &[&str]) {
+        let run = ["run", "-d", "--name", name];
+        let program = ["busybox", "sleep", "1000"];
+        self.corten(&[&run[..], options, &program].concat()).ok();
+    }
+
+    /// Loads a fixture: `busybox`, `debian-bookworm`, `layered`, `services`.
     #[track_caller]
     pub fn load(&self, fixture: &str) {
         let path = fixtures::image(fixture);

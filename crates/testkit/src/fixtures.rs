@@ -15,7 +15,7 @@ pub fn directory() -> PathBuf {
     cache.join("fixtures")
 }
 
-/// The archive of an image: `busybox`, `debian-bookworm`, `layered`.
+/// The archive of an image: `busybox`, `debian-bookworm`, `layered`, `services`.
 #[track_caller]
 pub fn image(name: &str) -> PathBuf {
     let path = directory().join(format!("{name}.tar"));

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::Context;
-use crate::command::{self, Output};
+use crate::command::{self, LIMIT, Output};
 
 /// A network namespace with a name. Dropped, it is gone, with its interfaces.
 #[derive(Debug)]
@@ -118,6 +118,28 @@ impl Outside {
     /// The neighbour's own IPv6 address.
     pub fn address6(&self) -> String {
         format!("fd9d:c0de:{}::2", self.number)
+    }
+
+    /// Asks the host for `path` at this port and returns what is told; the code is 0 if that is a page.
+    ///
+    /// # Panics
+    /// Where the question takes a minute.
+    #[track_caller]
+    pub fn get(&self, host: &str, port: u16, path: &str) -> Output {
+        // Not wget: a static program that looks up the port of "http" needs the C library's modules.
+        let port = port.to_string();
+        let mut command = self.command(&["busybox", "nc", "-w", "2", host, &port]);
+        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        let asked = command::run_with(&mut command, request.as_bytes(), LIMIT);
+        let is_page = asked
+            .stdout
+            .lines()
+            .next()
+            .is_some_and(|line| line.contains(" 200 "));
+        Output {
+            code: i32::from(!is_page),
+            ..asked
+        }
     }
 
     /// Runs a command on the neighbour.

@@ -12,21 +12,7 @@ fn scene() -> Context {
     let context = Context::busybox();
     context.load("debian-bookworm");
     context.corten(&["network", "create", "shop"]).ok();
-    context
-        .corten(&[
-            "run",
-            "-d",
-            "--name",
-            "web",
-            "--network",
-            "shop",
-            "--network-alias",
-            "www",
-            "busybox",
-            "sleep",
-            "1000",
-        ])
-        .ok();
+    context.sleeper("web", &["--network", "shop", "--network-alias", "www"]);
     context
 }
 
@@ -122,21 +108,7 @@ fn other_networks_have_other_names() {
 fn a_shared_alias_leads_to_each_in_turn() {
     let context = scene();
     for name in ["one", "two"] {
-        context
-            .corten(&[
-                "run",
-                "-d",
-                "--name",
-                name,
-                "--network",
-                "shop",
-                "--network-alias",
-                "www",
-                "busybox",
-                "sleep",
-                "1000",
-            ])
-            .ok();
+        context.sleeper(name, &["--network", "shop", "--network-alias", "www"]);
     }
     let pid = client(&context, "client", &[]);
     let mut firsts = std::collections::BTreeSet::new();
@@ -199,21 +171,7 @@ fn other_questions_go_to_the_resolvers_and_not_from_internal_networks() {
     context
         .corten(&["network", "create", "--internal", "closed"])
         .ok();
-    context
-        .corten(&[
-            "run",
-            "-d",
-            "--name",
-            "inside",
-            "--network",
-            "closed",
-            "--dns",
-            &gateway,
-            "busybox",
-            "sleep",
-            "1000",
-        ])
-        .ok();
+    context.sleeper("inside", &["--network", "closed", "--dns", &gateway]);
     let inside = context.inspect("inside", "{{.State.Pid}}");
     let refused = nslookup(&inside, &["-type=a", "known.test"]);
     assert!(

@@ -7,9 +7,7 @@ use testkit::{Context, command, skip};
 #[test]
 fn containers_reach_one_another_by_address() {
     let context = Context::busybox();
-    context
-        .corten(&["run", "-d", "--name", "server", "busybox", "sleep", "1000"])
-        .ok();
+    context.sleeper("server", &[]);
     let address = context.inspect("server", "{{.NetworkSettings.IPAddress}}");
     context
         .corten(&[
@@ -93,9 +91,13 @@ fn a_debian_updates_its_package_lists() {
     }
     let context = Context::new();
     context.load("debian-bookworm");
+    // With the host's resolvers, through the network's own.
+    context.corten(&["network", "create", "own"]).ok();
     let mut update = context.corten_command(&[
         "run",
         "--rm",
+        "--network",
+        "own",
         "debian:bookworm",
         "apt-get",
         "-o",

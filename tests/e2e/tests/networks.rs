@@ -1,10 +1,12 @@
 //! Networks of one's own: made, joined, left, pruned, and what is refused.
 
-use testkit::{Context, command, fixtures, skip};
+use testkit::Context;
 
 #[test]
 fn a_network_is_made_used_and_removed() {
     let context = Context::busybox();
+    let subnet = context.subnet(250, 24);
+    let server = subnet.replace(".0/24", ".9");
     let id = context
         .corten(&[
             "network",
@@ -12,7 +14,7 @@ fn a_network_is_made_used_and_removed() {
             "--label",
             "tier=1",
             "--subnet",
-            "10.218.3.0/24",
+            &subnet,
             "--ipv6=false",
             "web",
         ])
@@ -25,7 +27,7 @@ fn a_network_is_made_used_and_removed() {
     };
     assert_eq!(
         show("{{.Driver}} {{(index .IPAM.Config 0).Subnet}} {{.Labels.tier}} {{.Internal}}"),
-        "bridge 10.218.3.0/24 1 false"
+        format!("bridge {subnet} 1 false")
     );
     let listed = context.corten(&[
         "network",
@@ -36,21 +38,7 @@ fn a_network_is_made_used_and_removed() {
         "label=tier=1",
     ]);
     assert_eq!(listed.ok(), id);
-    context
-        .corten(&[
-            "run",
-            "-d",
-            "--name",
-            "server",
-            "--network",
-            "web",
-            "--ip",
-            "10.218.3.9",
-            "busybox",
-            "sleep",
-            "1000",
-        ])
-        .ok();
+    context.sleeper("server", &["--network", "web", "--ip", &server]);
     context
         .corten(&[
             "run",
@@ -63,19 +51,11 @@ fn a_network_is_made_used_and_removed() {
             "1",
             "-W",
             "5",
-            "10.218.3.9",
+            &server,
         ])
         .ok();
     let isolated = context.corten(&[
-        "run",
-        "--rm",
-        "busybox",
-        "ping",
-        "-c",
-        "1",
-        "-W",
-        "1",
-        "10.218.3.9",
+        "run", "--rm", "busybox", "ping", "-c", "1", "-W", "1", &server,
     ]);
     assert_ne!(isolated.code, 0);
     assert_eq!(
@@ -103,9 +83,7 @@ fn a_running_container_joins_and_leaves() {
             .corten(&["network", "create", "--ipv6=false", name])
             .ok();
     }
-    context
-        .corten(&["run", "-d", "--name", "mover", "busybox", "sleep", "1000"])
-        .ok();
+    context.sleeper("mover", &[]);
     context
         .corten(&["network", "connect", "--alias", "www", "red", "mover"])
         .ok();
@@ -156,19 +134,7 @@ fn places_outlive_a_killed_daemon() {
         .corten(&["network", "create", "--ipv6=false", "web"])
         .ok();
     for name in ["one", "two"] {
-        context
-            .corten(&[
-                "run",
-                "-d",
-                "--name",
-                name,
-                "--network",
-                "web",
-                "busybox",
-                "sleep",
-                "1000",
-            ])
-            .ok();
+        context.sleeper(name, &["--network", "web"]);
     }
     let address = context.inspect("two", "{{.NetworkSettings.Networks.web.IPAddress}}");
     context.kill_daemon();
@@ -187,9 +153,7 @@ fn places_outlive_a_killed_daemon() {
 #[test]
 fn another_containers_network_is_shared() {
     let context = Context::busybox();
-    context
-        .corten(&["run", "-d", "--name", "owner", "busybox", "sleep", "1000"])
-        .ok();
+    context.sleeper("owner", &[]);
     let address = context.inspect("owner", "{{.NetworkSettings.IPAddress}}");
     let shared = context.corten(&[
         "run",
@@ -274,50 +238,4 @@ fn what_cannot_be_is_refused_in_dockers_words() {
         assert_eq!(output.code, code, "{args:?}: {output:?}");
         assert!(output.stderr.contains(words), "{args:?}: {output:?}");
     }
-}
-
-#[test]
-fn dockers_compose_brings_a_project_up_and_down() {
-    let context = Context::busybox();
-    if fixtures::client("docker-compose").is_none() {
-        skip!("docker compose is not among the clients");
-    }
-    let file = context.directory().join("compose.yaml");
-    let text = "name: shop\nservices:\n  web:\n    image: busybox\n    command: sleep 1000\n    networks: \
-                { front: { aliases: [www] }, back: {} }\n  app:\n    image: busybox\n    \
-                command: sh -c 'echo hello; sleep 1000'\n    depends_on: [web]\n    networks: [back]\n\
-                networks: { front: {}, back: { internal: true } }\n";
-    std::fs::write(&file, text).expect("write the project");
-    let run = |args: &[&str]| {
-        let mut compose = fixtures::client("docker-compose").expect("it was there");
-        compose
-            .env(
-                "DOCKER_HOST",
-                format!("unix://{}", context.socket().display()),
-            )
-            .arg("-f")
-            .arg(&file)
-            .args(args);
-        command::run(&mut compose)
-    };
-    run(&["up", "-d"]).ok();
-    let listed = run(&["ps", "--format", "{{.Service}} {{.State}}"]);
-    assert!(
-        listed.ok().contains("app running") && listed.stdout.contains("web running"),
-        "{listed:?}"
-    );
-    assert!(run(&["logs", "app"]).ok().contains("hello"));
-    let address = context.inspect(
-        "shop-web-1",
-        "{{.NetworkSettings.Networks.shop_back.IPAddress}}",
-    );
-    run(&["exec", "-T", "app", "ping", "-c", "1", "-W", "5", &address]).ok();
-    run(&["up", "-d"]).ok();
-    run(&["down", "-t", "0"]).ok();
-    assert_eq!(
-        context
-            .corten(&["network", "ls", "-q", "--filter", "type=custom"])
-            .ok(),
-        ""
-    );
 }

@@ -50,14 +50,8 @@ pub(crate) fn ask(address: &str) -> std::io::Result<String> {
 /// Asks from outside.
 #[track_caller]
 pub(crate) fn fetch(outside: &Outside, address: &str) -> Output {
-    // Not wget: a static program that looks up the port of "http" needs the C library's modules.
     let (host, port) = address.rsplit_once(':').expect("an address with a port");
-    let mut command = outside.command(&["busybox", "nc", "-w", "2", host, port]);
-    let asked = command::run_with(&mut command, b"GET /cgi-bin/who HTTP/1.0\r\n\r\n", LIMIT);
-    Output {
-        code: i32::from(!asked.stdout.contains("from ")),
-        ..asked
-    }
+    outside.get(host, port.parse().expect("a port"), "/cgi-bin/who")
 }
 
 #[test]
@@ -290,22 +284,13 @@ fn half_closed_connections_get_their_answer_through_the_proxy() {
 #[test]
 fn exposed_ports_are_published_together_and_ranges_shown_as_ranges() {
     let context = Context::busybox();
-    context
-        .corten(&[
-            "run", "-d", "--name", "all", "-P", "--expose", "80-82", "--expose", "53/udp",
-            "busybox", "sleep", "1000",
-        ])
-        .ok();
+    context.sleeper("all", &["-P", "--expose", "80-82", "--expose", "53/udp"]);
     let lines = context.corten(&["port", "all"]);
     assert_eq!(lines.ok().lines().count(), 8, "{lines:?}");
     let first = free_range();
     let last = first + 19;
     let publish = format!("127.0.0.1:{first}-{last}:{first}-{last}");
-    context
-        .corten(&[
-            "run", "-d", "--name", "many", "-p", &publish, "busybox", "sleep", "1000",
-        ])
-        .ok();
+    context.sleeper("many", &["-p", &publish]);
     let shown = context.corten(&["ps", "--filter", "name=many", "--format", "{{.Ports}}"]);
     assert_eq!(
         shown.ok(),
