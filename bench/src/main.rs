@@ -20,9 +20,11 @@ mod http;
 mod images;
 mod machine;
 mod measure;
+mod network;
 mod report;
 mod stats;
 mod suites;
+mod traffic;
 mod worker;
 
 use std::fs;
@@ -45,10 +47,12 @@ const WORK: &str = "/var/tmp";
 const USAGE: &str = "\
 usage: bench [OPTION...]
 
-  --suite A,B       run, exec, rate, memory, ps, crowd, daemon; of images pull, push, load, changed, images (all)
+  --suite A,B       run, exec, rate, memory, ps, crowd, daemon; of images pull, push, load, changed, images;
+                    of networks (or network) netstart, connect, ports, traffic, names (all)
   --only A,B        corten, docker, podman, crun, runc, ctr, skopeo, floor (all that this machine has)
   --rounds N        samples a contestant (20); of suites of images but the last, 10 at most
   --containers N    the size of the crowd (300)
+  --ports N         how many ports are published (1000)
   --corten PATH     the binary (beside this one)
   --clients DIR     the tree with the peers (~/.cache/corten/fixtures/clients)
   --no-history      do not write into bench/history";
@@ -60,6 +64,7 @@ pub(crate) struct Options {
     only: Vec<String>,
     pub(crate) rounds: usize,
     pub(crate) containers: usize,
+    pub(crate) ports: usize,
     corten: PathBuf,
     clients: PathBuf,
     history: bool,
@@ -68,6 +73,11 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn wants(&self, suite: &str) -> bool {
         self.suites.is_empty() || self.suites.iter().any(|name| name == suite)
+    }
+
+    /// The same of a suite of networks, which have a name together.
+    pub(crate) fn wants_network(&self, suite: &str) -> bool {
+        self.wants(suite) || self.wants(network::ALL)
     }
 
     pub(crate) fn invites(&self, contestant: &str) -> bool {
@@ -89,6 +99,14 @@ fn main() -> Result<()> {
     if NAMES.iter().any(|name| options.wants(name)) {
         rows.extend(contest(&options, false, |field, _| {
             suites::run(field, &options)
+        })?);
+    }
+    if network::NAMES
+        .iter()
+        .any(|name| options.wants_network(name))
+    {
+        rows.extend(contest(&options, false, |field, _| {
+            network::run(field, &options)
         })?);
     }
     if images::NAMES.iter().any(|name| options.wants(name)) {
@@ -131,6 +149,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>>
         only: Vec::new(),
         rounds: 20,
         containers: 300,
+        ports: 1000,
         corten: beside,
         clients,
         history: true,
@@ -147,6 +166,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>>
             "--only" => options.only = list(value()?),
             "--rounds" => options.rounds = value()?.parse()?,
             "--containers" => options.containers = value()?.parse()?,
+            "--ports" => options.ports = value()?.parse()?,
             "--corten" => options.corten = fs::canonicalize(value()?)?,
             "--clients" => options.clients = fs::canonicalize(value()?)?,
             "--no-history" => options.history = false,
@@ -154,7 +174,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>>
             other => bail!("unknown option {other:?}\n\n{USAGE}"),
         }
     }
-    let known = [&NAMES[..], &images::NAMES].concat();
+    let known = [&NAMES[..], &network::NAMES, &[network::ALL], &images::NAMES].concat();
     if let Some(unknown) = options
         .suites
         .iter()

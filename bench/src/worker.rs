@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::http::{self, Connection};
 use crate::measure::{self, Service};
-use crate::{IMAGE, floor};
+use crate::{IMAGE, floor, traffic};
 
 /// What a worker can be asked for. All times are milliseconds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,6 +50,28 @@ pub(crate) enum Request {
         socket: PathBuf,
         clients: usize,
         seconds: u64,
+    },
+    /// Create a container with these settings, start it, which is the time, and remove it.
+    Start { socket: PathBuf, host_config: Value },
+    /// Start so many containers that each publish so many ports; answers with the time of each start.
+    Ports {
+        socket: PathBuf,
+        containers: usize,
+        each: usize,
+    },
+    /// Connect a container to a network, and disconnect it.
+    Connect {
+        socket: PathBuf,
+        network: String,
+        container: String,
+    },
+    /// See [`traffic::measure`].
+    Traffic { socket: PathBuf, container: String },
+    /// See [`traffic::names`].
+    Names {
+        socket: PathBuf,
+        container: String,
+        name: String,
     },
     /// The memory of every process in this network namespace: private and proportional KiB, and how many processes.
     Memory,
@@ -141,6 +164,26 @@ fn handle(
             clients,
             seconds,
         } => rate(&socket, clients, seconds).map(|rate| vec![rate]),
+        Request::Start {
+            socket,
+            host_config,
+        } => start_one(&socket, &host_config),
+        Request::Ports {
+            socket,
+            containers,
+            each,
+        } => ports(&socket, containers, each),
+        Request::Connect {
+            socket,
+            network,
+            container,
+        } => connect(&socket, &network, &container),
+        Request::Traffic { socket, container } => traffic::measure(&socket, &container),
+        Request::Names {
+            socket,
+            container,
+            name,
+        } => traffic::names(&socket, &container, &name),
         Request::Memory => memory(),
         Request::Floor { rootfs, scratch } => Ok(vec![millis(floor::run(&rootfs, &scratch)?)]),
     }
@@ -245,6 +288,53 @@ fn fill(socket: &Path, count: usize) -> Result<Vec<f64>> {
         times.push(millis(start.elapsed()));
     }
     Ok(times)
+}
+
+/// Creates a container that sleeps and starts it; its id and the milliseconds of the start.
+fn start(connection: &mut Connection, host_config: &Value) -> Result<(String, f64)> {
+    let exposed: serde_json::Map<String, Value> = host_config["PortBindings"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(port, _)| (port.clone(), json!({})))
+        .collect();
+    let body = json!({
+        "Image": IMAGE, "Cmd": ["sleep", "1000000"], "HostConfig": host_config, "ExposedPorts": exposed,
+    });
+    let answer = connection.done("POST", "/containers/create", Some(&body))?;
+    let id = answer["Id"].as_str().context("the answer has no id")?;
+    let begun = Instant::now();
+    connection.done("POST", &format!("/containers/{id}/start"), None)?;
+    Ok((id.to_owned(), millis(begun.elapsed())))
+}
+
+fn start_one(socket: &Path, host_config: &Value) -> Result<Vec<f64>> {
+    let mut connection = Connection::open(socket)?;
+    let (id, time) = start(&mut connection, host_config)?;
+    connection.done("DELETE", &format!("/containers/{id}?force=1"), None)?;
+    Ok(vec![time])
+}
+
+fn ports(socket: &Path, containers: usize, each: usize) -> Result<Vec<f64>> {
+    let mut connection = Connection::open(socket)?;
+    let bindings: serde_json::Map<String, Value> = (1..=each)
+        .map(|port| (format!("{port}/tcp"), json!([{ "HostPort": "" }])))
+        .collect();
+    let host_config = json!({ "PortBindings": bindings });
+    (0..containers)
+        .map(|_| start(&mut connection, &host_config).map(|(_, time)| time))
+        .collect()
+}
+
+fn connect(socket: &Path, network: &str, container: &str) -> Result<Vec<f64>> {
+    let mut connection = Connection::open(socket)?;
+    let body = json!({ "Container": container });
+    let mut timed = |verb: &str| -> Result<f64> {
+        let begun = Instant::now();
+        connection.done("POST", &format!("/networks/{network}/{verb}"), Some(&body))?;
+        Ok(millis(begun.elapsed()))
+    };
+    Ok(vec![timed("connect")?, timed("disconnect")?])
 }
 
 fn clear(socket: &Path) -> Result<()> {
