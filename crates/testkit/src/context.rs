@@ -129,10 +129,8 @@ impl Context {
             .open(directory.join("daemon.log"))
             .expect("open the log");
         let mut arguments = self.settings.arguments.clone();
-        if !arguments
-            .iter()
-            .any(|word| word == "--default-address-pool")
-        {
+        let chosen = |word: &String| word == "--default-address-pool";
+        if !self.settings.default_pools && !arguments.iter().any(chosen) {
             // Two daemons that choose at one moment would choose the same subnet.
             arguments.push("--default-address-pool".to_owned());
             arguments.push(format!("base={},size=24", self.subnet(0, 16)));
@@ -140,11 +138,6 @@ impl Context {
         let start = Instant::now();
         let mut command = self.on_host(&fixtures::corten().to_string_lossy());
         command.arg("daemon");
-        if !self.settings.default_pools {
-            // Two daemons' tests are not to wait for one another's choice.
-            let base = format!("base=10.{}.0.0/16,size=24", 100 + self.slot.number);
-            command.args(["--default-address-pool", &base]);
-        }
         let child = command
             .arg("--host")
             .arg(format!("unix://{}", self.socket().display()))
