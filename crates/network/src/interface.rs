@@ -216,6 +216,8 @@ fn settings(wanted: &Interface<'_>) -> Vec<(String, &'static str)> {
     if six {
         settings.extend(keep_router_advertisements(name));
         settings.push(("ipv6/conf/all/forwarding".to_owned(), "1"));
+        // Nobody else has its link-local address either: it asks for containers from the first packet on.
+        settings.push((format!("ipv6/conf/{name}/accept_dad"), "0"));
     }
     settings
 }

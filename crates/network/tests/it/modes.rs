@@ -58,25 +58,6 @@ fn listen(netns: BorrowedFd<'_>) -> TcpListener {
     netns::enter(netns, || TcpListener::bind("[::]:80").unwrap()).unwrap()
 }
 
-/// Waits until the network's bridge may speak by IPv6: the kernel takes two seconds to be sure of its link-local address,
-/// and asks for no container's before.
-#[track_caller]
-fn settle() {
-    let speaks = || {
-        let all = std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap();
-        let mut own = all
-            .lines()
-            .filter(|line| line.starts_with("fe80") && line.contains(" br-"));
-        // address, index, prefix, scope, flags (0x40: not sure yet), name
-        own.any(|line| line.split_whitespace().nth(4) == Some("80"))
-    };
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while !speaks() {
-        assert!(std::time::Instant::now() < end, "the bridge has an address");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-}
-
 /// Who the listener sees.
 fn seen(from: BorrowedFd<'_>, to: IpAddr, listener: &TcpListener) -> Option<IpAddr> {
     reach(from, to, listener)
@@ -91,7 +72,6 @@ fn neighbours_reach_what_is_published_on_a_routed_network_and_nothing_else() {
         let outside = neighbour(&opened, modes("routed"));
         let member = join(&opened, &["own"]);
         let (inside, theirs) = (listen(member.netns.as_fd()), listen(outside.as_fd()));
-        settle();
         let addresses: Vec<IpAddr> = member.endpoints[0].addresses().collect();
         let outer: [IpAddr; 2] = [OUTSIDE.parse().unwrap(), "fd51::2".parse().unwrap()];
         let opening = |address: &IpAddr| Opening {
@@ -139,7 +119,6 @@ fn an_unprotected_network_is_open_by_both_families_and_hides_its_members_on_the_
         let outside = neighbour(&opened, modes("nat-unprotected"));
         let member = join(&opened, &["own"]);
         let (inside, theirs) = (listen(member.netns.as_fd()), listen(outside.as_fd()));
-        settle();
         let outer: [IpAddr; 2] = [OUTSIDE.parse().unwrap(), "fd51::2".parse().unwrap()];
         let host: [IpAddr; 2] = [
             crate::world::HOST.parse().unwrap(),
