@@ -1,5 +1,6 @@
 //! The container as the runtime made it: what is asked of the runtime and of its control groups.
 
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
 use runtime::plan::{Cgroup, Plan, Process};
@@ -29,6 +30,7 @@ pub(crate) struct Container {
     waiting: Option<Created>,
     cgroup: Option<Cgroup>,
     die_with_parent: bool,
+    mounts: Option<File>,
 }
 
 /// Standard streams as the runtime takes them, and our side of them if it is known before.
@@ -80,8 +82,19 @@ impl Container {
             waiting: Some(created),
             cgroup,
             die_with_parent: plan.die_with_parent,
+            mounts: None,
         };
         Ok((container, streams))
+    }
+
+    /// Keeps the container's mounts beyond its end, until [`Container::release_mounts`]: the kernel takes a mount namespace
+    /// apart before it tells of the end of the last process in it, a millisecond of waiting for other processors.
+    pub(crate) fn hold_mounts(&mut self) {
+        self.mounts = File::open(format!("/proc/{}/ns/mnt", self.pid)).ok();
+    }
+
+    pub(crate) fn release_mounts(&mut self) {
+        self.mounts = None;
     }
 
     /// The first process, as the host sees it.

@@ -150,6 +150,7 @@ impl Monitor {
             self.heard();
         }
         self.streams.dismiss();
+        self.container.release_mounts();
         self.container.remove_cgroup();
     }
 

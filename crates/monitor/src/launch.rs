@@ -91,7 +91,13 @@ fn create(launch: Option<OwnedFd>, handed: Inherited) -> Result<Monitor, Failure
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(failed(format!("listen at {}", socket.display())))?;
     let made = write_pid(&settings)
-        .and_then(|()| Container::create(proof, &launch.plan, &launch.stdio, handed));
+        .and_then(|()| Container::create(proof, &launch.plan, &launch.stdio, handed))
+        .map(|(mut container, streams)| {
+            if launch.holds_mounts {
+                container.hold_mounts();
+            }
+            (container, streams)
+        });
     match made {
         Ok((container, streams)) => Ok(Monitor {
             settings,

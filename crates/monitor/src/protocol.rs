@@ -54,6 +54,9 @@ pub struct Launch {
     pub state_dir: String,
     /// Write `exit.json` with fsync (false for `--rm` containers).
     pub durable: bool,
+    /// Keep the container's mounts until its end has been told, so that nobody waits for the kernel to take them apart. Not
+    /// for a container with mounts of the host's own, which are free at its end, nor for one that may start again.
+    pub holds_mounts: bool,
     /// The container's process, ready for the runtime.
     pub plan: Plan,
     /// A terminal, or pipes.

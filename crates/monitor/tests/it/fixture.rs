@@ -180,6 +180,7 @@ impl Container {
             run_dir: state_dir.clone(),
             state_dir,
             durable: false,
+            holds_mounts: false,
             plan,
             stdio: wish.stdio.clone(),
             log: wish.log.then_some(log),

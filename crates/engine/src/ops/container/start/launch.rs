@@ -105,6 +105,7 @@ pub(super) fn launch(
         run_dir: text(&paths.run_dir),
         state_dir: text(&paths.state_dir),
         durable: !spec.auto_remove,
+        holds_mounts: spec.auto_remove && spec.mounts.is_empty(),
         plan,
         stdio: stdio(spec),
         log: log(container, spec),
