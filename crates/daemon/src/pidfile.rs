@@ -73,6 +73,11 @@ mod tests {
             .arg("1000")
             .spawn()
             .unwrap();
+        // It gets its name a moment after its start is told.
+        let its = format!("/proc/{}/comm", other.id());
+        while std::fs::read_to_string(&its).unwrap() != name {
+            std::thread::yield_now();
+        }
         std::fs::write(&path, other.id().to_string()).unwrap();
         let refused = PidFile::create(&path).unwrap_err().to_string();
         assert!(refused.contains("is still running"), "{refused}");
