@@ -3,6 +3,7 @@
 //! A test that cannot run here prints a line `skipped: why` and returns; it is counted as skipped, not as passed.
 
 use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -180,23 +181,31 @@ pub(crate) fn directory(binary: &Binary) -> PathBuf {
 }
 
 fn run_binary(binary: &Binary, filters: &[&str]) -> Result<Count> {
-    let mut command = Command::new("timeout");
-    command
+    // Files and not pipes: what a failed test left running holds its output open, and nobody shall wait for that.
+    let logs = shell::root().join("target/test-logs");
+    fs::create_dir_all(&logs).with_context(|| format!("create {}", logs.display()))?;
+    let log = |kind: &str| logs.join(format!("{}-{}.{kind}", binary.package, binary.name));
+    let create =
+        |kind| File::create(log(kind)).with_context(|| format!("create {}", log(kind).display()));
+    let status = Command::new("timeout")
         .args(["--kill-after=10", &LIMIT.as_secs().to_string()])
         .arg(&binary.path)
         .args(["--show-output", "--color=never"])
         .args(filters)
         .current_dir(directory(binary))
         .env("RUST_BACKTRACE", "1")
-        .stdin(Stdio::null());
-    let output = command
-        .output()
+        .stdin(Stdio::null())
+        .stdout(create("out")?)
+        .stderr(create("err")?)
+        .status()
         .with_context(|| format!("run {}", binary.path.display()))?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    let read = |kind| fs::read(log(kind)).with_context(|| format!("read {}", log(kind).display()));
+    let (text, errors) = (read("out")?, read("err")?);
+    let text = String::from_utf8_lossy(&text);
     let title = format!("{} {}", binary.package, binary.name);
     let mut count = parse(&text).unwrap_or_default();
     // A binary that crashed, or ran out of time, has no count: that is a failure and not nothing.
-    if !output.status.success() && count.failed == 0 {
+    if !status.success() && count.failed == 0 {
         count.failed = 1;
     }
     if count != Count::default() {
@@ -210,8 +219,8 @@ fn run_binary(binary: &Binary, filters: &[&str]) -> Result<Count> {
     }
     if count.failed > 0 {
         println!("{}", failures(&text));
-        println!("{}", String::from_utf8_lossy(&output.stderr));
-        println!("   {title}: {}", output.status);
+        println!("{}", String::from_utf8_lossy(&errors));
+        println!("   {title}: {status}");
     }
     Ok(count)
 }
