@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread;
 
 use sys::netlink::{Protocol, Refused, Socket};
 use sys::{inet, netns};
@@ -59,7 +60,17 @@ fn redirect([udp, tcp]: [u16; 2]) -> std::result::Result<(), Refused> {
     let rules = vec![lead(UDP, udp), lead(TCP, tcp)];
     let output = Chain::new("output", Hook::destinations(Hook::OUTPUT), rules);
     messages.extend(table.chains([output]));
-    nft::change(&socket, messages)
+    let changed = nft::change(&socket, messages);
+    close_behind(socket);
+    changed
+}
+
+/// Closes a socket on a thread of its own: the kernel first frees what was replaced through it, for ten milliseconds and more
+/// (`nft_rcv_nl_event`).
+fn close_behind(socket: Socket) {
+    // Where no thread can be had it is closed here.
+    let closing = thread::Builder::new().name("nftables".to_owned());
+    drop(closing.spawn(move || drop(socket)));
 }
 
 fn lead(protocol: u8, port: u16) -> Rule {
