@@ -6,7 +6,7 @@
 //! [`dns::codec`] to those who feed it nonsense.
 //!
 //! - `server`: the loop, the engines' requests, and what is held.
-//! - `ports`, `relay`, `flows`: published ports, connections through them, datagrams through them.
+//! - `ports`, `relay`, `pipes`, `flows`: published ports, connections through them, datagrams through them.
 //! - `dns`: queries, names, forwarding.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::unwrap_used))]
@@ -16,6 +16,7 @@ pub mod dns;
 pub mod protocol;
 
 mod flows;
+mod pipes;
 mod ports;
 mod relay;
 mod server;

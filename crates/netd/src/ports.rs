@@ -138,11 +138,16 @@ impl Server {
 
     /// Moves what a connection has.
     pub(crate) fn relay(&mut self, token: Token) {
-        if let Some(Source::Relay(relay, _)) = self.sources.get_mut(token)
-            && relay.pump() == Fate::Ended
-        {
-            self.sources.remove(token);
-            self.wake_listeners();
+        let Some(Source::Relay(relay, _)) = self.sources.get_mut(token) else {
+            return;
+        };
+        match relay.pump(&mut self.pipes) {
+            Fate::Lives => {}
+            Fate::Again => self.come_again(token),
+            Fate::Ended => {
+                self.sources.remove(token);
+                self.wake_listeners();
+            }
         }
     }
 

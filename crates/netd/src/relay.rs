@@ -1,5 +1,5 @@
-//! One connection through the proxy: two sockets and a pipe each way, moved by the kernel. Each side may end its own
-//! direction alone.
+//! One connection through the proxy: two sockets, and a pipe each way while there are bytes, moved by the kernel. Each side
+//! may end its own direction alone.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,8 +8,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use sys::inet;
 use sys::socket::shutdown_write;
 
-/// What a pipe holds at most.
-const ROOM: usize = 64 * 1024;
+use crate::pipes::{Pipe, Pipes};
+
+/// What is moved at once, in and out, before others have their turn.
+const TURN: usize = 8 * 1024 * 1024;
 
 /// A relayed connection.
 #[derive(Debug)]
@@ -22,11 +24,10 @@ pub(crate) struct Relay {
 }
 
 /// One of the two ways.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Direction {
-    reader: OwnedFd,
-    writer: OwnedFd,
-    held: usize,
+    /// While it holds bytes.
+    pipe: Option<Pipe>,
     /// The source has ended.
     ended: bool,
     /// The end was passed on.
@@ -38,6 +39,8 @@ struct Direction {
 pub(crate) enum Fate {
     /// There may be more.
     Lives,
+    /// There is more already: others have their turn first.
+    Again,
     /// Both ways have ended, or one is broken.
     Ended,
 }
@@ -46,7 +49,6 @@ impl Relay {
     /// Takes the connection that waits at a listener and begins one to the target.
     pub(crate) fn accept(listener: BorrowedFd<'_>, target: SocketAddr) -> io::Result<Self> {
         let client = inet::accept_tcp(listener)?;
-        let (up, down) = (Direction::new()?, Direction::new()?);
         let server = inet::begin_tcp(target).inspect_err(|_| {
             // The client is told at once, as it would be by a closed port.
             drop(inet::reset_on_close(client.as_fd()));
@@ -55,8 +57,8 @@ impl Relay {
             client,
             server,
             connected: false,
-            up,
-            down,
+            up: Direction::default(),
+            down: Direction::default(),
         })
     }
 
@@ -66,7 +68,7 @@ impl Relay {
     }
 
     /// Moves what can be moved.
-    pub(crate) fn pump(&mut self) -> Fate {
+    pub(crate) fn pump(&mut self, pipes: &mut Pipes) -> Fate {
         if !self.connected {
             // Until then an end of the client's must not be passed on: it would end the attempt (tcp_close_state).
             match inet::is_connected(self.server.as_fd()) {
@@ -75,11 +77,13 @@ impl Relay {
                 Err(_) => return self.broken(),
             }
         }
-        let up = self.up.pump(self.client.as_fd(), self.server.as_fd());
-        let down = self.down.pump(self.server.as_fd(), self.client.as_fd());
+        let (client, server) = (self.client.as_fd(), self.server.as_fd());
+        let up = self.up.pump(client, server, pipes);
+        let down = self.down.pump(server, client, pipes);
         match (up, down) {
-            (Ok(()), Ok(())) if self.up.passed && self.down.passed => Fate::Ended,
-            (Ok(()), Ok(())) => Fate::Lives,
+            (Ok(_), Ok(_)) if self.up.passed && self.down.passed => Fate::Ended,
+            (Ok(false), Ok(false)) => Fate::Lives,
+            (Ok(_), Ok(_)) => Fate::Again,
             _ => self.broken(),
         }
     }
@@ -93,55 +97,42 @@ impl Relay {
 }
 
 impl Direction {
-    fn new() -> io::Result<Self> {
-        let (reader, writer) = inet::pipe()?;
-        Ok(Self {
-            reader,
-            writer,
-            held: 0,
-            ended: false,
-            passed: false,
-        })
-    }
-
-    fn pump(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
-        loop {
-            let mut moved = false;
-            if !self.ended && self.held < ROOM {
-                match later(inet::splice(from, self.writer.as_fd(), ROOM - self.held))? {
+    /// Says whether there may be more to move.
+    fn pump(
+        &mut self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        pipes: &mut Pipes,
+    ) -> io::Result<bool> {
+        let mut turn = 0;
+        while turn < TURN {
+            let before = turn;
+            if !self.ended {
+                let pipe = match &mut self.pipe {
+                    Some(pipe) => pipe,
+                    none => none.insert(pipes.take()?),
+                };
+                // Nothing comes where nothing is there, or all places of the pipe are taken: then draining makes room.
+                match pipe.fill(from)? {
                     Some(0) => self.ended = true,
-                    Some(length) => {
-                        self.held += length;
-                        moved = true;
-                    }
-                    // Nothing there, or all slots of the pipe are taken: then writing makes room and `moved` comes back.
-                    None => {}
+                    taken => turn += taken.unwrap_or(0),
                 }
             }
-            if self.held > 0
-                && let Some(length) = later(inet::splice(self.reader.as_fd(), to, self.held))?
-            {
-                self.held -= length;
-                moved = true;
+            if let Some(pipe) = &mut self.pipe {
+                turn += pipe.drain(to)?;
             }
-            if self.ended && self.held == 0 && !self.passed {
+            if let Some(pipe) = self.pipe.take_if(|pipe| pipe.is_empty()) {
+                pipes.give(pipe);
+            }
+            if self.ended && self.pipe.is_none() && !self.passed {
                 // The other end may have gone already: then there is nobody to tell.
                 drop(shutdown_write(to));
                 self.passed = true;
             }
-            if !moved {
-                return Ok(());
+            if turn == before {
+                return Ok(false);
             }
         }
-    }
-}
-
-/// `None` when it would have to wait.
-fn later(result: io::Result<usize>) -> io::Result<Option<usize>> {
-    match result {
-        Ok(length) => Ok(Some(length)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
-        Err(error) => Err(error),
+        Ok(true)
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use sys::epoll::{Epoll, News, Trigger};
+use sys::epoll::{Epoll, Trigger};
 use sys::socket::SeqPacket;
 
 use crate::dns::names::Names;
@@ -15,6 +15,7 @@ use crate::dns::stream::Caller;
 use crate::dns::upstream::Upstreams;
 use crate::dns::{Asking, Resolver};
 use crate::flows::{Clients, Flow};
+use crate::pipes::Pipes;
 use crate::ports::Held;
 use crate::protocol::{self, Port, Reply, Request, VERSION};
 use crate::relay::Relay;
@@ -71,8 +72,10 @@ pub(crate) struct Server {
     pub(crate) upstreams: Upstreams,
     /// Questions on their way.
     pub(crate) asked: usize,
-    /// Clients by connection that were answered: their next question may be there.
-    pub(crate) called_again: Vec<Token>,
+    /// What has its turn again without news: connections with more to move, clients by connection that were answered and
+    /// whose next question may be there.
+    again: Vec<Token>,
+    pub(crate) pipes: Pipes,
     engines: usize,
     idle_since: Option<Instant>,
     /// When silent flows are looked for, if there are any flows.
@@ -96,7 +99,8 @@ impl Server {
             names: Names::default(),
             upstreams: Upstreams::new(Path::new(RESOLV_CONF)),
             asked: 0,
-            called_again: Vec::new(),
+            again: Vec::new(),
+            pipes: Pipes::default(),
             engines: 0,
             idle_since: Some(Instant::now()),
             look: Instant::now(),
@@ -118,11 +122,10 @@ impl Server {
         while !self.retired {
             let timeout = self.timeout();
             let news = self.epoll.wait(timeout)?;
-            for caller in std::mem::take(&mut self.called_again) {
-                self.caller(caller);
-            }
-            for one in news {
-                self.take(one);
+            let again = std::mem::take(&mut self.again);
+            let tokens = news.into_iter().map(|one| one.token);
+            for token in tokens.chain(again) {
+                self.take(token);
             }
             // A turn's datagrams may be large, and the next turn may be far.
             self.buffer = Vec::new();
@@ -154,7 +157,7 @@ impl Server {
         } else {
             self.waiting = false;
         }
-        if self.called_again.is_empty() {
+        if self.again.is_empty() {
             timeout
         } else {
             Some(Duration::ZERO)
@@ -170,8 +173,14 @@ impl Server {
         self.engines == 0 || since.elapsed() >= LINGER
     }
 
-    fn take(&mut self, news: News) {
-        let token = news.token;
+    /// Gives a source another turn, after others.
+    pub(crate) fn come_again(&mut self, token: Token) {
+        if !self.again.contains(&token) {
+            self.again.push(token);
+        }
+    }
+
+    fn take(&mut self, token: Token) {
         match self.sources.get_mut(token) {
             Some(Source::Engines(listener)) => {
                 if let Ok(engine) = listener.accept() {

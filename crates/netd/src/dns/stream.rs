@@ -133,9 +133,9 @@ impl Server {
         caller.waiting.extend(framed(answer));
         if flush(caller.socket.as_fd(), &mut caller.waiting).is_err() {
             self.hang_up(token);
-        } else if !self.called_again.contains(&token) {
+        } else {
             // Its next question may have come already; the loop takes it up in its next turn, after others.
-            self.called_again.push(token);
+            self.come_again(token);
         }
     }
 

@@ -31,6 +31,14 @@ const ALL: &[testkit::harness::Test] = &[
         ports::relays_connections_each_way_alone,
     ),
     (
+        "ports::an_idle_connection_has_its_two_sockets_alone",
+        ports::an_idle_connection_has_its_two_sockets_alone,
+    ),
+    (
+        "ports::a_flood_leaves_others_their_turn",
+        ports::a_flood_leaves_others_their_turn,
+    ),
+    (
         "ports::relays_datagrams_to_each_client",
         ports::relays_datagrams_to_each_client,
     ),

@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use netd::protocol::{Port, Protocol, Request};
+use netd::protocol::{Port, Protocol, Reply, Request, VERSION};
 use sys::inet;
 
 use crate::Netd;
@@ -55,6 +55,83 @@ pub(crate) fn relays_connections_each_way_alone() {
     client.read_to_end(&mut back).unwrap();
     assert_eq!(server.join().unwrap(), SIZE);
     assert!(back == sent, "{} of {SIZE} bytes", back.len());
+}
+
+/// Connections through a port, each with its server's end.
+fn connected(netd: &Netd, count: usize) -> Vec<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap();
+    let address = publish(netd, Protocol::Tcp, "[::1]:0", target);
+    let connect = |_| {
+        let client = TcpStream::connect(address).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        for stream in [&client, &server] {
+            stream
+                .set_read_timeout(Some(Duration::from_secs(10)))
+                .unwrap();
+        }
+        (client, server)
+    };
+    (0..count).map(connect).collect()
+}
+
+/// Sends something there and back.
+fn echo((client, server): &mut (TcpStream, TcpStream)) {
+    let mut buffer = [0; 4];
+    client.write_all(b"ping").unwrap();
+    server.read_exact(&mut buffer).unwrap();
+    server.write_all(&buffer).unwrap();
+    client.read_exact(&mut buffer).unwrap();
+    assert_eq!(&buffer, b"ping");
+}
+
+pub(crate) fn an_idle_connection_has_its_two_sockets_alone() {
+    const COUNT: usize = 400;
+    const MOST_KIB: usize = 10 * 1024;
+    let netd = Netd::start();
+    let Reply::Hello { pid, .. } = netd
+        .client()
+        .call(&Request::Hello { version: VERSION }, &[])
+        .unwrap()
+    else {
+        panic!("a greeting is answered with one");
+    };
+    let descriptors = || {
+        std::fs::read_dir(format!("/proc/{pid}/fd"))
+            .unwrap()
+            .count()
+    };
+    let before = descriptors();
+    let mut connections = connected(&netd, COUNT);
+    connections.iter_mut().for_each(echo);
+    let more = descriptors() - before;
+    // Beside the listener, and few pipes for all of them.
+    assert!((2 * COUNT..2 * COUNT + 24).contains(&more), "{more}");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let resident = status.lines().find_map(|line| {
+        let value = line.strip_prefix("RssAnon:")?;
+        value.trim().trim_end_matches(" kB").parse::<usize>().ok()
+    });
+    assert!(resident.unwrap() < MOST_KIB, "{resident:?}");
+}
+
+pub(crate) fn a_flood_leaves_others_their_turn() {
+    let netd = Netd::start();
+    let mut two = connected(&netd, 1);
+    let (mut from, mut to) = connected(&netd, 1).remove(0);
+    let flood = std::thread::spawn(move || while from.write_all(&[b'x'; 1 << 13]).is_ok() {});
+    let drain = std::thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 17];
+        let mut left: usize = 1 << 30;
+        while let Some(less) = left.checked_sub(to.read(&mut buffer).unwrap()) {
+            left = less;
+        }
+    });
+    while !drain.is_finished() {
+        echo(&mut two[0]);
+    }
+    drain.join().unwrap();
+    flood.join().unwrap();
 }
 
 pub(crate) fn relays_datagrams_to_each_client() {
