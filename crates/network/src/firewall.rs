@@ -125,19 +125,22 @@ pub(crate) fn reopen(
 }
 
 fn elements(table: Table<'_>, openings: &[Opening], add: bool) -> Vec<Message> {
-    let of = |range: Range| {
-        let of_family = openings
-            .iter()
-            .filter(|one| Family::of(one.address) == range.family);
-        let elements: Vec<Element> = of_family
-            .map(|one| Element {
-                key: [octets(one.address), service(one.protocol, one.port)].concat(),
-                ..Element::default()
-            })
-            .collect();
+    let messages = |range: Range| {
+        let elements: Vec<Element> = published(range, openings).collect();
         table.elements(range.set.reference.name, &elements, add)
     };
-    PUBLISHED.into_iter().flat_map(of).collect()
+    PUBLISHED.into_iter().flat_map(messages).collect()
+}
+
+/// The elements of one family.
+fn published(range: Range, openings: &[Opening]) -> impl Iterator<Item = Element> {
+    let of_family = openings
+        .iter()
+        .filter(move |one| Family::of(one.address) == range.family);
+    of_family.map(|one| Element {
+        key: [octets(one.address), service(one.protocol, one.port)].concat(),
+        ..Element::default()
+    })
 }
 
 /// Removes the table that the earlier build made for its one bridge.
@@ -154,9 +157,29 @@ pub(crate) fn remove(socket: &Socket, table: &str) -> Result<(), Refused> {
     nft::change(socket, ours(table).clear())
 }
 
-/// Whether the table is there with all its rules.
-pub(crate) fn is_installed(socket: &Socket, table: &str) -> Result<bool, Refused> {
-    ours(table).has(socket, &chains())
+/// Whether the table is there with all its rules, and its sets have these networks and openings and nothing else.
+pub(crate) fn is_installed(
+    socket: &Socket,
+    table: &str,
+    networks: &[Network],
+    openings: &[Opening],
+) -> Result<bool, Refused> {
+    let table = ours(table);
+    if !table.has(socket, &chains())? {
+        return Ok(false);
+    }
+    for set in SETS {
+        let is_this = |range: &Range| range.set.reference.id == set.reference.id;
+        let range = PUBLISHED.into_iter().find(is_this);
+        let openings = range
+            .into_iter()
+            .flat_map(|range| published(range, openings));
+        let elements = set.elements(networks).chain(openings);
+        if !table.holds(socket, set.reference.name, elements)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn ours(name: &str) -> Table<'_> {

@@ -113,15 +113,22 @@ pub(crate) fn replace(socket: &Socket, name: &str, ports: &[Translation]) -> Res
     nft::change(socket, messages)
 }
 
-/// Whether the tables of these families have all their rules.
+/// Whether the tables of these families have all their rules and exactly these ports.
 pub(crate) fn are_whole(
     socket: &Socket,
     name: &str,
     families: impl IntoIterator<Item = Family>,
+    ports: &[Translation],
 ) -> Result<bool, Refused> {
     for family in families {
-        if !(Table { family, name }).has(socket, &chains(family))? {
+        let table = Table { family, name };
+        if !table.has(socket, &chains(family))? {
             return Ok(false);
+        }
+        for map in [ANY, ADDRESS] {
+            if !table.holds(socket, map.name, of(ports, family, map))? {
+                return Ok(false);
+            }
         }
     }
     Ok(true)
@@ -141,15 +148,17 @@ fn elements(name: &str, ports: &[Translation], add: bool) -> Vec<Message> {
     let mut messages = Vec::new();
     for family in [Family::V4, Family::V6] {
         for map in [ANY, ADDRESS] {
-            let elements: Vec<Element> = ports
-                .iter()
-                .filter(|port| port.family() == family && port.map().id == map.id)
-                .map(Translation::element)
-                .collect();
+            let elements: Vec<Element> = of(ports, family, map).collect();
             messages.extend(Table { family, name }.elements(map.name, &elements, add));
         }
     }
     messages
+}
+
+/// The elements of one map.
+fn of(ports: &[Translation], family: Family, map: Reference) -> impl Iterator<Item = Element> {
+    let here = move |port: &&Translation| port.family() == family && port.map().id == map.id;
+    ports.iter().filter(here).map(Translation::element)
 }
 
 fn content(table: Table<'_>) -> Vec<Message> {

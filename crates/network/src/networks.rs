@@ -10,18 +10,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use ipnet::{IpNet, Ipv4Net};
-use sys::netlink::{Protocol, Refused, Socket};
+use sys::netlink::{Protocol, Socket};
 
 use crate::create::{self, Create, Surroundings};
 use crate::firewall::Opening;
-use crate::options::Options;
 use crate::parent::Parent;
 use crate::record::{Driver, Record};
 use crate::subnet::{self, AddressPool};
-use crate::{Bridge, Endpoint, Error, Result, firewall, interface, nft};
+use crate::{Bridge, Endpoint, Error, Result, firewall, interface};
 
 mod open;
 mod openings;
+mod rules;
 mod turn;
 
 /// The names and drivers of the networks that always exist.
@@ -119,23 +119,6 @@ impl Network {
                 .collect(),
         )
     }
-
-    /// How the firewall sees it; nothing without a bridge.
-    fn rules(&self) -> Option<firewall::Network> {
-        if self.record.driver != Driver::Bridge {
-            return None;
-        }
-        let info = self.bridge.as_ref().ok()?.info();
-        let options = Options::parse(&self.record.options, self.record.internal).ok()?;
-        Some(firewall::Network {
-            bridge: info.name,
-            subnets: info.subnets,
-            internal: self.record.internal,
-            within: options.within,
-            masquerade: options.masquerade && !self.record.internal,
-            modes: [options.mode4, options.mode6],
-        })
-    }
 }
 
 /// All networks.
@@ -146,6 +129,8 @@ pub struct Networks {
     /// The firewall's socket; none without nftables. It is kept: closing one after a table was replaced waits for the
     /// kernel to free the old one, ten milliseconds and more (`nft_rcv_nl_event`).
     filter: Option<Socket>,
+    /// The firewall's generation when the rules were last seen whole.
+    looked_at: Mutex<Option<u32>>,
     /// One network comes or goes at a time.
     pub(crate) changing: Mutex<()>,
     /// What containers publish at their own addresses, by their ids.
@@ -176,6 +161,7 @@ impl Networks {
             config,
             by_id: RwLock::default(),
             filter: None,
+            looked_at: Mutex::default(),
             changing: Mutex::default(),
             openings: Mutex::default(),
             pool_none: Mutex::default(),
@@ -342,18 +328,6 @@ impl Networks {
         all.into_iter().find(|one| is_on(endpoint, &one.record))
     }
 
-    /// Puts the rules back if somebody has taken them away.
-    pub fn keep_rules(&self) -> Result<()> {
-        let Some(filter) = &self.filter else {
-            return Ok(());
-        };
-        let _one = lock(&self.changing);
-        match firewall::is_installed(filter, &self.config.bridge) {
-            Ok(true) => Ok(()),
-            _ => self.install_rules(),
-        }
-    }
-
     /// Removes what all networks left on the host: their interfaces and rules. Only tests and uninstallers want that.
     pub fn clean_up(&self) -> Result<()> {
         for network in self.all() {
@@ -365,46 +339,6 @@ impl Networks {
             Some(filter) => firewall::remove(filter, &self.config.bridge)
                 .map_err(Error::refused("remove nftables rules")),
             None => Ok(()),
-        }
-    }
-
-    fn install_rules(&self) -> Result<()> {
-        self.install_rules_with(&lock(&self.openings))
-    }
-
-    fn install_rules_with(&self, openings: &BTreeMap<String, Vec<Opening>>) -> Result<()> {
-        let Some(filter) = &self.filter else {
-            return Ok(());
-        };
-        let networks: Vec<_> = self.all().iter().filter_map(|one| one.rules()).collect();
-        let openings: Vec<Opening> = openings.values().flatten().copied().collect();
-        firewall::install(filter, &self.config.bridge, &networks, &openings)
-            .map_err(Error::refused("install nftables rules"))
-    }
-
-    /// Installs the rules, and names the chains of others that work against them.
-    fn open_firewall(&mut self, warnings: &mut Vec<String>) {
-        let bridge = self.config.bridge.clone();
-        let networks: Vec<_> = self.all().iter().filter_map(|one| one.rules()).collect();
-        let opened = Socket::open(Protocol::Netfilter)
-            .map_err(Refused::from)
-            .and_then(|socket| {
-                firewall::remove_earlier(&socket, &bridge)?;
-                firewall::install(&socket, &bridge, &networks, &[]).map(|()| socket)
-            });
-        match opened {
-            Ok(socket) => {
-                let chains = nft::dropping_chains(&socket).unwrap_or_default();
-                warnings.extend(chains.into_iter().map(|chain| {
-                    format!(
-                        "nftables chain {chain} drops what is forwarded: unless it accepts {bridge}, containers reach nothing beyond the host"
-                    )
-                }));
-                self.filter = Some(socket);
-            }
-            Err(refused) => warnings.push(format!(
-                "install nftables rules for {bridge}: {refused}; containers reach the host and each other, but nothing beyond"
-            )),
         }
     }
 

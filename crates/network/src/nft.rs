@@ -1,6 +1,7 @@
 //! nf_tables messages: tables, chains, rules, sets and maps with their elements. Every change is a batch that holds as a
 //! whole or not at all.
 
+mod look;
 mod rule;
 
 use std::net::IpAddr;
@@ -20,6 +21,7 @@ const NEWRULE: u16 = SUBSYSTEM << 8 | 6;
 const GETRULE: u16 = SUBSYSTEM << 8 | 7;
 const NEWSET: u16 = SUBSYSTEM << 8 | 9;
 const NEWSETELEM: u16 = SUBSYSTEM << 8 | 0x0c;
+const GETSETELEM: u16 = SUBSYSTEM << 8 | 0x0d;
 const DELSETELEM: u16 = SUBSYSTEM << 8 | 0x0e;
 const GETGEN: u16 = SUBSYSTEM << 8 | 0x10;
 const SET_INTERVAL: u32 = 4;
@@ -204,15 +206,6 @@ impl Table<'_> {
             .string(1, self.name)
     }
 
-    /// Whether the table is there with all rules of these chains.
-    pub(crate) fn has(self, socket: &Socket, chains: &[Chain]) -> Result<bool, Refused> {
-        let request = Message::new(GETRULE, DUMP)
-            .raw(&header(self.family.number(), 0))
-            .string(1, self.name);
-        let complete: usize = chains.iter().map(|chain| chain.rules.len()).sum();
-        Ok(socket.query(&request)?.len() == complete)
-    }
-
     /// Makes the table, if there is none.
     pub(crate) fn create(self) -> Message {
         self.message(NEWTABLE, CREATE)
@@ -326,7 +319,7 @@ pub(crate) struct Set<'a> {
 }
 
 /// One entry of a set or a map.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Element {
     pub(crate) key: Vec<u8>,
     /// The last key of its range, in a set with several parts.

@@ -251,8 +251,8 @@ impl Ports {
         }
     }
 
-    /// Puts the rules back if somebody has taken them away. It is asked every second, and looks only where something has
-    /// changed in the firewall.
+    /// Puts the rules back if somebody has taken away or added anything. It is asked every second, and looks only where
+    /// something has changed in the firewall.
     pub fn keep_rules(&self) -> Result<()> {
         let mut state = self.lock();
         let (Some(filter), false) = (&self.filter, state.installed.is_empty()) else {
@@ -262,10 +262,11 @@ impl Ports {
         if generation.is_some() && generation == state.looked_at {
             return Ok(());
         }
-        let whole = nat::are_whole(filter, &self.table, state.installed.iter().copied())
-            .map_err(self.refused())?;
-        if !whole {
-            self.replace(&mut state)?;
+        let families = state.installed.iter().copied();
+        // A look that fails is no better than one that finds nothing.
+        match nat::are_whole(filter, &self.table, families, &state.translations()) {
+            Ok(true) => {}
+            _ => self.replace(&mut state)?,
         }
         state.looked_at = generation;
         Ok(())

@@ -55,6 +55,28 @@ fn rules_that_somebody_flushed_are_back_within_five_seconds() {
     assert!(back, "{}", nft(&context, "list ruleset").stdout);
     let bridge = &context.names().bridge;
     nft(&context, &format!("list table inet {bridge}"));
+    // Elements alone: the rules stand, and lead nowhere.
+    // The order of tables and elements is the kernel's.
+    let listed = || {
+        let listed = nft(&context, "list ruleset");
+        let words = listed.ok().split(|c: char| c.is_whitespace() || c == ',');
+        let mut words: Vec<String> = words.map(str::to_owned).collect();
+        words.sort();
+        words
+    };
+    let ports = format!("{bridge}-ports");
+    assert!(command::eventually(LIMIT, || listed().contains(&ports)));
+    let before = listed();
+    for what in [
+        format!("set inet {bridge} bridges"),
+        format!("set inet {bridge} home4"),
+        format!("map ip {bridge}-ports any"),
+    ] {
+        nft(&context, &format!("flush {what}"));
+        assert_ne!(listed(), before, "{what}");
+        let back = command::eventually(Duration::from_secs(5), || listed() == before);
+        assert!(back, "{what}: {:?}", listed());
+    }
 }
 
 /// As ufw and firewalld do: what is not allowed is dropped.

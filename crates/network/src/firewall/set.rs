@@ -95,9 +95,14 @@ impl Set {
         }
     }
 
+    /// What of these networks is in it.
+    pub(super) fn elements(self, networks: &[Network]) -> impl Iterator<Item = Element> {
+        networks.iter().flat_map(self.elements)
+    }
+
     /// The set with its elements.
     pub(super) fn messages(&self, table: Table<'_>, networks: &[Network]) -> Vec<Message> {
-        let elements: Vec<Element> = networks.iter().flat_map(self.elements).collect();
+        let elements: Vec<Element> = self.elements(networks).collect();
         let mut messages = vec![table.set(nft::Set {
             reference: self.reference,
             key: self.key,

@@ -11,5 +11,6 @@
 mod bridge;
 mod modes;
 mod networks;
+mod rules;
 mod traffic;
 mod world;
