@@ -166,6 +166,11 @@ impl Bridge {
             alias: &config.alias,
             addresses: &addresses,
             mtu,
+            group: if config.isolated && sandbox::bridges_pass_filters() {
+                link::APART
+            } else {
+                0
+            },
         };
         let (index, warnings) = interface::set_up(socket, &wanted)?;
         Ok((index, mtu, warnings))

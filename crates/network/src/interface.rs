@@ -18,6 +18,8 @@ pub(crate) struct Interface<'a> {
     pub(crate) alias: &'a str,
     pub(crate) addresses: &'a [IpNet],
     pub(crate) mtu: u32,
+    /// The group that rules know it by; 0: that of all others.
+    pub(crate) group: u32,
 }
 
 /// Makes the interface what it is to be; one of that name that is not marked as ours is refused. Returns its index and
@@ -34,7 +36,7 @@ pub(crate) fn set_up(socket: &Socket, wanted: &Interface<'_>) -> Result<(u32, Ve
     let index = match &existing {
         Some(link) => {
             socket
-                .transact(&[link::set_bridge(link.index, wanted.mtu, mac)])
+                .transact(&[link::set_bridge(link.index, wanted.mtu, mac, wanted.group)])
                 .map_err(Error::refused(format!("configure bridge {name}")))?;
             link.index
         }
@@ -186,7 +188,7 @@ fn create(socket: &Socket, wanted: &Interface<'_>, mac: link::Mac) -> Result<u32
     let name = wanted.name;
     socket
         .transact(&[
-            link::new_bridge(name, wanted.mtu, mac),
+            link::new_bridge(name, wanted.mtu, mac, wanted.group),
             link::set_alias(name, wanted.alias),
         ])
         .map_err(Error::refused(format!("create bridge {name}")))?;

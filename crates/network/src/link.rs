@@ -33,6 +33,7 @@ const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
 const IFLA_PROTINFO: u16 = 12;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_GROUP: u16 = 27;
 const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_IFALIAS: u16 = 20;
@@ -56,6 +57,11 @@ const SCOPE_NOWHERE: u8 = 255;
 const TYPE_UNICAST: u8 = 1;
 const NUD_NOARP: u16 = 0x40;
 const NTF_MASTER: u8 = 4;
+
+/// The group of bridges whose members are kept apart, where bridges pass through the host's IP filters. What a member
+/// sends to a port that another has published would be translated on the bridge, and sent on from there: to a port that
+/// is isolated from the first. So it is not translated, and netd takes it.
+pub(crate) const APART: u32 = u32::from_be_bytes(*b"cort");
 
 /// A hardware address.
 pub(crate) type Mac = [u8; 6];
@@ -130,12 +136,13 @@ pub(crate) fn set_alias(name: &str, alias: &str) -> Message {
         .string(IFLA_IFALIAS, alias)
 }
 
-/// Sets an existing bridge's MTU and hardware address, and brings it up.
-pub(crate) fn set_bridge(index: u32, mtu: u32, mac: Mac) -> Message {
+/// Sets an existing bridge's MTU, hardware address and group, and brings it up.
+pub(crate) fn set_bridge(index: u32, mtu: u32, mac: Mac, group: u32) -> Message {
     Message::new(SETLINK, ACK)
         .raw(&link_header(index, IFF_UP))
         .attribute(IFLA_MTU, &mtu.to_ne_bytes())
         .attribute(IFLA_ADDRESS, &mac)
+        .attribute(IFLA_GROUP, &group.to_ne_bytes())
 }
 
 /// Brings an interface up, by index.

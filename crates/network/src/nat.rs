@@ -9,6 +9,7 @@
 //!     ip daddr 127.0.0.0/8 iifname != "lo" DESTINATION in @address drop      what is published on localhost stays there
 //!   }
 //!   chain prerouting  { type nat hook prerouting priority dstnat;            from other hosts and from containers
+//!     iifgroup APART accept                                                  netd relays (see `link::APART`)
 //!     dnat to DESTINATION map @address
 //!     fib daddr type local dnat to PORT map @any
 //!   }
@@ -26,7 +27,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use netd::protocol::Protocol;
 use sys::netlink::{Message, Refused, Socket};
 
-use crate::link::octets;
+use crate::link::{self, octets};
 use crate::nft::{
     self, Chain, Conntrack, EQUAL, Element, Family, Hook, Meta, NOT_EQUAL, REGISTER, Reference,
     Rule, Set, Table, types,
@@ -201,6 +202,8 @@ fn chains(family: Family) -> Vec<Chain> {
         ]
     };
     let (mut output, mut guard, mut postrouting) = (translations(), Vec::new(), Vec::new());
+    let mut prerouting = translations();
+    prerouting.insert(0, Rule::default().group(link::APART).accept());
     if family == Family::V6 {
         let loopback = Ipv6Addr::LOCALHOST.octets().to_vec();
         let local = Rule::default()
@@ -219,7 +222,7 @@ fn chains(family: Family) -> Vec<Chain> {
         Chain::new(
             "prerouting",
             Hook::destinations(Hook::PREROUTING),
-            translations(),
+            prerouting,
         ),
         Chain::new("output", Hook::destinations(Hook::OUTPUT), output),
         Chain::new("postrouting", Hook::sources(), postrouting),

@@ -276,7 +276,7 @@ pub(crate) fn open_port(
 
 /// Whether the host's bridges pass through its IP filters. Then it is the bridge that takes a container's packet to a port
 /// of the host to where it is translated to, also back to that container (`br_nf_pre_routing_finish_bridge`).
-fn bridges_pass_filters() -> bool {
+pub(crate) fn bridges_pass_filters() -> bool {
     ["iptables", "ip6tables"]
         .iter()
         .any(|filter| sysctl::is(&format!("bridge/bridge-nf-call-{filter}"), "1"))

@@ -1,6 +1,12 @@
 //! Networks of one's own: made, joined, left, pruned, and what is refused.
 
-use testkit::Context;
+use std::time::Duration;
+
+use testkit::{Context, command};
+
+use crate::ports::{TELL, ask, first_port};
+
+const LIMIT: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_network_is_made_used_and_removed() {
@@ -238,4 +244,52 @@ fn what_cannot_be_is_refused_in_dockers_words() {
         assert_eq!(output.code, code, "{args:?}: {output:?}");
         assert!(output.stderr.contains(words), "{args:?}: {output:?}");
     }
+}
+
+#[test]
+fn members_that_are_kept_apart_reach_what_others_have_published() {
+    let context = Context::busybox();
+    let create = |name: &str, more: &[&str]| {
+        let create = ["network", "create", "--ipv6=false"];
+        context.corten(&[&create, more, &[name]].concat()).ok();
+    };
+    create(
+        "apart",
+        &["-o", "com.docker.network.bridge.enable_icc=false"],
+    );
+    context
+        .corten(&[
+            "run",
+            "-d",
+            "--name",
+            "web",
+            "--network",
+            "apart",
+            "-p",
+            "80",
+            "busybox",
+            "sh",
+            "-c",
+            TELL,
+        ])
+        .ok();
+    let port = first_port(&context, "web");
+    let inspect = |what: &str| {
+        let path = format!("{{{{.NetworkSettings.Networks.apart.{what}}}}}");
+        context.inspect("web", &path)
+    };
+    let (web, gateway) = (inspect("IPAddress"), inspect("Gateway"));
+    assert!(command::eventually(LIMIT, || ask(&format!("{web}:80")).is_ok()));
+    context.sleeper("other", &["--network", "apart"]);
+    let from = |who: &str, address: &str, port: u16| {
+        let asks = format!(
+            "printf 'GET /cgi-bin/who HTTP/1.0\\r\\n\\r\\n' | nc -w 1 {address} {port} | grep 'from '"
+        );
+        context.corten(&["exec", who, "sh", "-c", &asks])
+    };
+    for who in ["other", "web"] {
+        let told = from(who, &gateway, port);
+        assert!(told.ok().contains(&gateway), "{who}: {told:?}");
+    }
+    assert_ne!(from("other", &web, 80).code, 0, "and nothing else");
 }

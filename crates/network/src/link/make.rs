@@ -5,8 +5,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use sys::netlink::{ACK, CREATE, EXCL, Message};
 
 use super::{
-    IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, INFO_KIND, Mac,
-    NEWLINK, link_header,
+    IFF_UP, IFLA_ADDRESS, IFLA_GROUP, IFLA_IFNAME, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, INFO_KIND,
+    Mac, NEWLINK, link_header,
 };
 use crate::parent::Mode;
 
@@ -20,12 +20,13 @@ const IPVLAN_FLAGS: u16 = 2;
 const VLAN_ID: u16 = 1;
 
 /// Makes a bridge that is up. Its hardware address is fixed: an inherited one would change with every port.
-pub(crate) fn new_bridge(name: &str, mtu: u32, mac: Mac) -> Message {
+pub(crate) fn new_bridge(name: &str, mtu: u32, mac: Mac, group: u32) -> Message {
     Message::new(NEWLINK, ACK | CREATE | EXCL)
         .raw(&link_header(0, IFF_UP))
         .string(IFLA_IFNAME, name)
         .attribute(IFLA_MTU, &mtu.to_ne_bytes())
         .attribute(IFLA_ADDRESS, &mac)
+        .attribute(IFLA_GROUP, &group.to_ne_bytes())
         .nest(IFLA_LINKINFO, |m| m.string(INFO_KIND, "bridge"))
 }
 

@@ -51,6 +51,7 @@ pub(crate) enum Meta {
     OutputName = 7,
     Family = 15,
     Transport = 16,
+    InputGroup = 21,
 }
 
 /// What is known of a packet's connection.
@@ -125,6 +126,12 @@ impl Rule {
     pub(crate) fn interface(self, key: Meta, operator: u32, name: &str) -> Self {
         self.meta(REGISTER, key)
             .compare(REGISTER, operator, padded(name))
+    }
+
+    /// Goes on if the interface that the packet came in by is of this group.
+    pub(crate) fn group(self, group: u32) -> Self {
+        self.meta(REGISTER, Meta::InputGroup)
+            .compare(REGISTER, EQUAL, group.to_ne_bytes().to_vec())
     }
 
     /// Goes on if the address at this offset of an IPv4 header is one of 127.0.0.0/8.
