@@ -1,25 +1,27 @@
 //! What a container is called on its networks, and what its resolver sees: there is one where it has a place on a network
 //! that somebody made. The default bridge has no names, as in Docker.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use network::{Endpoint, Member, Naming, View};
 use stdx::Undo;
 
+use crate::container::spec::NetworkMode;
 use crate::container::{Container, Published, Spec};
 use crate::{Engine, Result, ports};
 
 /// What Docker Desktop's users know the host by.
 const HOST: &str = "host.docker.internal";
 
-/// The line of the hosts file with the host's name, for a container of the default bridge without a resolver of its own.
+/// The lines of the hosts file with the host's name, for a container without a resolver of its own: one, and in the host's
+/// own network what the host's file has before it.
 pub(crate) fn host_line(
     engine: &Engine,
     spec: &Spec,
     endpoints: &[Endpoint],
-) -> Option<(String, String)> {
+) -> Vec<(String, String)> {
     let named = |line: &String| {
         let rest = line.strip_prefix(HOST);
         rest.is_some_and(|rest| rest.starts_with([':', '=']))
@@ -28,10 +30,29 @@ pub(crate) fn host_line(
         || resolves(engine, endpoints)
         || spec.extra_hosts.iter().any(named)
     {
-        return None;
+        return Vec::new();
     }
-    let gateway = ports::endpoint(endpoints)?.gateway4?;
-    Some((HOST.to_owned(), gateway.to_string()))
+    if spec.network == NetworkMode::Host {
+        return host_file(spec);
+    }
+    let gateway = ports::endpoint(endpoints).and_then(|out| out.gateway4);
+    let line = gateway.map(|gateway| (HOST.to_owned(), gateway.to_string()));
+    line.into_iter().collect()
+}
+
+/// There the host is reached as it reaches itself. Its own entries come with it, but not beside those that were asked for,
+/// as in Docker.
+fn host_file(spec: &Spec) -> Vec<(String, String)> {
+    let mut lines = if spec.extra_hosts.is_empty() {
+        network::hosts_entries(&std::fs::read_to_string("/etc/hosts").unwrap_or_default())
+    } else {
+        Vec::new()
+    };
+    let is_named = |(names, _): &(String, String)| names.split(' ').any(|name| name == HOST);
+    if !lines.iter().any(is_named) {
+        lines.push((HOST.to_owned(), Ipv4Addr::LOCALHOST.to_string()));
+    }
+    lines
 }
 
 /// Makes a container that is being started known, and gives it its resolver.

@@ -85,6 +85,18 @@ pub fn hosts(
     text + &own_hosts(hostname, domain, addresses)
 }
 
+/// What a hosts file says, as (names, address).
+pub fn hosts_entries(text: &str) -> Vec<(String, String)> {
+    let entry = |line: &str| {
+        let (said, _) = line.split_once('#').unwrap_or((line, ""));
+        let mut words = said.split_whitespace();
+        let address = words.next()?.to_owned();
+        let names: Vec<&str> = words.collect();
+        (!names.is_empty()).then(|| (names.join(" "), address))
+    };
+    text.lines().filter_map(entry).collect()
+}
+
 /// The lines of a hosts file for the container's own addresses.
 pub fn own_hosts(hostname: &str, domain: &str, addresses: &[IpAddr]) -> String {
     addresses.iter().fold(String::new(), |mut text, address| {
@@ -205,6 +217,17 @@ mod tests {
             resolv_conf_with(host, &dns),
             "nameserver 127.0.0.1\noptions timeout:1\n"
         );
+    }
+
+    #[test]
+    fn comments_of_a_hosts_file_are_no_entries() {
+        let text = "# made by hand\n127.0.0.1 localhost\n\n10.0.0.9\tdb  db.corp # the old one\n10.0.0.10\n";
+        let entry = |names: &str, address: &str| (names.to_owned(), address.to_owned());
+        let expected = [
+            entry("localhost", "127.0.0.1"),
+            entry("db db.corp", "10.0.0.9"),
+        ];
+        assert_eq!(hosts_entries(text), expected);
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub use create::Create;
 pub use endpoint::{Attachment, Endpoint, Settings};
 pub use error::{Error, Result};
 pub use files::{
-    Dns, host_resolv_conf, hosts, own_hosts, resolv_conf, resolv_conf_with, resolv_conf_within,
+    Dns, host_resolv_conf, hosts, hosts_entries, own_hosts, resolv_conf, resolv_conf_with,
+    resolv_conf_within,
 };
 pub use firewall::Opening;
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};

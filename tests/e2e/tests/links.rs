@@ -194,4 +194,26 @@ fn the_host_has_a_name_on_the_default_bridge_too() {
     without.load("busybox");
     let none = without.corten(&["run", "--rm", "busybox", "cat", "/etc/hosts"]);
     assert!(!none.ok().contains("host.docker"), "{none:?}");
+    // In the host's own network it is the host itself, beside what the host's file says.
+    let of_host = |context: &Context, more: &[&str]| {
+        let run = [&["run", "--rm", "--network", "host"], more].concat();
+        let shown = context.corten(&[&run, &["busybox", "cat", "/etc/hosts"][..]].concat());
+        shown.ok().to_owned()
+    };
+    let own = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    assert_eq!(of_host(&without, &[]), own.trim_end());
+    let shown = of_host(&context, &[]);
+    assert!(
+        shown.ends_with("127.0.0.1\thost.docker.internal"),
+        "{shown}"
+    );
+    let said = own.lines().filter(|line| !line.starts_with('#'));
+    for word in said.flat_map(str::split_whitespace) {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    let asked = of_host(&context, &["--add-host", "db:192.0.2.7"]);
+    let (_, added) = asked
+        .split_once("ip6-allrouters\n")
+        .expect("the usual lines");
+    assert_eq!(added, "192.0.2.7\tdb\n127.0.0.1\thost.docker.internal");
 }
