@@ -11,6 +11,8 @@ use crate::IMAGE;
 use crate::machine::Machine;
 use crate::worker::Request;
 
+mod podman;
+
 /// Where everything of one bench run lives.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -116,6 +118,10 @@ pub(crate) struct Engine {
     pub(crate) socket: PathBuf,
     /// The command line up to the verb.
     pub(crate) cli: Vec<String>,
+    /// What follows the verb `run`.
+    run: Vec<String>,
+    /// What follows `network create`.
+    pub(crate) network: &'static [&'static str],
     start: Request,
 }
 
@@ -162,6 +168,8 @@ impl Engine {
             machine: Machine::plain()?,
             socket,
             cli,
+            run: Vec::new(),
+            network: &[],
             start,
         }
         .ready(place)
@@ -204,6 +212,8 @@ impl Engine {
             machine,
             socket,
             cli,
+            run: Vec::new(),
+            network: &[],
             start,
         }
         .ready(place)
@@ -230,8 +240,13 @@ impl Engine {
 
     /// Runs one command of the engine's own command line; milliseconds.
     pub(crate) fn verb(&mut self, arguments: &[&str]) -> Result<f64> {
-        let arguments = arguments.iter().map(|word| (*word).to_owned());
-        let argv: Vec<String> = self.cli.iter().cloned().chain(arguments).collect();
+        let mut argv = self.cli.clone();
+        let (verb, rest) = arguments.split_first().context("no verb")?;
+        argv.push((*verb).to_owned());
+        if *verb == "run" {
+            argv.extend_from_slice(&self.run);
+        }
+        argv.extend(rest.iter().map(|word| (*word).to_owned()));
         self.machine.run(&argv)
     }
 
@@ -322,56 +337,6 @@ impl Bare {
         };
         Self {
             name,
-            machine,
-            kind: Kind::Commands(Box::new(commands)),
-        }
-        .ready()
-    }
-
-    pub(crate) fn podman(place: &Place) -> Result<Self> {
-        let tree = place.tree.as_ref().context("no tree of clients")?;
-        ensure!(
-            tree.join("usr/bin/podman").exists(),
-            "the tree of clients has no podman"
-        );
-        let mut machine = Machine::chrooted(tree, &place.work.join("podman"), &place.work)?;
-        let podman = |arguments: &[&str]| {
-            let options = [
-                "--root",
-                "/data/root",
-                "--runroot",
-                "/run/podman",
-                "--cgroup-manager",
-                "cgroupfs",
-                "--events-backend",
-                "file",
-            ];
-            words("/usr/bin/podman", &[&options[..], arguments].concat())
-        };
-        let archive = place.archive();
-        machine
-            .run(&podman(&["load", "--quiet", "--input", &archive]))
-            .context("load the image")?;
-        let parent = format!("/corten-bench-{}-podman", place.tag);
-        let (image, name) = ("localhost/busybox:latest", "bench-exec");
-        let commands = Commands {
-            run: podman(&["run", "--rm", "--cgroup-parent", &parent, image, "true"]),
-            sleep: podman(&[
-                "run",
-                "--detach",
-                "--name",
-                name,
-                "--cgroup-parent",
-                &parent,
-                image,
-                "sleep",
-                "1000000",
-            ]),
-            exec: podman(&["exec", name, "true"]),
-            remove: podman(&["rm", "--force", "--time", "0", name]),
-        };
-        Self {
-            name: "podman",
             machine,
             kind: Kind::Commands(Box::new(commands)),
         }

@@ -105,7 +105,10 @@ fn main() -> Result<()> {
         .iter()
         .any(|name| options.wants_network(name))
     {
-        rows.extend(contest(&options, false, |field, _| {
+        rows.extend(contest(&options, false, |field, place| {
+            if options.invites("podman") {
+                admit("podman", &mut field.engines, Engine::podman(place));
+            }
             network::run(field, &options)
         })?);
     }
@@ -202,14 +205,16 @@ fn place(options: &Options) -> Result<Place> {
     })
 }
 
+/// Lets one take part, or says why not.
+fn admit<T>(name: &str, list: &mut Vec<T>, one: Result<T>) {
+    match one {
+        Ok(one) => list.push(one),
+        Err(error) => eprintln!("bench: without {name}: {error:#}"),
+    }
+}
+
 /// Brings up everyone who is invited and able; says who is not and why.
 fn gather(place: &Place, options: &Options) -> Field {
-    fn admit<T>(name: &str, list: &mut Vec<T>, one: Result<T>) {
-        match one {
-            Ok(one) => list.push(one),
-            Err(error) => eprintln!("bench: without {name}: {error:#}"),
-        }
-    }
     let mut field = Field {
         engines: Vec::new(),
         bare: Vec::new(),
