@@ -103,7 +103,7 @@ impl Server {
             return;
         };
         let owner = held.owner.clone();
-        match Relay::accept(held.socket.as_fd(), held.target) {
+        match Relay::accept(held.socket.as_fd(), held.target, &mut self.pipes) {
             Ok(relay) => {
                 let token = self.sources.insert(Source::Relay(Box::new(relay), owner));
                 let Some(Source::Relay(relay, _)) = self.sources.get_mut(token) else {

@@ -47,7 +47,14 @@ pub(crate) enum Fate {
 
 impl Relay {
     /// Takes the connection that waits at a listener and begins one to the target.
-    pub(crate) fn accept(listener: BorrowedFd<'_>, target: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn accept(
+        listener: BorrowedFd<'_>,
+        target: SocketAddr,
+        pipes: &mut Pipes,
+    ) -> io::Result<Self> {
+        // Without descriptors for its bytes a connection had better wait where it does.
+        let pipe = pipes.take()?;
+        pipes.give(pipe);
         let client = inet::accept_tcp(listener)?;
         let server = inet::begin_tcp(target).inspect_err(|_| {
             // The client is told at once, as it would be by a closed port.

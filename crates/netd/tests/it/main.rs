@@ -35,6 +35,10 @@ const ALL: &[testkit::harness::Test] = &[
         ports::an_idle_connection_has_its_two_sockets_alone,
     ),
     (
+        "ports::connections_wait_while_descriptors_are_short",
+        ports::connections_wait_while_descriptors_are_short,
+    ),
+    (
         "ports::a_flood_leaves_others_their_turn",
         ports::a_flood_leaves_others_their_turn,
     ),

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
+use std::process::Command;
 use std::time::Duration;
 
 use netd::protocol::{Port, Protocol, Reply, Request, VERSION};
@@ -85,26 +86,56 @@ fn echo((client, server): &mut (TcpStream, TcpStream)) {
     assert_eq!(&buffer, b"ping");
 }
 
+fn pid(netd: &Netd) -> u32 {
+    let greeting = Request::Hello { version: VERSION };
+    match netd.client().call(&greeting, &[]).unwrap() {
+        Reply::Hello { pid, .. } => pid,
+        other => panic!("a greeting is answered with one: {other:?}"),
+    }
+}
+
+fn descriptors(pid: u32) -> usize {
+    let listed = std::fs::read_dir(format!("/proc/{pid}/fd"));
+    listed.unwrap().count()
+}
+
+pub(crate) fn connections_wait_while_descriptors_are_short() {
+    let netd = Netd::start();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap();
+    let address = publish(&netd, Protocol::Tcp, "[::1]:0", target);
+    let accept = || {
+        let (server, _) = listener.accept().unwrap();
+        server
+    };
+    let mut first = (TcpStream::connect(address).unwrap(), accept());
+    echo(&mut first);
+    // Room for one more.
+    let pid = pid(&netd);
+    let limit = descriptors(pid) + 2;
+    let limited = Command::new("prlimit")
+        .arg(format!("--pid={pid}"))
+        .arg(format!("--nofile={limit}"))
+        .status();
+    assert!(limited.unwrap().success());
+    let mut second = (TcpStream::connect(address).unwrap(), accept());
+    echo(&mut second);
+    let third = TcpStream::connect(address).unwrap();
+    echo(&mut first);
+    drop((first, second));
+    let mut third = (third, accept());
+    echo(&mut third);
+}
+
 pub(crate) fn an_idle_connection_has_its_two_sockets_alone() {
     const COUNT: usize = 400;
     const MOST_KIB: usize = 10 * 1024;
     let netd = Netd::start();
-    let Reply::Hello { pid, .. } = netd
-        .client()
-        .call(&Request::Hello { version: VERSION }, &[])
-        .unwrap()
-    else {
-        panic!("a greeting is answered with one");
-    };
-    let descriptors = || {
-        std::fs::read_dir(format!("/proc/{pid}/fd"))
-            .unwrap()
-            .count()
-    };
-    let before = descriptors();
+    let pid = pid(&netd);
+    let before = descriptors(pid);
     let mut connections = connected(&netd, COUNT);
     connections.iter_mut().for_each(echo);
-    let more = descriptors() - before;
+    let more = descriptors(pid) - before;
     // Beside the listener, and few pipes for all of them.
     assert!((2 * COUNT..2 * COUNT + 24).contains(&more), "{more}");
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
