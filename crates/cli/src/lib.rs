@@ -128,6 +128,8 @@ fn command(session: &Session, words: &[String]) -> Outcome {
 }
 
 fn dispatch(session: &Session, command: &Command, given: &Given) -> Outcome {
+    // Whoever asked hears no more: the connection ends with the process, and the daemon cancels what it did for it.
+    sys::leave::on_signals();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

@@ -28,6 +28,8 @@ impl Signals {
     /// Catches signals from now on.
     pub(crate) fn catch() -> Self {
         let (sender, arrived) = mpsc::unbounded_channel();
+        // The runtime's handler would go on to the one that it replaces.
+        sys::leave::no_more();
         for (number, name) in FORWARDED {
             let Ok(mut stream) = signal(SignalKind::from_raw(number)) else {
                 continue;

@@ -8,6 +8,7 @@ pub mod cgroup;
 pub mod epoll;
 pub mod inet;
 pub mod inotify;
+pub mod leave;
 pub mod memfd;
 pub mod memory;
 pub mod mount;

@@ -8,6 +8,8 @@ use rustix::termios::{
     OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 
+use crate::leave::Settings;
+
 /// Rows and columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
@@ -44,9 +46,10 @@ pub fn set_size(fd: BorrowedFd<'_>, size: Size) -> io::Result<()> {
     )?)
 }
 
-/// Raw mode of a terminal, until dropped.
+/// Raw mode of a terminal, until dropped; also a signal that ends the command ends it ([`crate::leave`]).
 #[derive(Debug)]
 pub struct RawMode {
+    _settings: Settings,
     fd: OwnedFd,
     before: Termios,
 }
@@ -59,8 +62,13 @@ impl RawMode {
         let before = tcgetattr(&fd)?;
         let mut raw = before.clone();
         raw.make_raw();
+        let settings = Settings::of(fd.as_fd())?;
         tcsetattr(&fd, OptionalActions::Flush, &raw)?;
-        Ok(Self { fd, before })
+        Ok(Self {
+            _settings: settings,
+            fd,
+            before,
+        })
     }
 
     /// Goes back to how the terminal was.
@@ -86,8 +94,13 @@ impl NoEcho {
         let before = tcgetattr(&fd)?;
         let mut silent = before.clone();
         silent.local_modes.remove(rustix::termios::LocalModes::ECHO);
+        let settings = Settings::of(fd.as_fd())?;
         tcsetattr(&fd, OptionalActions::Flush, &silent)?;
-        Ok(Self(RawMode { fd, before }))
+        Ok(Self(RawMode {
+            _settings: settings,
+            fd,
+            before,
+        }))
     }
 
     /// Goes back to how the terminal was.

@@ -21,6 +21,7 @@ mod image_memory;
 mod images;
 mod inspect;
 mod interchange;
+mod interrupt;
 mod links;
 mod logs;
 mod manifest;

@@ -48,6 +48,8 @@ pub(crate) async fn save(session: &Session, given: &Given) -> Outcome {
     let target = session.env.absolute(path);
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let temporary = target.with_file_name(format!(".{name}.tmp-{}", std::process::id()));
+    let _goes =
+        sys::leave::Temporary::new(&temporary).map_err(|error| io_failure("open", path, &error))?;
     let written = write(&mut response, &temporary).await.and_then(|()| {
         store::rename(&temporary, &target, false).map_err(|error| Failure::new(error.to_string()))
     });
