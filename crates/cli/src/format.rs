@@ -68,6 +68,21 @@ pub(crate) fn render(
     Ok(table::layout(&format!("{heading}\n{text}")))
 }
 
+/// Prints one value, not a list: no headings, no columns, no line feed of its own.
+pub(crate) fn whole(format: &str, value: &Value) -> Result<String, Failure> {
+    let source = match format {
+        "json" => "{{json .}}",
+        _ => format.strip_prefix("table").unwrap_or(format),
+    };
+    let source = source
+        .trim_matches(' ')
+        .replace("\\t", "\t")
+        .replace("\\n", "\n");
+    let template = Template::parse(&source)
+        .map_err(|error| Failure::new(format!("template parsing error: {error}")))?;
+    template.render(value, Mode::Values).map_err(Failure::new)
+}
+
 /// `{{.Label "com.example.some_name"}}` heads its column with `some name`.
 fn label_headings(source: &str) -> Vec<(String, String)> {
     let names = source

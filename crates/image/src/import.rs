@@ -5,27 +5,38 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use content::Ingest;
-use oci::image::{ContainerConfig, History, RootFs};
+use oci::image::{ContainerConfig, History, Platform, RootFs};
 use oci::{ImageConfig, Reference};
 use snapshots::archive::Writer;
 
 use crate::image::Origin;
-use crate::load::{LAYER, architecture, descriptor};
+use crate::load::{LAYER, descriptor};
+use crate::platform::own;
 use crate::{Error, Image, ImageConfigChanges, Images, decompress};
 
+/// What an import cannot see in its archive.
+#[derive(Debug, Default)]
+pub struct Description {
+    /// Changes of the configuration.
+    pub changes: ImageConfigChanges,
+    /// The machine that the image is for, if not this one.
+    pub platform: Option<Platform>,
+    /// The comment in its history.
+    pub message: String,
+}
+
 impl Images {
-    /// Makes an image of a root filesystem's archive (gzip, zstd, xz or plain); `message` becomes its comment.
+    /// Makes an image of a root filesystem's archive (gzip, zstd, xz or plain).
     pub fn import(
         &self,
         reader: &mut dyn Read,
         reference: Option<&Reference>,
-        changes: ImageConfigChanges,
-        message: &str,
+        about: Description,
     ) -> Result<Arc<Image>, Error> {
-        let mut config = ContainerConfig::default();
-        changes.apply(&mut config);
-        let created = stdx::time::rfc3339_nano(SystemTime::now());
-        self.import_layer(reader, reference, config, &created, message)
+        let mut config = described(about.platform.unwrap_or_else(own), about.message);
+        about.changes.apply(&mut config.config);
+        config.created = stdx::time::rfc3339_nano(SystemTime::now());
+        self.import_layer(reader, reference, config)
     }
 
     /// Makes an image of a few files (path, content, mode), their directories with mode 0755. Same input, same image.
@@ -55,22 +66,19 @@ impl Images {
                 .map_err(Error::io(format!("add {path:?}")))?;
         }
         let layer = writer.finish().map_err(Error::io("make layer"))?;
-        self.import_layer(
-            &mut layer.as_slice(),
-            reference,
+        let config = ImageConfig {
             config,
-            "1970-01-01T00:00:00Z",
-            "",
-        )
+            created: "1970-01-01T00:00:00Z".to_owned(),
+            ..described(own(), String::new())
+        };
+        self.import_layer(&mut layer.as_slice(), reference, config)
     }
 
     fn import_layer(
         &self,
         reader: &mut dyn Read,
         reference: Option<&Reference>,
-        config: ContainerConfig,
-        created: &str,
-        message: &str,
+        mut config: ImageConfig,
     ) -> Result<Arc<Image>, Error> {
         let reader = decompress(reader).map_err(Error::io("read archive"))?;
         let mut kept = Kept {
@@ -83,29 +91,32 @@ impl Images {
             manifest: None,
             layers: vec![descriptor(LAYER, digest.clone(), size)],
         };
-        let history = History {
-            created: created.to_owned(),
-            comment: message.to_owned(),
+        config.rootfs.diff_ids = vec![digest];
+        config.history = vec![History {
+            created: config.created.clone(),
+            comment: config.comment.clone(),
             ..History::default()
-        };
-        let config = ImageConfig {
-            created: created.to_owned(),
-            architecture: architecture().to_owned(),
-            os: "linux".to_owned(),
-            comment: message.to_owned(),
-            config,
-            rootfs: RootFs {
-                kind: "layers".to_owned(),
-                diff_ids: vec![digest],
-            },
-            history: vec![history],
-            ..ImageConfig::default()
-        };
+        }];
         let image = self.add(&config.encode(), origin)?;
         if let Some(reference) = reference {
             self.name(&image.id, reference)?;
         }
         self.resolve(image.id.as_str())
+    }
+}
+
+/// The configuration of an image for a machine, without what is in it.
+fn described(platform: Platform, comment: String) -> ImageConfig {
+    ImageConfig {
+        architecture: platform.architecture,
+        variant: platform.variant,
+        os: platform.os,
+        comment,
+        rootfs: RootFs {
+            kind: "layers".to_owned(),
+            diff_ids: Vec::new(),
+        },
+        ..ImageConfig::default()
     }
 }
 

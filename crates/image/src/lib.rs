@@ -26,6 +26,7 @@ pub use decompress::decompress;
 pub use error::Error;
 pub use image::{Image, InUse, Loaded, Removed};
 pub use images::Images;
+pub use import::Description;
 pub use prune::Pruned;
 pub use save::Saving;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use testkit::{Context, fixtures};
+use testkit::{Context, command, fixtures};
 
 #[test]
 fn load_names_what_it_loaded() {
@@ -60,7 +60,7 @@ fn an_oci_layout_loads() {
     skopeo
         .args(["--insecure-policy", "copy", "--quiet", &source, &target])
         .env("TMPDIR", context.directory());
-    testkit::command::run(&mut skopeo).ok();
+    command::run(&mut skopeo).ok();
     context
         .corten(&["load", "-q", "-i", &layout.to_string_lossy()])
         .ok();
@@ -153,6 +153,34 @@ fn import_makes_an_image_of_a_tree() {
     );
     assert!(id.ok().starts_with("sha256:"), "{id:?}");
     assert_eq!(context.corten(&["run", "--rm", "mine:v1"]).ok(), "imported");
+    let clis: [fn(&Context, &[&str]) -> Command; 2] =
+        [Context::corten_command, Context::docker_command];
+    let built = 1 + usize::from(fixtures::docker().is_some());
+    for cli in &clis[..built] {
+        let import = |platform: &str| {
+            let arguments = ["import", "--platform", platform, "-", "for:other"];
+            command::run_with(&mut cli(&context, &arguments), &packed, command::LIMIT)
+        };
+        import("Linux/AARCH64").ok();
+        let platform = "{{.Os}}/{{.Architecture}}/{{.Variant}}";
+        assert_eq!(context.inspect("for:other", platform), "linux/arm64/");
+        import("linux/arm/v7").ok();
+        assert_eq!(context.inspect("for:other", platform), "linux/arm/v7");
+        for (wrong, words) in [
+            ("windows/amd64", "operating system is not supported"),
+            (
+                "nonsense",
+                "\"nonsense\": unknown operating system or architecture",
+            ),
+        ] {
+            let refused = import(wrong);
+            let text = refused.fails(1);
+            assert!(
+                text.starts_with(&format!("Error response from daemon: {words}")),
+                "{text}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -206,7 +234,7 @@ fn saved_images_load_again_and_elsewhere() {
         skopeo
             .args(["--insecure-policy", "copy", "--quiet", &source, &target])
             .env("TMPDIR", context.directory());
-        testkit::command::run(&mut skopeo).ok();
+        command::run(&mut skopeo).ok();
     }
     context.corten(&["rmi", "-f", &id]).ok();
     let loaded = context.corten(&["load", "-i", &path]);

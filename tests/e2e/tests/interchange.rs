@@ -8,6 +8,7 @@ use testkit::registry::Real;
 use testkit::tree::{Dockerd, FILES, Tree};
 use testkit::{Context, command, fixtures};
 
+use crate::registry::clis;
 use crate::registry_evil::{Repository, serve_index, tar};
 
 /// Busybox as it was loaded, and as it comes from a registry, with a compressed layer; the second one's digest there.
@@ -249,14 +250,29 @@ fn of_an_index_the_one_image_that_was_pulled_is_pushed() {
     context
         .corten(&["push", "-q", "--platform", "linux/amd64", &pushed])
         .ok();
-    let refused = context.corten(&["push", "-q", "--platform", "linux/arm64", &pushed]);
-    assert_eq!(
-        refused.fails(1).trim(),
-        format!(
-            "Error response from daemon: image with reference {pushed} was found but its platform (linux/amd64) does \
-             not match the specified platform (linux/arm64)"
-        )
-    );
+    context.corten(&["tag", &name, "single"]).ok();
+    let repository = pushed.trim_end_matches(":v1");
+    for cli in clis() {
+        for (name, full) in [
+            (pushed.as_str(), pushed.as_str()),
+            ("single", "docker.io/library/single:latest"),
+        ] {
+            let refused = cli(&context, &["push", "-q", "--platform", "linux/arm64", name]);
+            assert_eq!(
+                refused.fails(1).trim(),
+                format!(
+                    "Error response from daemon: image with reference {full} was found but its platform (linux/amd64) \
+                     does not match the specified platform (linux/arm64)"
+                )
+            );
+        }
+        // Of all tags it is `latest` that must be for that machine.
+        let all = ["push", "-a", "--platform", "linux/amd64", repository];
+        assert_eq!(
+            cli(&context, &all).fails(1).trim(),
+            format!("Error response from daemon: No such image: {repository}:latest")
+        );
+    }
     context.corten(&["image", "prune", "-af"]).ok();
     let by_digest = format!("{}/single@{digest}", target.host());
     context.corten(&["pull", "-q", &by_digest]).ok();

@@ -182,3 +182,46 @@ fn disk_usage_counts_a_shared_layer_once() {
         (400, &"unknown object type: x".into())
     );
 }
+
+#[test]
+fn everything_that_takes_room_is_told_in_a_format_of_ones_own() {
+    let context = Context::busybox();
+    context.corten(&["tag", "busybox", "other:v2"]).ok();
+    context
+        .corten(&[
+            "create", "--name", "one", "--label", "a=<b>", "busybox", "true",
+        ])
+        .ok();
+    for format in [
+        "json",
+        "table",
+        "table {{range .Images}}{{.ID}} {{.Repository}}{{end}}",
+        "{{json .Containers}}",
+        "{{range .Images}}{{.ID}} {{.Repository}}:{{.Tag}} {{.Size}} {{.SharedSize}} {{.UniqueSize}} {{.Containers}}\\n{{end}}",
+        "{{range .Containers}}{{.ID}}\\t{{.Names}} {{.Size}} {{.Label \"a\"}}{{end}}",
+        "{{len .Volumes}} {{len .BuildCache}}",
+        "{{.Nosuch}}",
+        "{{",
+    ] {
+        let df = ["system", "df", "-v", "--format", format];
+        let mut ours = context.corten(&df);
+        if fixtures::docker().is_some() {
+            let mut theirs = context.docker(&df);
+            // They tell of seconds, and one may pass between them.
+            for _ in 0..3 {
+                if ours != theirs {
+                    (ours, theirs) = (context.corten(&df), context.docker(&df));
+                }
+            }
+            assert_eq!(ours, theirs, "{format}");
+        }
+        assert_eq!(
+            ours.code,
+            i32::from(format.contains("Nosuch") || format == "{{")
+        );
+    }
+    let json = context.corten(&["system", "df", "-v", "--format", "json"]);
+    let json: Value = serde_json::from_str(json.ok()).expect("JSON");
+    assert_eq!(json["Containers"][0]["Names"], "one");
+    assert_eq!(json["BuildCache"], serde_json::json!([]));
+}

@@ -244,6 +244,22 @@ fn all_tags_go_and_come() {
         names,
         [format!("{repository}:a"), format!("{repository}:b")]
     );
+    // Quietly: of all that came the repository alone is told.
+    for cli in clis() {
+        context.corten(&["image", "prune", "-af"]).ok();
+        let quiet = cli(&context, &["pull", "-a", "-q", &repository]);
+        assert_eq!(
+            (quiet.ok(), quiet.stderr.as_str()),
+            (repository.as_str(), "")
+        );
+        let listed = context.corten(&["images", "-q", "--filter", "reference=*/tags:*"]);
+        assert_eq!(listed.ok().lines().count(), 2, "{listed:?}");
+        let named = format!("{repository}:a");
+        assert_eq!(
+            cli(&context, &["pull", "-a", "-q", &named]).fails(1).trim(),
+            "tag can't be used with --all-tags/-a"
+        );
+    }
 }
 
 /// Everything in an image but what a container adds: names, kinds, modes, owners, times and contents.

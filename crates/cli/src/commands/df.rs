@@ -37,18 +37,15 @@ pub(crate) async fn df(session: &Session, given: &Given) -> Outcome {
     let chosen = given
         .get("format")
         .filter(|format| !format.is_empty() && *format != "table");
-    if verbose && chosen.is_some() {
-        return Err(Failure::unbuilt(
-            session.program,
-            &format!("flag --format of '{} system df --verbose'", session.program),
-        ));
-    }
     let request = Request::new(Method::Get, "/system/df");
     let usage: DiskUsage = session.client().await?.call(request).await?;
     let images = usage.images.unwrap_or_default();
     let containers = usage.containers.unwrap_or_default();
     if verbose {
-        report::print(&details(&images, &containers)?);
+        report::print(&match chosen {
+            None => details(&images, &containers)?,
+            Some(format) => document(format, &images, &containers)?,
+        });
         return Ok(0);
     }
     let rows = [
@@ -111,24 +108,26 @@ fn sum_of_containers(containers: &[Container]) -> Value {
     )
 }
 
+/// All of it as one value in a format of the user's.
+fn document(format: &str, images: &[Image], containers: &[Container]) -> Result<String, Failure> {
+    let truncate = format.starts_with("table");
+    let lists = vec![
+        ("Images", image_rows(images, truncate)),
+        ("Containers", container_rows(containers, truncate)),
+        ("Volumes", Vec::new()),
+        ("BuildCache", Vec::new()),
+    ];
+    format::whole(format, &Value::lists("*formatter.diskUsageContext", lists))
+}
+
 fn details(images: &[Image], containers: &[Container]) -> Result<String, Failure> {
-    let rows: Vec<Value> = images.iter().map(image).collect();
+    let rows = image_rows(images, true);
     let listing = Listing {
         columns: IMAGES,
         ..images::LISTING
     };
     let images = format::render(listing, None, false, &rows)?;
-    let rows: Vec<Value> = containers
-        .iter()
-        .map(|container| {
-            // The whole tree's size is not told here.
-            let container = Container {
-                size_root_fs: 0,
-                ..container.clone()
-            };
-            ps::row(&container, true)
-        })
-        .collect();
+    let rows = container_rows(containers, true);
     let listing = Listing {
         columns: CONTAINERS,
         ..ps::LISTING
@@ -140,20 +139,30 @@ fn details(images: &[Image], containers: &[Container]) -> Result<String, Failure
     ))
 }
 
-/// An image under the first of its names alone.
-fn image(image: &Image) -> Value {
-    let name = image
-        .repo_tags
-        .first()
-        .and_then(|name| name.rsplit_once(':'));
-    let (repository, tag) = name.unwrap_or(("<none>", "<none>"));
-    images::row(
-        image,
-        true,
-        repository.to_owned(),
-        tag.to_owned(),
-        String::new(),
-    )
+/// Images, each under the first of its names alone.
+fn image_rows(images: &[Image], truncate: bool) -> Vec<Value> {
+    let row = |image: &Image| {
+        let name = image
+            .repo_tags
+            .first()
+            .and_then(|name| name.rsplit_once(':'));
+        let (repository, tag) = name.unwrap_or(("<none>", "<none>"));
+        let (repository, tag) = (repository.to_owned(), tag.to_owned());
+        images::row(image, truncate, repository, tag, String::new())
+    };
+    images.iter().map(row).collect()
+}
+
+fn container_rows(containers: &[Container], truncate: bool) -> Vec<Value> {
+    let row = |container: &Container| {
+        // The whole tree's size is not told here.
+        let container = Container {
+            size_root_fs: 0,
+            ..container.clone()
+        };
+        ps::row(&container, truncate)
+    };
+    containers.iter().map(row).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "four digits are printed")]

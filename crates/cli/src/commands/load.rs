@@ -67,7 +67,8 @@ pub(crate) async fn import(session: &Session, given: &Given) -> Outcome {
     ];
     pairs.push(("message", &message));
     pairs.extend(changes.iter().map(|change| ("changes", change.as_str())));
-    pairs.extend(given.get("platform").map(|platform| ("platform", platform)));
+    let platform = super::platform(session, given);
+    pairs.extend(platform.as_deref().map(|platform| ("platform", platform)));
     let client = session.client().await?;
     let response = client
         .upload(&query("/images/create", &pairs), archive.as_mut())

@@ -111,7 +111,6 @@ fn unbuilt_flags(path: &str) -> &'static [&'static str] {
     {
         "run" | "create" => &spec::UNBUILT,
         "start" => &["checkpoint", "checkpoint-dir"],
-        "import" => &["platform"],
         "pull" | "push" => &["disable-content-trust"],
         _ => &[],
     }
@@ -148,6 +147,15 @@ pub(crate) async fn each(
     } else {
         Err(Failure::new(failures.join("\n")))
     }
+}
+
+/// The platform that was asked for, or that the user has chosen for all commands.
+pub(crate) fn platform(session: &Session, given: &Given) -> Option<String> {
+    given
+        .get("platform")
+        .or_else(|| session.env.variable("DOCKER_DEFAULT_PLATFORM"))
+        .filter(|text| !text.is_empty())
+        .map(str::to_lowercase)
 }
 
 /// The platforms that were asked for, as the API takes them; `wrong` is how docker's command begins to refuse one.

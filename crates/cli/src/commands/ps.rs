@@ -133,7 +133,6 @@ pub(super) fn row(container: &Summary, truncate: bool) -> Value {
         ("ID", id.to_owned()),
         ("Names", names(container, truncate)),
         ("Image", image(container, truncate)),
-        ("Platform", String::new()),
         ("Command", go_quote(&shortened(&container.command, 20))),
         ("CreatedAt", format::go_time(container.created)),
         (
@@ -149,7 +148,9 @@ pub(super) fn row(container: &Summary, truncate: bool) -> Value {
         ("LocalVolumes", volumes.to_string()),
         ("Networks", networks.join(",")),
     ];
-    Value::structure(LISTING.type_name, fields).with_map("Label", container.labels.clone())
+    Value::structure(LISTING.type_name, fields)
+        .with_nil("Platform")
+        .with_map("Label", container.labels.clone())
 }
 
 fn names(container: &Summary, truncate: bool) -> String {

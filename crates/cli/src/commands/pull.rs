@@ -51,10 +51,7 @@ async fn fetch(
     sink: Sink,
 ) -> Result<(), Failure> {
     let (name, tag) = reference::split(image);
-    let platform = given
-        .get("platform")
-        .or_else(|| session.env.variable("DOCKER_DEFAULT_PLATFORM"))
-        .map(str::to_lowercase);
+    let platform = super::platform(session, given);
     let mut pairs = vec![("fromImage", name)];
     if !all {
         pairs.push(("tag", tag));

@@ -313,7 +313,9 @@ impl State<'_> {
             Value::Object(object) => match object.kind {
                 Kind::Map => return Ok(&MISSING),
                 Kind::Record => format!("map has no entry for key {name:?}"),
-                Kind::Struct(kind) => format!("can't evaluate field {name} in type {kind}"),
+                Kind::Struct(kind) | Kind::Plain(kind) => {
+                    format!("can't evaluate field {name} in type {kind}")
+                }
             },
             Value::Missing | Value::NilMap => return Ok(&MISSING),
             Value::Nil => format!("nil data; no entry for key {name:?}"),

@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Record,
     /// A Go struct of that type: an error.
     Struct(&'static str),
+    /// The same, but not one of docker's contexts: JSON has the fields in their own order.
+    Plain(&'static str),
 }
 
 /// Fields whose objects are maps in Go's types.
@@ -120,6 +122,26 @@ impl Value {
             kind: Kind::Struct(type_name),
             fields,
         })
+    }
+
+    /// A struct that holds lists.
+    pub(crate) fn lists(type_name: &'static str, fields: Vec<(&str, Vec<Self>)>) -> Self {
+        let fields = fields
+            .into_iter()
+            .map(|(name, list)| (name.to_owned(), Self::List(list)))
+            .collect();
+        Self::Object(Object {
+            kind: Kind::Plain(type_name),
+            fields,
+        })
+    }
+
+    /// Adds a field that is Go's nil.
+    pub(crate) fn with_nil(mut self, name: &str) -> Self {
+        if let Self::Object(object) = &mut self {
+            object.fields.push((name.to_owned(), Self::Nil));
+        }
+        self
     }
 
     /// Adds a field that is a map of texts.

@@ -7,8 +7,9 @@ use api::progress::Message;
 use api::version::ApiVersion;
 use engine::ops::image::{ImageView, Import};
 use image::fsck::{Outcome, Problem, Report};
-use image::{Image, ImageConfigChanges, Loaded, Removed};
+use image::{Description, Image, ImageConfigChanges, Loaded, Removed};
 use oci::Reference;
+use oci::image::Platform;
 use serde_json::{Value, json};
 
 use super::time;
@@ -212,6 +213,16 @@ fn wrong(error: oci::Error) -> Error {
     Error::Invalid(error.to_string())
 }
 
+/// The machine that an import is for.
+fn platform(text: &str) -> Result<Platform> {
+    let platform =
+        image::platform::parse(text).map_err(|error| Error::Invalid(error.to_string()))?;
+    if platform.os != "linux" {
+        return super::invalid("operating system is not supported");
+    }
+    Ok(platform)
+}
+
 /// Parameters of an import.
 pub fn import(query: &Query) -> Result<Import> {
     let repo = query.text("repo");
@@ -221,14 +232,18 @@ pub fn import(query: &Query) -> Result<Import> {
         Some(reference(repo, query.text("tag"))?)
     };
     let changes: Vec<String> = query.all("changes").map(str::to_owned).collect();
-    if !query.text("platform").is_empty() {
-        return super::refused("parameter platform");
-    }
+    let platform = match query.text("platform") {
+        "" => None,
+        text => Some(platform(text)?),
+    };
     let changes =
         ImageConfigChanges::parse(&changes).map_err(|error| Error::Invalid(error.to_string()))?;
     Ok(Import {
         reference,
-        changes,
-        message: query.text("message").to_owned(),
+        about: Description {
+            changes,
+            platform,
+            message: query.text("message").to_owned(),
+        },
     })
 }

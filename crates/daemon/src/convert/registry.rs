@@ -48,19 +48,16 @@ pub fn push(request: &Request, name: &str) -> Result<Push> {
     }
     Ok(Push {
         reference,
-        platform: platform(request)?,
+        platform: platforms(request, "platform", 46)?.pop(),
         credentials: header(request),
     })
 }
 
-/// `platform`: text, or since 1.46 the JSON that a push sends.
+/// The machine that a pull is for.
 fn platform(request: &Request) -> Result<Option<oci::image::Platform>> {
     let text = request.query.text("platform");
     if text.is_empty() {
         return Ok(None);
-    }
-    if text.starts_with('{') {
-        return described(text).map(Some);
     }
     image::platform::parse(text)
         .map(Some)

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use super::scene::{Layout, Scene, config, gzip, saved, simple, tar};
-use crate::ImageConfigChanges;
+use crate::{Description, ImageConfigChanges};
 use oci::image::ContainerConfig;
 
 #[test]
@@ -138,14 +138,14 @@ fn a_tree_becomes_an_image() {
     let changes = ImageConfigChanges::parse(&[r#"CMD ["/x"]"#, "ENV A=1"]).unwrap();
     let layer = gzip(&tar(&[("x", b"abc")]));
     let name = "imported".parse().unwrap();
+    let about = Description {
+        changes,
+        platform: Some(crate::platform::parse("linux/arm/v7").unwrap()),
+        message: "Imported from -".to_owned(),
+    };
     let image = scene
         .images
-        .import(
-            &mut layer.as_slice(),
-            Some(&name),
-            changes,
-            "Imported from -",
-        )
+        .import(&mut layer.as_slice(), Some(&name), about)
         .unwrap();
     assert_eq!(image.repo_tags, ["imported:latest"]);
     assert_eq!(
@@ -154,6 +154,11 @@ fn a_tree_becomes_an_image() {
     );
     assert_eq!(image.config.config.env, ["A=1"]);
     assert_eq!(image.config.history.len(), 1);
+    let config = &image.config;
+    assert_eq!(
+        [&config.os, &config.architecture, &config.variant],
+        ["linux", "arm", "v7"]
+    );
     assert_eq!(scene.images.resolve("imported").unwrap().id, image.id);
 }
 

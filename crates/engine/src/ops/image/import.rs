@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use image::{Image, ImageConfigChanges};
+use image::{Description, Image};
 use oci::Reference;
 
 use crate::blocking::{Class, blocking};
@@ -15,10 +15,8 @@ use crate::{Engine, Result};
 pub struct Import {
     /// Its name.
     pub reference: Option<Reference>,
-    /// Changes of the configuration.
-    pub changes: ImageConfigChanges,
-    /// The comment in its history.
-    pub message: String,
+    /// What is not in the archive.
+    pub about: Description,
 }
 
 /// Imports an archive; `reader` may block.
@@ -29,12 +27,9 @@ pub async fn import(
 ) -> Result<Arc<Image>> {
     let engine = engine.clone();
     let importing = move || {
-        let image = engine.images.import(
-            &mut reader,
-            what.reference.as_ref(),
-            what.changes,
-            &what.message,
-        )?;
+        let image = engine
+            .images
+            .import(&mut reader, what.reference.as_ref(), what.about)?;
         let id = image.id.to_string();
         let name = what
             .reference

@@ -29,8 +29,12 @@ pub async fn push(engine: &Arc<Engine>, what: Push, progress: Progress) -> Resul
         credentials,
     } = what;
     let name = reference.familiar();
-    if let (Some(wanted), Some(_)) = (wanted, &reference.tag) {
-        platform::check(&*find(engine, &name)?, &name, &[wanted])?;
+    if let Some(wanted) = wanted {
+        // As in Docker's store of one platform an image: of all tags it is `latest` that is looked at, and the name is
+        // told in full.
+        let wholly = reference.clone().with_default_tag();
+        let image = find(engine, &wholly.familiar())?;
+        platform::check(&image, &wholly.to_string(), &[wanted])?;
     }
     let repository = reference.familiar_name();
     let push = remote::Push {
