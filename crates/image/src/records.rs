@@ -114,7 +114,9 @@ impl Records {
     }
 
     pub(crate) fn remove_image(&self, id: &Digest) -> Result<(), Error> {
-        Ok(store::remove_tree(&self.image_path(id))?)
+        store::remove_tree(&self.image_path(id))?;
+        // Before its blobs go: an image that came back after a crash would lack them.
+        Ok(store::sync_dir(&self.images)?)
     }
 
     pub(crate) fn save_reference(

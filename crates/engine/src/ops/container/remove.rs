@@ -48,7 +48,10 @@ pub(crate) async fn erase(engine: &Arc<Engine>, lease: &Lease) -> Result<()> {
     let subject = container.clone();
     blocking("remove a container", Class::Disk, move || {
         let aside = worker.config.data_root.join("containers").join(format!("{REMOVED}{}", subject.id));
-        match store::rename(&subject.paths.state_dir, &aside, false) {
+        // What was answered as removed does not come back after a power cut. One that goes with its end needs no wait for
+        // the medium: were it back, the next start would remove it.
+        let durable = !subject.now().record.spec.auto_remove;
+        match store::rename(&subject.paths.state_dir, &aside, durable) {
             // Somebody's hand was quicker; what is gone is removed.
             Err(error) if error.kind() == stdx::ErrorKind::NotFound => {}
             other => other?,
