@@ -15,6 +15,7 @@ mod login;
 mod manifest;
 mod options;
 mod reach;
+mod referrers;
 mod repository;
 mod search;
 mod send;

@@ -19,6 +19,9 @@ const MAX_MANIFEST: usize = 4 << 20;
 /// The digest of what is sent (specification: Pulling manifests).
 const DIGEST: &str = "docker-content-digest";
 
+/// What a registry says that keeps lists of referrers (specification: Pushing Manifests with Subject).
+const SUBJECT: &str = "oci-subject";
+
 impl Repository {
     /// A manifest or an index by tag or digest, verified (specification: end-3).
     pub async fn manifest(&self, tag_or_digest: &str) -> Result<Manifest> {
@@ -32,7 +35,11 @@ impl Repository {
         Err(failure.expect("there is one place at least"))
     }
 
-    async fn manifest_of(&self, endpoint: &Endpoint, reference: &str) -> Result<Manifest> {
+    pub(super) async fn manifest_of(
+        &self,
+        endpoint: &Endpoint,
+        reference: &str,
+    ) -> Result<Manifest> {
         let path = path::manifest(&self.name.path, reference);
         let (call, answer) = self.ask(endpoint, Method::GET, &path, accept).await?;
         if answer.status() != StatusCode::OK {
@@ -89,13 +96,31 @@ impl Repository {
         Err(failure.expect("there is one place at least"))
     }
 
-    /// Uploads a manifest or an index, and returns its digest (specification: end-7).
+    /// Uploads a manifest or an index, and returns its digest (specification: end-7). One that names a subject is listed
+    /// with the subject's referrers, by the registry or else by us.
     pub async fn put_manifest(
         &self,
         tag_or_digest: &str,
         media_type: &str,
         bytes: Bytes,
     ) -> Result<Digest> {
+        let (digest, listed) = self
+            .put_alone(tag_or_digest, media_type, bytes.clone())
+            .await?;
+        if !listed && let Err(error) = self.list_referrer(media_type, &bytes, &digest).await {
+            // What was pushed is there, and docker's push knows no such list: a registry that refuses it refuses no push.
+            tracing::warn!(%digest, %error, "list a manifest with the referrers of its subject");
+        }
+        Ok(digest)
+    }
+
+    /// Uploads a manifest or an index; its digest, and whether the registry knows whose referrer it is.
+    pub(super) async fn put_alone(
+        &self,
+        tag_or_digest: &str,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<(Digest, bool)> {
         let digest = digest(media_type, &bytes);
         let content_type = HeaderValue::from_str(media_type)
             .map_err(|_| Error::Settings(format!("media type {media_type:?} is invalid")))?;
@@ -118,7 +143,7 @@ impl Repository {
                 expected: digest,
                 found: said.to_string(),
             }),
-            _ => Ok(digest),
+            _ => Ok((digest, answer.headers().contains_key(SUBJECT))),
         }
     }
 }

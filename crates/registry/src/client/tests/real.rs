@@ -92,6 +92,56 @@ async fn what_is_pushed_is_pulled_bit_for_bit() {
 }
 
 #[tokio::test]
+async fn a_registry_without_referrers_gets_lists_of_them() {
+    let real = Real::start();
+    let client = client();
+    let repository = client.repository(&name(real.host()), Credentials::Anonymous, Scope::Push);
+    let config = push(&repository, b"{}").await;
+    let manifest = |subject: &str, note: &str| {
+        format!(
+            r#"{{"schemaVersion":2,"mediaType":"{m}","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"{config}"}},"layers":[],{subject}"annotations":{{"note":"{note}"}}}}"#,
+            m = media::OCI_MANIFEST
+        )
+    };
+    let put = async |tag: &str, text: &str| {
+        let put = repository.put_manifest(tag, media::OCI_MANIFEST, text.to_owned().into());
+        put.await.unwrap()
+    };
+    let subject = put("subject", &manifest("", "none")).await;
+    let names = format!(
+        r#""subject":{{"mediaType":"{m}","digest":"{subject}","size":1}},"#,
+        m = media::OCI_MANIFEST
+    );
+    // Each is listed once, however often it is pushed.
+    let texts = [manifest(&names, "one"), manifest(&names, "two")];
+    for text in [&texts[0], &texts[1], &texts[0]] {
+        put("referrer", text).await;
+    }
+    let tag = subject.as_str().replace(':', "-");
+    let list = repository.manifest(&tag).await.unwrap();
+    assert_eq!(list.media_type, media::OCI_INDEX);
+    let list: serde_json::Value = serde_json::from_slice(&list.bytes).unwrap();
+    let expected = texts.iter().zip(["one", "two"]).map(|(text, note)| {
+        serde_json::json!({
+            "mediaType": media::OCI_MANIFEST, "size": text.len(), "digest": sha256(text.as_bytes()).as_str(),
+            "artifactType": "application/vnd.oci.image.config.v1+json", "annotations": {"note": note}
+        })
+    });
+    assert_eq!(list["manifests"], expected.collect::<serde_json::Value>());
+
+    // A tag that is something else stays what it is, and nothing fails.
+    let other = put("other", &manifest("", "other")).await;
+    let taken = other.as_str().replace(':', "-");
+    let before = put(&taken, &manifest("", "taken")).await;
+    put(
+        "referrer",
+        &manifest(&names.replace(subject.as_str(), other.as_str()), "three"),
+    )
+    .await;
+    assert_eq!(repository.manifest(&taken).await.unwrap().digest, before);
+}
+
+#[tokio::test]
 async fn what_is_missing_is_said_in_dockers_words() {
     let real = Real::start();
     let repository = pull(real.host());
