@@ -18,6 +18,7 @@ use crate::archive::{Entry, Kind, Reader};
 
 mod alone;
 mod behind;
+mod beyond;
 mod bounded;
 mod compare;
 

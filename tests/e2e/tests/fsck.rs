@@ -108,6 +108,33 @@ fn what_a_running_container_stands_on_stays() {
 }
 
 #[test]
+fn what_is_in_a_layer_and_not_in_its_archive_is_found_and_goes() {
+    let context = Context::busybox();
+    context.sleeper("runs", &["--network", "none"]);
+    let extra = entry(&context, "snapshots", "sha256@").join("fs/bin/extra");
+    fs::write(&extra, "nobody's").expect("write");
+    for repair in [&["image", "fsck"][..], &["image", "fsck", "--repair"]] {
+        let found = context.corten(repair);
+        assert_eq!(found.code, 1, "{found:?}");
+        let told = "1 of its files are not as in its archive: /bin/extra (not in its archive)";
+        assert!(found.stdout.contains(told), "{found:?}");
+    }
+    assert!(extra.exists(), "a running container stands on it");
+    context.corten(&["rm", "-f", "runs"]).ok();
+    let mended = context.corten(&["image", "fsck", "--repair"]);
+    assert!(
+        mended
+            .ok()
+            .contains("\n  repaired: unpacked again from its archive\n"),
+        "{mended:?}"
+    );
+    assert!(!extra.exists());
+    context.corten(&["image", "fsck"]).ok();
+    let run = context.corten(&["run", "--rm", "busybox", "ls", "/bin/extra"]);
+    assert_eq!(run.code, 1, "{run:?}");
+}
+
+#[test]
 fn nothing_takes_away_what_a_pull_needs() {
     let context = Context::new();
     let tree = context.directory().join("tree");

@@ -16,7 +16,7 @@ use crate::Error;
 use crate::archive::{Entry, Kind};
 
 /// overlayfs's mark of a deleted file.
-const DELETED: FileKind = FileKind::Character { major: 0, minor: 0 };
+pub(super) const DELETED: FileKind = FileKind::Character { major: 0, minor: 0 };
 /// overlayfs's mark of a directory through which nothing shows.
 const OPAQUE: (&str, &[u8]) = ("trusted.overlay.opaque", b"y");
 

@@ -1,8 +1,8 @@
-//! A tree beside the archive that it was made of: what is lost or altered.
+//! A tree beside the archive that it was made of: what is lost, altered, or nobody's.
 //!
 //! The archive is read once, in its order, and each entry is held against the view of the tree and of all below it. What a
 //! later entry of the same layer replaces or deletes takes the difference back. Times are not compared, as not every file
-//! system keeps them all; and what the tree has beyond its archive is not looked for.
+//! system keeps them all. What the layer's own tree has beyond its archive is looked for in the end.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use sys::root::{Dir, FileKind, RootDir, Stat};
 
+use super::beyond::Places;
 use super::{BUFFER, META, OPAQUE, WHITEOUT, absent, clean, damaged, owner, xattrs};
 use crate::Error;
 use crate::archive::{Entry, Kind, Reader};
@@ -25,6 +26,7 @@ const CONTENT: &str = "other content";
 const ATTRIBUTES: &str = "other attributes";
 const KIND: &str = "something else";
 const BACK: &str = "deleted, and there again";
+const NOBODYS: &str = "not in its archive";
 
 /// Something in a tree that is not what its archive says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,16 +49,22 @@ struct Compare<'a> {
     /// Hashes of all paths of this layer and their parents: all that a directory holds that hides those below.
     made: (HashSet<u64>, RandomState),
     opaque: Vec<PathBuf>,
+    places: Places,
     buffers: [Vec<u8>; 2],
 }
 
-/// Compares a view of a layer and of all below it with the layer's plain archive.
-pub(crate) fn layer(view: &RootDir, reader: &mut dyn Read) -> Result<Vec<Difference>, Error> {
+/// Compares a view of a layer and of all below it with the layer's plain archive; `own` is the layer's own tree.
+pub(crate) fn layer(
+    view: &RootDir,
+    own: &RootDir,
+    reader: &mut dyn Read,
+) -> Result<Vec<Difference>, Error> {
     let mut compare = Compare {
         view,
         found: BTreeMap::new(),
         made: (HashSet::new(), RandomState::new()),
         opaque: Vec::new(),
+        places: Places::default(),
         buffers: [vec![0; BUFFER], vec![0; BUFFER]],
     };
     let mut archive = Reader::new(reader);
@@ -64,6 +72,10 @@ pub(crate) fn layer(view: &RootDir, reader: &mut dyn Read) -> Result<Vec<Differe
         compare.entry(&entry, &mut archive).map_err(damaged)?;
     }
     compare.hidden();
+    let others = compare.places.others(own, MOST);
+    for path in others.map_err(Error::io("look for what is in", "a layer"))? {
+        compare.note(&path, NOBODYS, None);
+    }
     let found = compare.found.into_iter();
     Ok(found
         .map(|(path, Found { what, .. })| Difference { path, what })
@@ -80,6 +92,7 @@ impl Compare<'_> {
         let parent = path.parent().unwrap_or(Path::new(""));
         let name = path.file_name().unwrap_or_default().as_bytes();
         if name == OPAQUE {
+            self.places.clear(self.view, parent);
             self.opaque.push(parent.to_owned());
             return Ok(());
         }
@@ -88,6 +101,7 @@ impl Compare<'_> {
         }
         if let Some(hidden) = name.strip_prefix(WHITEOUT) {
             let path = parent.join(std::ffi::OsStr::from_bytes(hidden));
+            self.places.add(self.view, &path);
             self.forget(&path, true);
             if self.stat(&path).is_ok() {
                 self.note(&path, BACK, None);
@@ -97,10 +111,15 @@ impl Compare<'_> {
         // A directory that comes again keeps what is in it.
         self.forget(&path, entry.kind != Kind::Node(FileKind::Directory));
         self.remember(&path);
+        self.places.add(self.view, &path);
         let target = match &entry.kind {
             Kind::HardLink(target) => clean(target),
             _ => None,
         };
+        if let Some(target) = &target {
+            // Of a lower layer's file this one has a copy.
+            self.places.add(self.view, target);
+        }
         match self.differs(&path, entry, content)? {
             Ok(None) => {}
             Ok(Some(what)) => self.note(&path, what, target),

@@ -77,11 +77,14 @@ impl Snapshots {
         Ok(found)
     }
 
-    /// Compares a committed tree with its plain archive: what is lost or altered.
+    /// Compares a committed tree with its plain archive: what is lost, altered or not in it.
     pub fn compare(&self, key: &str, archive: &mut dyn Read) -> Result<Vec<Difference>, Error> {
         self.lock().committed("compare", key)?;
         let view = RootDir::from_fd(self.mount(key, true, false)?);
-        apply::compare(&view, archive)
+        let path = self.dir(key)?.join("fs");
+        let own =
+            RootDir::open_path(&path).map_err(Error::io("open", path.display().to_string()))?;
+        apply::compare(&view, &own, archive)
     }
 
     /// Removes a directory that is no tree.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tar::EntryType;
 
@@ -20,6 +21,8 @@ fn layers() -> [Vec<u8>; 2] {
         .entry(EntryType::Char, "null", "", b"", 0o666)
         .file("linked", "original")
         .hard("linked-too", "linked")
+        .dir("usr/lib", 0o755)
+        .symlink("lib", "/usr/lib")
         .done();
     let upper = Layer::new()
         .file("usr/.wh.gone", "")
@@ -28,6 +31,8 @@ fn layers() -> [Vec<u8>; 2] {
         .file("opaque/new", "new")
         .hard("hard-to-lower", "linked")
         .file("deep/missing/parents/file", "x")
+        .file("lib/through-a-link", "x")
+        .hard("link-through-a-link", "lib/through-a-link")
         // What the layer says twice counts as it was said last.
         .file("twice", "first")
         .hard("twice-linked", "twice")
@@ -90,6 +95,15 @@ fn each_damage_is_found_where_it_is() {
     fs::remove_file(tree(1).join("usr/gone")).unwrap();
     replace(&tree(1).join("hard-to-lower"), "original");
     fs::remove_dir_all(tree(1).join("opaque")).unwrap();
+    // Nobody's: a file, a directory with all in it, and a mark that hides a file below.
+    fs::write(tree(0).join("usr/lib/extra"), "").unwrap();
+    fs::create_dir_all(tree(1).join("deep/more/still")).unwrap();
+    let hides = tree(1).join("null");
+    let mknod = Command::new("mknod")
+        .arg(hides)
+        .args(["c", "0", "0"])
+        .status();
+    assert!(mknod.unwrap().success());
     assert_eq!(
         found(&scene, &layers()),
         [
@@ -97,8 +111,11 @@ fn each_damage_is_found_where_it_is() {
             "0 linked other content",
             "0 null other attributes",
             "0 usr/kept lost",
+            "0 usr/lib/extra not in its archive",
             "1 deep/missing/parents/file other content",
+            "1 deep/more not in its archive",
             "1 hard-to-lower something else",
+            "1 null not in its archive",
             "1 opaque other attributes",
             "1 opaque/new lost",
             "1 opaque/old deleted, and there again",

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
@@ -326,6 +326,14 @@ impl Dir {
             child.remove_below(&entry, depth + 1)?;
         }
         self.remove_dir(name)
+    }
+
+    /// Where it is, from the top of its mount. Only in a mount that is attached nowhere: elsewhere it is a path of the
+    /// host's.
+    pub fn place(&self) -> io::Result<PathBuf> {
+        let path = fs::readlink(format!("/proc/self/fd/{}", self.0.as_raw_fd()), Vec::new())?;
+        let path = PathBuf::from(OsString::from_vec(path.into_bytes()));
+        Ok(path.strip_prefix("/").map_or(path.clone(), Path::to_owned))
     }
 
     /// Names of all entries, each with whether the kernel says that it is a directory.
