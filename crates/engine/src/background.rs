@@ -70,10 +70,13 @@ pub(crate) fn tidy(engine: &Engine) -> bool {
 async fn keep_networks(engine: &Arc<Engine>) {
     let engine = engine.clone();
     blocking("look after the networks", Class::Kernel, move || {
-        let told = engine.networks.keep_bridges();
-        if !told.is_empty() {
-            tracing::warn!("{}", told.join("; "));
-            engine.refill_pools();
+        match engine.networks.keep_bridges() {
+            Ok(told) if told.is_empty() => {}
+            Ok(told) => {
+                tracing::warn!("{}", told.join("; "));
+                engine.refill_pools();
+            }
+            Err(error) => tracing::warn!(%error, "look after the bridges"),
         }
         if let Err(error) = engine.networks.keep_rules() {
             tracing::warn!(%error, "put the firewall's rules back");

@@ -6,13 +6,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::link::WayOut;
 use crate::networks::lock;
 use crate::record::{Driver, Record};
-use crate::sandbox;
 use crate::{
     Attachment, Endpoint, Error, Network, Networks, Result, Sandbox, Settings, link, net_none,
+    sandbox, unplug,
 };
 
 /// Unconnected sandboxes kept ready.
-const POOL_NONE: usize = 2;
+const POOL_NONE: usize = 6;
 
 impl Networks {
     /// A sandbox with a place on each of these networks, in their order; none of its own on the host's network. What is
@@ -138,12 +138,12 @@ impl Networks {
             endpoint.host_interface.is_empty(),
             endpoint.interface.is_empty(),
         ) {
-            sandbox::unplug_inside(netns, &endpoint.interface);
+            unplug::inside(netns, &endpoint.interface);
         }
         if let Ok(host) = sys::netlink::Socket::open(sys::netlink::Protocol::Route)
             && !endpoint.host_interface.is_empty()
         {
-            sandbox::unplug(&host, &endpoint.host_interface);
+            unplug::pair(&host, &endpoint.host_interface);
         }
         self.release(std::slice::from_ref(endpoint));
     }

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use sys::netlink::{ACK, DUMP, Message, Refused, Socket, attributes};
+use sys::netlink::{ACK, DUMP, Message, Refused, Socket, attribute};
 
 use crate::link::octets;
 use crate::nft::Family;
@@ -38,7 +38,9 @@ pub(crate) fn forget_datagrams(socket: &Socket, ports: &[(IpAddr, u16)]) -> Resu
             continue;
         }
         for entry in list(socket, family, &of_family)? {
-            let Some(original) = entry.get(4..).and_then(|facts| find(facts, TUPLE_ORIGINAL))
+            let Some(original) = entry
+                .get(4..)
+                .and_then(|facts| attribute(facts, TUPLE_ORIGINAL))
             else {
                 continue;
             };
@@ -115,21 +117,16 @@ fn message(kind: u16, flags: u16, family: Family) -> Message {
 
 /// Where a datagram went; nothing for other transports.
 fn destination(original: &[u8]) -> Option<(IpAddr, u16)> {
-    let protocol = find(original, TUPLE_PROTOCOL)?;
-    if find(protocol, PROTOCOL_NUMBER)? != [UDP] {
+    let protocol = attribute(original, TUPLE_PROTOCOL)?;
+    if attribute(protocol, PROTOCOL_NUMBER)? != [UDP] {
         return None;
     }
-    let port = u16::from_be_bytes(find(protocol, PROTOCOL_DESTINATION)?.try_into().ok()?);
-    let ip = find(original, TUPLE_IP)?;
-    let four = find(ip, IP_V4_DESTINATION).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
-    let six = find(ip, IP_V6_DESTINATION).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+    let port = u16::from_be_bytes(attribute(protocol, PROTOCOL_DESTINATION)?.try_into().ok()?);
+    let ip = attribute(original, TUPLE_IP)?;
+    let four = attribute(ip, IP_V4_DESTINATION).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
+    let six = attribute(ip, IP_V6_DESTINATION).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
     let address = four.map(IpAddr::from).or(six.map(IpAddr::from))?;
     Some((address, port))
-}
-
-fn find(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
-    let mut found = attributes(bytes).filter(|(kind, _)| *kind == wanted);
-    found.next().map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -176,7 +173,7 @@ mod tests {
         let mut all = Vec::new();
         for family in [Family::V4, Family::V6] {
             for entry in socket.query(&message(GET, DUMP, family)).unwrap() {
-                let original = find(&entry[4..], TUPLE_ORIGINAL).unwrap();
+                let original = attribute(&entry[4..], TUPLE_ORIGINAL).unwrap();
                 let place = destination(original).map(|(ip, port)| (ip.to_string(), port));
                 all.push(place.unwrap_or(("of another transport".to_owned(), 0)));
             }

@@ -29,6 +29,7 @@ mod resolver;
 mod sandbox;
 mod subnet;
 mod sysctl;
+mod unplug;
 
 pub use bridge::{Bridge, BridgeInfo, Config as BridgeConfig, Subnet};
 pub use create::Create;

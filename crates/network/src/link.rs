@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
-use sys::netlink::{ACK, CREATE, DUMP, Message, REPLACE, Refused, Socket, attributes};
+use sys::netlink::{ACK, CREATE, DUMP, Message, REPLACE, Refused, Socket, attribute, attributes};
 
 mod make;
 
@@ -160,6 +160,11 @@ pub(crate) fn set_master(index: u32, bridge: u32) -> Message {
 /// Deletes an interface.
 pub(crate) fn delete(index: u32) -> Message {
     Message::new(DELLINK, ACK).raw(&link_header(index, 0))
+}
+
+/// Whether this message tells that the interface is gone.
+pub(crate) fn is_end_of(index: u32, kind: u16, payload: &[u8]) -> bool {
+    kind == DELLINK && payload.get(4..8).and_then(u32_of) == Some(index)
 }
 
 /// Tells a bridge behind which port a hardware address lives, so that nothing is flooded to find out.
@@ -327,9 +332,7 @@ fn parse_link(payload: &[u8]) -> Option<Link> {
             IFLA_IFALIAS => link.alias = text_of(value),
             IFLA_MASTER => link.master = u32_of(value)?,
             IFLA_LINKINFO => {
-                link.kind = attributes(value)
-                    .find(|(kind, _)| *kind == INFO_KIND)
-                    .map_or_else(String::new, |(_, name)| text_of(name));
+                link.kind = attribute(value, INFO_KIND).map_or_else(String::new, text_of);
             }
             _ => {}
         }
@@ -360,9 +363,9 @@ pub(crate) fn addresses(socket: &Socket) -> Result<Vec<(u32, IpNet)>, Refused> {
 fn parse_address(payload: &[u8]) -> Option<(u32, IpNet)> {
     let prefix = *payload.get(1)?;
     let index = u32_of(payload.get(4..8)?)?;
-    let find = |wanted| attributes(payload.get(8..)?).find(|(kind, _)| *kind == wanted);
+    let facts = payload.get(8..)?;
     // IPv6 names the local address only where it is not the interface's own.
-    let (_, local) = find(IFA_LOCAL).or_else(|| find(IFA_ADDRESS))?;
+    let local = attribute(facts, IFA_LOCAL).or_else(|| attribute(facts, IFA_ADDRESS))?;
     Some((index, IpNet::new(address_of(local)?, prefix).ok()?))
 }
 

@@ -12,7 +12,12 @@ use crate::{Bridge, Endpoint, Error, Networks, Result, link, sandbox};
 
 impl Networks {
     /// Makes bridges again that somebody has deleted. What was done is told, and what could not be, once.
-    pub fn keep_bridges(&self) -> Vec<String> {
+    ///
+    /// # Errors
+    ///
+    /// No netlink socket could be opened, and nothing was looked at.
+    pub fn keep_bridges(&self) -> Result<Vec<String>> {
+        let socket = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket"))?;
         let _one = lock(&self.changing);
         let mut told = Vec::new();
         for network in self.all() {
@@ -24,7 +29,7 @@ impl Networks {
             };
             let (name, ours) = (&network.record.name, bridge.name());
             let before = bridge.is_lost.load(Ordering::Relaxed);
-            let mended = bridge.mend(&places);
+            let mended = bridge.mend(&socket, &places);
             bridge.is_lost.store(mended.is_err(), Ordering::Relaxed);
             match mended {
                 Ok(false) => {}
@@ -38,27 +43,26 @@ impl Networks {
                 )),
             }
         }
-        told
+        Ok(told)
     }
 }
 
 impl Bridge {
     /// Makes the interface again if it is gone, with these places on it. Says whether it was.
-    fn mend(&self, places: &[Endpoint]) -> Result<bool> {
-        let socket = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket"))?;
-        let found = link::get(&socket, self.index())
+    fn mend(&self, socket: &Socket, places: &[Endpoint]) -> Result<bool> {
+        let found = link::get(socket, self.index())
             .map_err(Error::refused(format!("look up {}", self.name())))?;
         if found.is_some() {
             return Ok(false);
         }
         self.index
-            .store(self.set_up_again(&socket)?, Ordering::Relaxed);
+            .store(self.set_up_again(socket)?, Ordering::Relaxed);
         // What was ready is a port of nothing: it goes with its namespaces, and the next refill makes more.
         for ready in lock(&self.pool).drain(..) {
             self.release(&ready.endpoint);
         }
         for place in places {
-            self.join(&socket, place)?;
+            self.join(socket, place)?;
         }
         Ok(true)
     }

@@ -6,7 +6,7 @@ mod rule;
 
 use std::net::IpAddr;
 
-use sys::netlink::{ACK, APPEND, CREATE, DUMP, Message, Refused, Socket, attributes};
+use sys::netlink::{ACK, APPEND, CREATE, DUMP, Message, Refused, Socket, attribute};
 
 pub(crate) use rule::{Conntrack, Lookup, Meta, Rule};
 
@@ -184,12 +184,6 @@ fn dropping_chain(payload: &[u8]) -> Option<String> {
     let forwards = attribute(attribute(facts, 4)?, 1)? == Hook::FORWARD.to_be_bytes();
     let drops = attribute(facts, 5)? == rule::DROP.to_be_bytes();
     (forwards && drops).then_some(format!("{} of table {}", text(3)?, text(1)?))
-}
-
-fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
-    attributes(bytes)
-        .find(|(kind, _)| *kind == wanted)
-        .map(|(_, value)| value)
 }
 
 /// A table of ours, by family and name.

@@ -10,7 +10,7 @@ use sys::netns;
 
 use crate::link::{self, Mac, Pair, PortMode, WayOut};
 use crate::parent::Mode;
-use crate::{Endpoint, Error, Result, sysctl};
+use crate::{Endpoint, Error, Result, sysctl, unplug};
 
 /// The first interface of a container.
 pub(crate) const INTERFACE: &str = "eth0";
@@ -95,29 +95,9 @@ pub(crate) fn plug(netns: BorrowedFd<'_>, plug: &Plug<'_>) -> Result<()> {
         .and_then(|done| done)
         .and_then(|()| plug_outside(plug))
         .inspect_err(|_| match plug.via {
-            Via::Bridge(_) => unplug(plug.host, plug.host_interface),
-            Via::Parent(..) => unplug_inside(netns, plug.interface),
+            Via::Bridge(_) => unplug::pair(plug.host, plug.host_interface),
+            Via::Parent(..) => unplug::inside(netns, plug.interface),
         })
-}
-
-/// Takes a pair away by its host's end; one that is gone is gone.
-pub(crate) fn unplug(host: &Socket, host_interface: &str) {
-    if let Ok(Some(link)) = link::find(host, host_interface) {
-        // It has died with its namespace meanwhile, or else a sweep finds it.
-        drop(host.transact(&[link::delete(link.index)]));
-    }
-}
-
-/// Takes an interface away that has no other end.
-pub(crate) fn unplug_inside(netns: BorrowedFd<'_>, interface: &str) {
-    // It dies with its namespace at the latest.
-    drop(netns::enter(netns, || {
-        let socket = open_inside()?;
-        if let Ok(Some(link)) = link::find(&socket, interface) {
-            drop(socket.transact(&[link::delete(link.index)]));
-        }
-        Ok::<(), Error>(())
-    }));
 }
 
 /// Whether a namespace has such an interface, and it is up.

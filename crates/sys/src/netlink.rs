@@ -5,7 +5,7 @@
 //! here ever blocks.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::net::netlink::{self, SocketAddrNetlink};
@@ -34,6 +34,8 @@ const NLMSG_DONE: u16 = 3;
 const FLAG_CAPPED: u16 = 0x100;
 const FLAG_ACK_TLVS: u16 = 0x200;
 const ERROR_TEXT: u16 = 1;
+/// The group of changes to interfaces (`RTNLGRP_LINK` is 1: the first bit).
+const LINKS: u32 = 1;
 /// Larger than any datagram the kernel makes for a dump (32 KiB).
 const BUFFER: usize = 64 * 1024;
 
@@ -198,6 +200,33 @@ impl Socket {
         })
     }
 
+    /// Opens a socket that hears of every change to an interface in the calling thread's network namespace; it is readable
+    /// when there is one.
+    pub fn listen_to_links() -> io::Result<Self> {
+        let socket = Self::open(Protocol::Route)?;
+        rustix::net::bind(&socket.fd, &SocketAddrNetlink::new(0, LINKS))?;
+        Ok(socket)
+    }
+
+    /// What has been heard: types and payloads of messages, none if nothing has.
+    ///
+    /// # Errors
+    ///
+    /// `ENOBUFS`: more has happened than the socket keeps, and some of it is lost.
+    pub fn heard(&self) -> io::Result<Vec<(u16, Vec<u8>)>> {
+        let mut buffer = vec![0; BUFFER];
+        match rustix::net::recv(&self.fd, &mut buffer[..], RecvFlags::empty()) {
+            Ok((_, length)) => Ok(replies(&buffer[..length.min(BUFFER)])
+                .filter_map(|reply| match reply.content {
+                    Content::Data(payload) => Some((reply.kind, payload.to_vec())),
+                    Content::Done | Content::Answer(_) => None,
+                })
+                .collect()),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Sends all messages at once and returns the first refusal. Messages after a refused one may have been carried out,
     /// unless they form one netfilter batch.
     pub fn transact(&self, messages: &[Message]) -> Result<(), Refused> {
@@ -279,6 +308,12 @@ impl Socket {
     }
 }
 
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 /// Splits attributes into (type, payload); stops at the first damaged one.
 pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let mut rest = bytes;
@@ -297,9 +332,18 @@ pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
+/// The payload of the first attribute of this type.
+pub fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+    attributes(bytes)
+        .find(|(kind, _)| *kind == wanted)
+        .map(|(_, value)| value)
+}
+
 /// One message of the kernel's.
 #[derive(Debug)]
 pub struct Reply<'a> {
+    /// Its type.
+    pub kind: u16,
     /// The number of the request that it answers.
     pub sequence: u32,
     /// What it says.
@@ -336,7 +380,11 @@ pub fn replies(bytes: &[u8]) -> impl Iterator<Item = Reply<'_>> {
             NLMSG_ERROR => Content::Answer(refusal(flags, payload)),
             _ => Content::Data(payload),
         };
-        Some(Reply { sequence, content })
+        Some(Reply {
+            kind,
+            sequence,
+            content,
+        })
     })
 }
 

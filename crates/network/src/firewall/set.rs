@@ -123,22 +123,14 @@ impl Range {
     ) -> Self {
         let mut set = Set::new(name, id, key, elements);
         set.intervals = true;
-        let family = if key[key.len() - 1].0 == types::IPV6 {
-            Family::V6
-        } else {
-            Family::V4
-        };
+        let family = family(key[key.len() - 1]);
         Self { set, family }
     }
 
     /// A set of single addresses, each with more behind it.
     const fn exact(name: &'static str, id: u32, key: &'static [(u32, u32)]) -> Self {
-        let family = if key[0].0 == types::IPV6 {
-            Family::V6
-        } else {
-            Family::V4
-        };
         let set = Set::new(name, id, key, |_| Vec::new());
+        let family = family(key[0]);
         Self { set, family }
     }
 
@@ -148,6 +140,14 @@ impl Range {
             Family::V6 => 16,
             _ => 4,
         }
+    }
+}
+
+/// The family of the addresses in this part of a key.
+const fn family((kind, _): (u32, u32)) -> Family {
+    match kind {
+        types::IPV6 => Family::V6,
+        _ => Family::V4,
     }
 }
 
