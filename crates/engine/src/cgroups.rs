@@ -36,6 +36,7 @@ pub(crate) fn open_monitors(host: &Host, parent: &str) -> (Groups, Vec<String>) 
 }
 
 fn make(directory: &Path, v2: bool) -> io::Result<()> {
+    let parent = directory.parent().filter(|parent| !parent.exists());
     fs::create_dir_all(directory)?;
     if v2 {
         return Ok(());
@@ -46,8 +47,8 @@ fn make(directory: &Path, v2: bool) -> io::Result<()> {
         .take_while(|dir| dir.join("cpuset.cpus").exists())
         .collect();
     chain.reverse();
-    // What is made below our own then has them from its birth.
-    if let Some(parent) = directory.parent().filter(|_| !chain.is_empty()) {
+    // What is made below our own then has them from its birth. A group that was there before is somebody else's.
+    if let Some(parent) = parent.filter(|_| !chain.is_empty()) {
         cgroup::write(parent, "cgroup.clone_children", "1")?;
     }
     for pair in chain.windows(2) {
