@@ -35,7 +35,7 @@ fn role(args: &[OsString]) -> (Role, usize) {
     match args.get(1).and_then(|word| word.to_str()) {
         Some("daemon") => (Role::Daemon, 1),
         Some("runtime") => (Role::Runtime, 1),
-        Some("monitor") => (Role::Monitor, 1),
+        Some("standby") => (Role::Monitor, 1),
         Some("netd") => (Role::Netd, 1),
         Some("init") => (Role::Init, 1),
         Some("hello") => (Role::Hello, 1),
@@ -105,7 +105,7 @@ mod tests {
         check(&["/usr/bin/dockerd", "-D"], (Role::Daemon, 0));
         check(&["docker", "daemon"], (Role::CommandLine, 0));
         check(&["corten-runtime", "state", "x"], (Role::Runtime, 0));
-        check(&["corten", "monitor"], (Role::Monitor, 1));
+        check(&["corten", "standby"], (Role::Monitor, 1));
         check(&["corten", "netd"], (Role::Netd, 1));
         check(&[], (Role::CommandLine, 0));
     }

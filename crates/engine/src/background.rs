@@ -1,14 +1,15 @@
 //! What is done behind the answers: deleting what was removed, keeping bridges, the firewall's rules and netd; it is
-//! tried again.
+//! tried again. Whoever waits here holds no engine: two that take turns at it would keep it alive for ever.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
 
 use crate::blocking::{Class, blocking};
-use crate::{Engine, ports};
+use crate::{Engine, pools, ports};
 
 /// Names of removed containers' directories begin so.
 pub(crate) const REMOVED: &str = ".removed-";
@@ -22,20 +23,30 @@ pub(crate) fn begin(engine: &Arc<Engine>) {
     engine.tidy.notify_one();
     tokio::spawn(tidy_forever(Arc::downgrade(engine)));
     tokio::spawn(look_after(Arc::downgrade(engine)));
+    tokio::spawn(pools::keep_full(Arc::downgrade(engine)));
     tokio::spawn(watch_netd(Arc::downgrade(engine)));
 }
 
+/// Waits to be told of news; false: there are none, for as long as one may do without.
+pub(crate) async fn told(news: &Notify, limit: Duration) -> bool {
+    tokio::time::timeout(limit, news.notified()).await.is_ok()
+}
+
 async fn tidy_forever(engine: Weak<Engine>) {
-    while let Some(strong) = engine.upgrade() {
-        let notified = tokio::time::timeout(AGAIN, strong.tidy.notified()).await;
-        if notified.is_err() {
+    let Some(news) = engine.upgrade().map(|engine| engine.tidy.clone()) else {
+        return;
+    };
+    while engine.strong_count() > 0 {
+        if !told(&news, AGAIN).await {
             continue;
         }
         tokio::time::sleep(DELAY).await;
-        let again = strong.clone();
-        if !blocking("tidy up", Class::Disk, move || tidy(&again)).await {
+        let Some(strong) = engine.upgrade() else {
+            return;
+        };
+        if !blocking("tidy up", Class::Disk, move || tidy(&strong)).await {
             tokio::time::sleep(AGAIN).await;
-            strong.tidy.notify_one();
+            news.notify_one();
         }
     }
 }
@@ -88,14 +99,8 @@ async fn keep_networks(engine: &Arc<Engine>) {
     .await;
 }
 
-/// Keeps sandboxes and trees ready from the start of the daemon; whoever takes one makes the next.
+/// Looks after the networks, once a second.
 async fn look_after(engine: Weak<Engine>) {
-    if let Some(strong) = engine.upgrade() {
-        blocking("fill the pools", Class::Kernel, move || {
-            strong.refill_pools();
-        })
-        .await;
-    }
     while let Some(strong) = engine.upgrade() {
         keep_networks(&strong).await;
         drop(strong);
@@ -105,6 +110,9 @@ async fn look_after(engine: Weak<Engine>) {
 
 /// Waits for the end of netd, and gives what it held to a new one.
 async fn watch_netd(engine: Weak<Engine>) {
+    let Some(news) = engine.upgrade().map(|engine| engine.netd.clone()) else {
+        return;
+    };
     while let Some(strong) = engine.upgrade() {
         #[expect(
             deprecated,
@@ -114,11 +122,11 @@ async fn watch_netd(engine: Weak<Engine>) {
             .keeper
             .process()
             .and_then(|fd| AsyncFd::with_interest(fd, Interest::READABLE).ok());
+        drop(strong);
         let Some(process) = process else {
-            drop(tokio::time::timeout(AGAIN, strong.netd.notified()).await);
+            told(&news, AGAIN).await;
             continue;
         };
-        drop(strong);
         let ended = loop {
             match tokio::time::timeout(AGAIN, process.readable()).await {
                 Ok(ended) => break ended.is_ok(),

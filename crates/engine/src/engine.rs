@@ -9,14 +9,15 @@ use image::Images;
 use image::remote::Remote;
 use network::{Keeper, Names, Networks, Ports};
 use snapshots::Snapshots;
-use sys::spawn::Groups;
 use tokio::sync::Notify;
 
 use crate::blocking::{Class, blocking};
 use crate::container::registry::Containers;
 use crate::events::Events;
 use crate::host::Host;
+use crate::monitors::Monitors;
 use crate::ops::container::exec::Execs;
+use crate::pools::Pools;
 use crate::seccomp_filters::Filters as SeccompFilters;
 use crate::{Config, Error, Result, background, cgroups, ground, recover, steps};
 
@@ -47,13 +48,14 @@ pub struct Engine {
     pub(crate) names: Names,
     pub(crate) keeper: Keeper,
     /// Told when netd may have been started.
-    pub(crate) netd: Notify,
+    pub(crate) netd: Arc<Notify>,
     pub(crate) execs: Execs,
     pub(crate) executable: OwnedFd,
     pub(crate) seccomp: SeccompFilters,
-    pub(crate) monitor_groups: Arc<Groups>,
+    pub(crate) monitors: Monitors,
+    pub(crate) pools: Arc<Pools>,
     pub(crate) warnings: Vec<String>,
-    pub(crate) tidy: Notify,
+    pub(crate) tidy: Arc<Notify>,
     _lock: store::Lock,
 }
 
@@ -69,12 +71,6 @@ impl Engine {
         recover::recover(&engine, found).await?;
         background::begin(&engine);
         Ok(engine)
-    }
-
-    /// Makes network sandboxes and empty trees until enough of them are ready.
-    pub(crate) fn refill_pools(&self) {
-        self.networks.refill();
-        self.snapshots.refill();
     }
 
     /// Registries; what they need is read when the first one is asked.
@@ -101,6 +97,7 @@ impl Engine {
         let engine = self.clone();
         blocking("tidy up", Class::Disk, move || {
             background::tidy(&engine);
+            engine.monitors.close();
             cgroups::leave(&engine.host, &engine.config.cgroup_parent);
         })
         .await;
@@ -148,13 +145,11 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
     }
     let executable = sys::memfd::own_executable()
         .map_err(Error::io("copy the engine's program to a memory file"))?;
-    let keeper = Keeper::new(
-        config.exec_root.clone(),
-        executable
-            .try_clone()
-            .map_err(Error::io("duplicate the engine's program"))?,
-        monitor_groups.clone(),
-    );
+    let another = || executable.try_clone();
+    let program = another().map_err(Error::io("duplicate the engine's program"))?;
+    let keeper = Keeper::new(config.exec_root.clone(), program, monitor_groups.clone());
+    let program = another().map_err(Error::io("duplicate the engine's program"))?;
+    let monitors = Monitors::new(program, monitor_groups);
     let engine = Engine {
         id: stable_id(&config)?,
         seccomp: SeccompFilters::new(&host),
@@ -163,7 +158,7 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
         events: Events::default(),
         containers: Containers::default(),
         execs: Execs::default(),
-        tidy: Notify::new(),
+        tidy: Arc::default(),
         images,
         snapshots,
         remote: Mutex::default(),
@@ -171,8 +166,9 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
         ports: Ports::open(&format!("{}-ports", config.bridge), config.host_firewall),
         names: Names::default(),
         keeper,
-        netd: Notify::new(),
-        monitor_groups,
+        netd: Arc::default(),
+        monitors,
+        pools: Arc::default(),
         warnings,
         host,
         config,

@@ -16,6 +16,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::monitors::Monitor;
 use crate::{Error, Result};
 
 /// How long a monitor may take to answer. It answers within milliseconds; this is for a host that has come to a halt.
@@ -35,9 +36,9 @@ pub struct Task {
 }
 
 impl Task {
-    /// Takes the socket of a monitor that was just spawned; events arrive at the receiver, which closes when it is gone.
-    pub fn new(id: &str, socket: SeqPacket, process: OwnedFd) -> Result<(Arc<Self>, Events)> {
-        Self::adopt(id, socket, Some(PidFd::from_fd(process)))
+    /// Takes a monitor that has just got its container; events arrive at the receiver, which closes when it is gone.
+    pub(crate) fn new(id: &str, monitor: Monitor) -> Result<(Arc<Self>, Events)> {
+        Self::adopt(id, monitor.socket, Some(monitor.process))
     }
 
     /// Takes the socket of a monitor that another daemon spawned.

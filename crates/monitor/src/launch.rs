@@ -1,4 +1,6 @@
-//! From inherited descriptors to a created container.
+//! From a process that waits to a created container.
+//!
+//! What needs no container is done before there is one: a monitor is spawned ahead of its container, and waits.
 //!
 //! The order matters: the parent of the container is a subreaper before it has a child; the socket through which a later
 //! engine finds the monitor exists before the engine is told that the container does.
@@ -9,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use sys::poll::Poll;
-use sys::process::SingleThreaded;
+use sys::process::{SingleThreaded, Title};
 use sys::socket::SeqPacket;
 use sys::spawn::inherited;
 
@@ -17,8 +19,7 @@ use crate::container::{Container, Inherited};
 use crate::control::Engine;
 use crate::logfile::Writer;
 use crate::protocol::{
-    CONTROL_FD, EXECUTABLE_FD, EXIT_FILE, Event, Failure, LAUNCH_FD, Launch, Message, NETNS_FD,
-    PID_FILE, ROOTFS_FD, SOCKET, Stage,
+    CONTROL_FD, EXIT_FILE, Event, Failure, Handover, Launch, Message, PID_FILE, SOCKET, Stage,
 };
 use crate::watch::Monitor;
 
@@ -35,18 +36,14 @@ pub(crate) struct Settings {
     pub(crate) detach_keys: Vec<u8>,
 }
 
-/// Becomes the parent of a created container.
+/// Waits for a container, and becomes its parent.
 pub(crate) fn launch() -> Result<Monitor, Refused> {
-    // All of them before anything is opened: a number that was not handed over may be given to something else.
-    let control = inherited(CONTROL_FD).ok_or(Refused)?;
-    let launch = inherited(LAUNCH_FD);
-    let handed = Inherited {
-        rootfs: inherited(ROOTFS_FD),
-        netns: inherited(NETNS_FD),
-        executable: inherited(EXECUTABLE_FD),
-    };
-    let mut engine = Engine::new(SeqPacket::from_fd(control)).map_err(|_| Refused)?;
-    match create(launch, handed) {
+    let control = SeqPacket::from_fd(inherited(CONTROL_FD).ok_or(Refused)?);
+    let ready = Ready::make();
+    // An engine that is gone has no container for this one.
+    let handed = receive(&control).map_err(|_| Refused)?;
+    let mut engine = Engine::new(control).map_err(|_| Refused)?;
+    match ready.and_then(|ready| create(ready, handed)) {
         Ok(mut monitor) => {
             sys::memory::trim();
             engine.tell(&Message::Event(Event::Created {
@@ -63,14 +60,57 @@ pub(crate) fn launch() -> Result<Monitor, Refused> {
     }
 }
 
-fn create(launch: Option<OwnedFd>, handed: Inherited) -> Result<Monitor, Failure> {
-    let proof = SingleThreaded::prove().map_err(failed("count threads of the monitor"))?;
-    // Blocked, SIGTERM and its like are ignored: a monitor ends with its container.
-    sys::signal::block_all();
-    let children = sys::poll::signal(sys::process::Signal::CHILD.as_raw())
-        .map_err(failed("watch for ended children"))?;
-    sys::process::set_child_subreaper().map_err(failed("become subreaper"))?;
+/// What a monitor has before it has a container.
+#[derive(Debug)]
+struct Ready {
+    proof: SingleThreaded,
+    /// Only what ps(1) shows: a host may do without.
+    title: Option<Title>,
+    children: OwnedFd,
+}
+
+impl Ready {
+    fn make() -> Result<Self, Failure> {
+        let proof = SingleThreaded::prove().map_err(failed("count threads of the monitor"))?;
+        // Blocked, SIGTERM and its like are ignored: a monitor ends with its container.
+        sys::signal::block_all();
+        let children = sys::poll::signal(sys::process::Signal::CHILD.as_raw())
+            .map_err(failed("watch for ended children"))?;
+        sys::process::set_child_subreaper().map_err(failed("become subreaper"))?;
+        Ok(Self {
+            proof,
+            title: Title::find().ok(),
+            children,
+        })
+    }
+}
+
+/// The launch, and what the engine hands over for the runtime.
+fn receive(control: &SeqPacket) -> io::Result<(OwnedFd, Inherited)> {
+    let mut packet = Vec::new();
+    let (_, fds) = control.recv(&mut packet)?;
+    let handover: Handover = postcard::from_bytes(&packet).map_err(io::Error::other)?;
+    let mut fds = fds.into_iter();
+    let launch = fds.next().ok_or(io::ErrorKind::UnexpectedEof)?;
+    let mut next = |there: bool| if there { fds.next() } else { None };
+    let inherited = Inherited {
+        rootfs: next(handover.rootfs),
+        netns: next(handover.netns),
+        executable: next(handover.executable),
+    };
+    Ok((launch, inherited))
+}
+
+fn create(ready: Ready, (launch, handed): (OwnedFd, Inherited)) -> Result<Monitor, Failure> {
+    let Ready {
+        proof,
+        title,
+        children,
+    } = ready;
     let launch = read_launch(launch)?;
+    if let Some(title) = title {
+        title.set(&proof, &["corten", "monitor", &launch.id]);
+    }
     let settings = Settings {
         run_dir: launch.run_dir.into(),
         state_dir: launch.state_dir.into(),
@@ -91,29 +131,28 @@ fn create(launch: Option<OwnedFd>, handed: Inherited) -> Result<Monitor, Failure
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(failed(format!("listen at {}", socket.display())))?;
     let made = write_pid(&settings)
-        .and_then(|()| Container::create(proof, &launch.plan, &launch.stdio, handed))
-        .map(|(mut container, streams)| {
+        .and_then(|()| Container::create(proof, &launch.plan, &launch.stdio, handed));
+    match made {
+        Ok((mut container, streams)) => {
             if launch.holds_mounts {
                 container.hold_mounts();
             }
-            (container, streams)
-        });
-    match made {
-        Ok((container, streams)) => Ok(Monitor {
-            settings,
-            engines: Vec::new(),
-            listener,
-            children,
-            poll: Poll::new(),
-            buffer: Vec::new(),
-            packet: Vec::new(),
-            log,
-            container,
-            streams,
-            execs: Vec::new(),
-            started_at: 0,
-            ending: None,
-        }),
+            Ok(Monitor {
+                settings,
+                engines: Vec::new(),
+                listener,
+                children,
+                poll: Poll::new(),
+                buffer: Vec::new(),
+                packet: Vec::new(),
+                log,
+                container,
+                streams,
+                execs: Vec::new(),
+                started_at: 0,
+                ending: None,
+            })
+        }
         Err(failure) => {
             settings.clear_run_dir();
             Err(failure)
@@ -140,10 +179,9 @@ fn write_pid(settings: &Settings) -> Result<(), Failure> {
     })
 }
 
-fn read_launch(fd: Option<OwnedFd>) -> Result<Launch, Failure> {
-    let missing = || io::Error::from(io::ErrorKind::NotFound);
+fn read_launch(fd: OwnedFd) -> Result<Launch, Failure> {
     let mut bytes = Vec::new();
-    File::from(fd.ok_or_else(missing).map_err(failed("take the launch"))?)
+    File::from(fd)
         .read_to_end(&mut bytes)
         .map_err(failed("read the launch"))?;
     postcard::from_bytes(&bytes)

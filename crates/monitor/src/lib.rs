@@ -4,7 +4,7 @@
 //! Public to others are [`protocol`] and [`logfile`] alone, and [`main`] to the binary. Must never know images, networks,
 //! HTTP or tokio.
 //!
-//! - `launch`: from the inherited descriptors to a created container.
+//! - `launch`: from a process that waits to a created container.
 //! - `container`: what is asked of the runtime, and of the container's cgroup.
 //! - `watch`: the loop. `control`: requests of engines. `exit`: the end of an exec, of the container and of the monitor.
 //! - `streams`, `client`, `detach`: standard streams and who is attached to them.
@@ -24,8 +24,8 @@ mod watch;
 
 use std::ffi::OsString;
 
-/// The role `corten monitor`: lives as long as its container. Takes everything from inherited descriptors
-/// ([`protocol::CONTROL_FD`] and those that follow it), nothing from its arguments. Gives the process's exit code.
+/// The role `corten monitor`: waits for a container on the inherited socket ([`protocol::CONTROL_FD`]) and lives as long as
+/// it; ends at once when the engine goes away before there is one. Takes nothing from its arguments. Gives the exit code.
 pub fn main(_args: &[OsString]) -> i32 {
     sys::memory::keep_small();
     match launch::launch() {

@@ -6,8 +6,8 @@
 //!
 //! ```text
 //! engine                                             monitor
-//!   │ spawn(monitor) with fds: control socket, launch memfd, rootfs mount, network namespace
-//!   │                                                    │ reads Launch, creates the container up to its exec
+//!   │ spawn(monitor) with the control socket; often long before there is a container for it
+//!   │ Handover + launch memfd, rootfs mount, netns ─────>│ reads Launch, creates the container up to its exec
 //!   │ <────────────────────────────────── Event::Created { pid } | Event::Failed(Failure)
 //!   │ Request::Attach + fd ─────────────────────────────>│ (any number, before or after Start)
 //!   │ <──────────────────────────────────────── Reply::Done
@@ -20,21 +20,22 @@
 //! An attached client's own connection is handed to the monitor: bytes do not pass through the daemon, and an attached
 //! terminal survives the daemon's death.
 
+use std::ffi::CStr;
+
 use runtime::plan::Plan;
 use serde::{Deserialize, Serialize};
 
 pub use runtime::{Failure, Stage};
 
+/// With what a monitor is executed. The rest of the line is room for the container's id, which stands there once it is
+/// known: `corten monitor ID` is one with a container.
+pub const ARGUMENTS: [&CStr; 3] = [
+    c"corten",
+    c"standby",
+    c"                                                                ",
+];
 /// Number of the inherited control socket in the monitor.
 pub const CONTROL_FD: i32 = 3;
-/// Number of the memory file with the [`Launch`]; read from its beginning.
-pub const LAUNCH_FD: i32 = 4;
-/// Number of the container's root, a detached mount ([`runtime::plan::Rootfs::Inherited`]); else absent.
-pub const ROOTFS_FD: i32 = 5;
-/// Number of the network namespace ([`runtime::plan::Namespace::Inherited`]); else absent.
-pub const NETNS_FD: i32 = 6;
-/// Number of the sealed memory file with our own program, for the container's init; absent when none is wanted.
-pub const EXECUTABLE_FD: i32 = 7;
 
 /// Name of the listening socket in the run directory.
 pub const SOCKET: &str = "monitor.sock";
@@ -43,7 +44,19 @@ pub const PID_FILE: &str = "monitor.pid";
 /// Name of the file with the [`Exit`] (JSON) in the state directory.
 pub const EXIT_FILE: &str = "exit.json";
 
-/// Everything a monitor has to know. Written once, to a sealed memory file, before the monitor is spawned.
+/// The first packet on the control socket: a monitor that was spawned waits for it. Descriptors ride along: the memory file
+/// with the [`Launch`] (read from its beginning), then those that are said to be there, in this order.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Handover {
+    /// The container's root, a detached mount ([`runtime::plan::Rootfs::Inherited`]).
+    pub rootfs: bool,
+    /// The network namespace ([`runtime::plan::Namespace::Inherited`]).
+    pub netns: bool,
+    /// A sealed memory file with our own program, for the container's init.
+    pub executable: bool,
+}
+
+/// Everything a monitor has to know. Written once, to a sealed memory file.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Launch {
     /// The container's full id, 64 hex digits.

@@ -10,9 +10,11 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 mod pidfd;
+mod title;
 
 pub use pidfd::PidFd;
 pub use rustix::process::Signal;
+pub use title::Title;
 
 /// Namespace flags of clone3 and setns.
 pub mod namespace {

@@ -179,13 +179,14 @@ fn published(names: &Names) -> Vec<String> {
         .collect()
 }
 
-/// Control groups below the context's own, in every hierarchy. The monitors' group is the daemon's, and stays; empty.
+/// Control groups below the context's own, in every hierarchy. The monitors' group is the daemon's, and stays; nobody is in
+/// it but those that wait for a container.
 fn cgroups(names: &Names) -> Vec<String> {
     let mut left = Vec::new();
     for parent in parents(names) {
         let own = parent.join(MONITORS);
         let busy = fs::read_to_string(own.join("cgroup.procs"))
-            .is_ok_and(|processes| !processes.is_empty());
+            .is_ok_and(|processes| processes.lines().any(|pid| !is_waiting(pid)));
         left.extend(
             entries(&parent)
                 .filter(|path| path.is_dir() && (*path != own || busy))
@@ -193,6 +194,10 @@ fn cgroups(names: &Names) -> Vec<String> {
         );
     }
     left
+}
+
+fn is_waiting(pid: &str) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"corten\0standby"))
 }
 
 /// The group of the monitors, beside those of the containers.

@@ -20,7 +20,7 @@ use testkit::harness::Test;
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
     match args.get(1).and_then(|word| word.to_str()) {
-        Some("monitor") => {
+        Some("standby") => {
             args.remove(0);
             return ExitCode::from(u8::try_from(monitor::main(&args[1..]) & 0xff).unwrap_or(1));
         }

@@ -25,6 +25,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_killed_monitor_ends_its_container_and_no_other", || {
         block(killed_monitor);
     }),
+    (
+        "monitors_that_wait_are_replaced_when_killed_and_end_with_their_engine",
+        || block(waiting_monitors),
+    ),
     ("a_crash_at_any_step_leaves_all_or_nothing", crashes),
 ];
 
@@ -96,6 +100,47 @@ async fn killed_monitor() {
     assert!(waited.error.is_some());
     assert!(ops::inspect(engine, &other).unwrap().1.state.is_running());
     context.finish().await;
+}
+
+async fn waiting_monitors() {
+    let context = Context::new().await;
+    let engine = context.engine();
+    let some = || eventually(|| !waiting(engine).is_empty());
+    some().await;
+    for pid in waiting(engine) {
+        sys::process::kill(pid, 9).unwrap();
+    }
+    let (code, text) = context.output(shell("echo hi")).await;
+    assert_eq!((code, text.as_str()), (0, "hi\n"));
+    some().await;
+    engine.close().await;
+    eventually(|| waiting(engine).is_empty()).await;
+    context.finish().await;
+}
+
+/// Monitors that have no container.
+fn waiting(engine: &Engine) -> Vec<i32> {
+    let group = format!("{}/monitors", engine.config.cgroup_parent);
+    let mut found = Vec::new();
+    for (directory, _) in engine.host.group_dirs(&group) {
+        let processes = std::fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+        found.extend(processes.lines().filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found.retain(|pid| {
+        std::fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.starts_with(b"corten\0standby"))
+    });
+    found
+}
+
+async fn eventually(holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 fn crashes() {

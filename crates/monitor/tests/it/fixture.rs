@@ -1,6 +1,6 @@
 //! A root file system, a container's launch, and the engine's end of a monitor.
 
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use monitor::protocol::{
-    Attach, CONTROL_FD, Call, Event, ExecLaunch, Exit, LAUNCH_FD, Launch, Log, Message, Reply,
-    Request, Stdio,
+    ARGUMENTS, Attach, CONTROL_FD, Call, Event, ExecLaunch, Exit, Handover, Launch, Log, Message,
+    Reply, Request, Stdio,
 };
 use runtime::plan::{Extras, Plan, Process};
 use serde_json::{Value, json};
@@ -190,17 +190,18 @@ impl Container {
             sys::memfd::sealed("launch", &postcard::to_allocvec(&launch).unwrap()).unwrap();
         let (control, theirs) = SeqPacket::pair().unwrap();
         let executable = EXECUTABLE.get_or_init(|| sys::memfd::own_executable().unwrap());
-        let args: Vec<CString> = ["monitor", "monitor"]
-            .map(|arg| CString::new(arg).unwrap())
-            .into();
+        let args = ARGUMENTS.map(CStr::to_owned);
         let stderr = std::io::stderr();
-        let fds = [
-            (theirs.as_fd(), CONTROL_FD),
-            (memory.as_fd(), LAUNCH_FD),
-            (stderr.as_fd(), 2),
-        ];
+        let fds = [(theirs.as_fd(), CONTROL_FD), (stderr.as_fd(), 2)];
         let monitor = spawn(executable, &args, &[], &fds, true, &Groups::default()).unwrap();
         drop(theirs);
+        let handover = Handover {
+            rootfs: false,
+            netns: false,
+            executable: false,
+        };
+        let packet = postcard::to_allocvec(&handover).unwrap();
+        control.send(&packet, &[memory.as_fd()]).unwrap();
         let mut container = Self {
             directory,
             monitor,

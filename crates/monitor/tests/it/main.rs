@@ -12,7 +12,7 @@ mod tests;
 
 fn main() {
     let args: Vec<_> = std::env::args_os().collect();
-    if args.get(1).is_some_and(|role| role == "monitor") {
+    if args.get(1).is_some_and(|role| role == "standby") {
         std::process::exit(monitor::main(&args[2..]));
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,7 +1,7 @@
 //! Start a container: claim it, mount its root, connect it, write its bundle, run it, say so.
 //!
 //! ```text
-//! lease ─> blocking: mount, users, network, /etc files, bundle, plan, spawn the monitor
+//! lease ─> blocking: mount, users, network, /etc files, bundle, plan, hand over to a monitor
 //!       ─> Created ─> clients that attached before ─> Start ─> Running ─> answer ─> record
 //! ```
 //!
@@ -81,8 +81,7 @@ async fn run(
     undo: &mut Undo<'static>,
 ) -> Result<Run> {
     let (spawner, subject, mut steps) = (engine.clone(), container.clone(), std::mem::take(undo));
-    let refilled = engine.clone();
-    // What was taken is made anew while the monitor is busy with its own.
+    let taken = engine.clone();
     let (launched, steps) = blocking_then(
         "launch a container",
         Class::Kernel,
@@ -90,12 +89,12 @@ async fn run(
             let launched = launch::launch(&spawner, &subject, &mut steps);
             (launched, steps)
         },
-        move || refilled.refill_pools(),
+        move || taken.taken_from_pools(),
     )
     .await;
     *undo = steps;
     let launched = launched?;
-    let (task, mut events) = Task::new(&container.id, launched.socket, launched.pidfd)?;
+    let (task, mut events) = Task::new(&container.id, launched.monitor)?;
     let killed = task.clone();
     undo.push("end the monitor", move || {
         killed.kill();

@@ -1,19 +1,16 @@
 //! The blocking part of a start: everything up to a monitor that runs.
 
-use std::ffi::CString;
 use std::fs;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use monitor::protocol::{self, Launch, Log, Stdio};
+use monitor::protocol::{Launch, Log, Stdio};
 use network::{Endpoint, Port, Sandbox};
 use runtime::plan::{Extras, Plan};
 use stdx::Undo;
 use sys::cgroup::Layout;
 use sys::root::RootDir;
-use sys::socket::SeqPacket;
 
 use super::etc;
 use crate::bundle::{self, Facts};
@@ -22,6 +19,7 @@ use crate::container::record::{Record, Run};
 use crate::container::spec::{LogConfig, Mount, NetworkMode};
 use crate::container::{Container, Published, Spec};
 use crate::links::Link;
+use crate::monitors::{Handed, Monitor};
 use crate::steps::step;
 use crate::users::{Accounts, Identity};
 use crate::{Engine, Error, Result, ground, links, naming, ports};
@@ -31,13 +29,12 @@ const DETACH_KEYS: [u8; 2] = [16, 17];
 
 /// A monitor that runs.
 pub(super) struct Launched {
-    pub(super) socket: SeqPacket,
-    pub(super) pidfd: OwnedFd,
+    pub(super) monitor: Monitor,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) ports: Vec<Port>,
 }
 
-/// Mounts, connects, writes, compiles and spawns.
+/// Mounts, connects, writes, compiles, and gives all of it to a monitor.
 pub(super) fn launch(
     engine: &Arc<Engine>,
     container: &Arc<Container>,
@@ -111,11 +108,15 @@ pub(super) fn launch(
         log: log(container, spec),
         detach_keys: DETACH_KEYS.to_vec(),
     };
-    let (socket, pidfd) = spawn(engine, &launch, &rootfs, netns.as_ref())?;
+    let handed = Handed {
+        rootfs: &rootfs,
+        netns: netns.as_ref(),
+        init: spec.init,
+    };
+    let monitor = hand_over(engine, &launch, handed)?;
     step("start.spawned");
     Ok(Launched {
-        socket,
-        pidfd,
+        monitor,
         endpoints,
         ports,
     })
@@ -324,43 +325,17 @@ fn log(container: &Container, spec: &Spec) -> Option<Log> {
     }
 }
 
-fn spawn(
-    engine: &Engine,
-    launch: &Launch,
-    rootfs: &OwnedFd,
-    netns: Option<&OwnedFd>,
-) -> Result<(SeqPacket, OwnedFd)> {
-    let broken = |error| Error::Monitor {
+fn hand_over(engine: &Engine, launch: &Launch, handed: Handed<'_>) -> Result<Monitor> {
+    let broken = |why| Error::Monitor {
         id: launch.id.clone(),
-        why: format!("encode the launch: {error}"),
+        why,
     };
-    let bytes = postcard::to_allocvec(launch).map_err(broken)?;
-    let memory = sys::memfd::sealed("launch", &bytes)
-        .map_err(Error::io("write the launch to a memory file"))?;
-    let (ours, theirs) = SeqPacket::pair().map_err(Error::io("make the monitor's socket"))?;
-    let mut fds: Vec<(BorrowedFd<'_>, i32)> = vec![
-        (theirs.as_fd(), protocol::CONTROL_FD),
-        (memory.as_fd(), protocol::LAUNCH_FD),
-        (rootfs.as_fd(), protocol::ROOTFS_FD),
-    ];
-    if let Some(netns) = netns {
-        fds.push((netns.as_fd(), protocol::NETNS_FD));
-    }
-    if launch.plan.init {
-        fds.push((engine.executable.as_fd(), protocol::EXECUTABLE_FD));
-    }
-    let args = [c"corten".to_owned(), c"monitor".to_owned()];
-    let env: [CString; 0] = [];
-    let spawned = sys::spawn::spawn(
-        &engine.executable,
-        &args,
-        &env,
-        &fds,
-        true,
-        &engine.monitor_groups,
-    )
-    .map_err(Error::io("spawn the container's monitor"))?;
-    Ok((ours, spawned.pidfd))
+    let bytes = postcard::to_allocvec(launch)
+        .map_err(|error| broken(format!("encode the launch: {error}")))?;
+    engine
+        .monitors
+        .hand_over(&bytes, handed)
+        .map_err(Error::io("give the container to a monitor"))
 }
 
 fn text(path: &Path) -> String {
