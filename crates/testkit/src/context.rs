@@ -310,6 +310,15 @@ impl Context {
             .to_owned()
     }
 
+    /// The port of the host under which a container's is published (`80`, `7/udp`).
+    #[track_caller]
+    pub fn port(&self, container: &str, inside: &str) -> u16 {
+        let shown = self.corten(&["port", container, inside]);
+        let line = shown.ok().lines().next().unwrap_or_default();
+        let (_, port) = line.rsplit_once(':').expect("a port");
+        port.parse().expect("a number")
+    }
+
     /// Removes every container and asserts that nothing of them is left.
     pub fn assert_no_containers_left(&self) {
         self.remove_containers();

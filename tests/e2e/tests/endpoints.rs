@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use testkit::{Context, Outside, command};
 
-use crate::ports::{TELL, ask, fetch, first_port};
+use crate::ports::{TELL, ask, fetch};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -164,7 +164,7 @@ fn a_port_of_ipv6_leads_to_the_container_with_its_clients_address() {
             TELL,
         ])
         .ok();
-    let port = first_port(&context, "web");
+    let port = context.port("web", "80");
     assert!(command::eventually(LIMIT, || ask(&format!("[::1]:{port}")).is_ok()));
     let told = fetch(&outside, &format!("{}:{port}", outside.host6()));
     assert!(told.ok().contains(&outside.address6()), "{told:?}");
@@ -213,49 +213,16 @@ fn datagrams_of_a_client_that_stays_find_a_container_that_moved() {
     let context = Context::new();
     context.load("debian-bookworm");
     let outside = Outside::plug(&context);
-    context
-        .corten(&[
-            "run",
-            "-d",
-            "--name",
-            "echo",
-            "-p",
-            "7/udp",
-            "debian:bookworm",
-            "perl",
-            "-e",
-            WHERE,
-        ])
-        .ok();
-    let first = context.inspect("echo", "{{.NetworkSettings.IPAddress}}");
-    let port = |context: &Context| {
-        let shown = context.corten(&["port", "echo", "7/udp"]);
-        let line = shown.ok().lines().next().unwrap_or_default().to_owned();
-        line.rsplit(':')
-            .next()
-            .and_then(|port| port.parse::<u16>().ok())
-            .expect("a port")
-    };
-    let number = port(&context);
-    context.corten(&["rm", "-f", "echo"]).ok();
-    let publish = format!("{number}:7/udp");
-    let run = || {
-        context
-            .corten(&[
-                "run",
-                "-d",
-                "--name",
-                "echo",
-                "-p",
-                &publish,
-                "debian:bookworm",
-                "perl",
-                "-e",
-                WHERE,
-            ])
-            .ok();
+    let run = |publish: &str| {
+        let options = ["run", "-d", "--name", "echo", "-p", publish];
+        let program = ["debian:bookworm", "perl", "-e", WHERE];
+        context.corten(&[&options[..], &program].concat()).ok();
         context.inspect("echo", "{{.NetworkSettings.IPAddress}}")
     };
+    let first = run("7/udp");
+    let number = context.port("echo", "7/udp");
+    context.corten(&["rm", "-f", "echo"]).ok();
+    let run = || run(&format!("{number}:7/udp"));
     let socket = UdpSocket::bind((outside.host(), 0)).unwrap();
     socket
         .set_read_timeout(Some(Duration::from_millis(200)))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{Context, Outside, Settings, command};
 
-use crate::ports::{TELL, fetch, first_port};
+use crate::ports::{TELL, fetch};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -32,7 +32,7 @@ fn published(context: &Context, outside: &Outside) -> String {
             "run", "-d", "--name", "web", "-p", "80", "busybox", "sh", "-c", TELL,
         ])
         .ok();
-    format!("{}:{}", outside.host(), first_port(context, "web"))
+    format!("{}:{}", outside.host(), context.port("web", "80"))
 }
 
 fn answers(outside: &Outside, address: &str) -> bool {
@@ -100,7 +100,7 @@ fn the_hosts_input_rules_apply_to_published_ports_where_that_is_asked_for() {
     assert!(command::eventually(LIMIT, || answers(&outside, &address)));
     deny(&context);
     assert!(!answers(&outside, &address), "it is denied");
-    let port = first_port(&context, "web");
+    let port = context.port("web", "80");
     nft(
         &context,
         &format!("add rule inet fw input tcp dport {port} accept"),
@@ -125,7 +125,7 @@ fn without_it_they_pass_by_the_hosts_input_rules_as_dockers_do() {
     deny(&context);
     assert!(answers(&outside, &address));
     // Rules of one's own stand where packets are forwarded.
-    let port = first_port(&context, "web");
+    let port = context.port("web", "80");
     nft(&context, "add table inet mine");
     nft(
         &context,

@@ -288,9 +288,7 @@ fn connections_outlive_the_daemons_deaths_and_restarts() {
             "run", "-d", "--name", "pinger", "busybox", "ping", "-i", "0.1", &echo,
         ])
         .ok();
-    let shown = context.corten(&["port", "echo", "7"]);
-    let line = shown.ok().lines().next().unwrap_or_default();
-    let (_, port) = line.rsplit_once(':').expect("a port");
+    let port = context.port("echo", "7");
     assert!(command::eventually(LIMIT, || TcpStream::connect((
         echo.as_str(),
         7

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{Context, command};
 
-use crate::ports::{TELL, ask, first_port};
+use crate::ports::{TELL, ask};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -273,7 +273,7 @@ fn members_that_are_kept_apart_reach_what_others_have_published() {
             TELL,
         ])
         .ok();
-    let port = first_port(&context, "web");
+    let port = context.port("web", "80");
     let inspect = |what: &str| {
         let path = format!("{{{{.NetworkSettings.Networks.apart.{what}}}}}");
         context.inspect("web", &path)

@@ -19,21 +19,13 @@ pub(crate) fn teller(context: &Context, name: &str, publish: &str) -> u16 {
             "run", "-d", "--name", name, "-p", publish, "busybox", "sh", "-c", TELL,
         ])
         .ok();
-    let port = first_port(context, name);
+    let port = context.port(name, "80");
     let address = context.inspect(name, "{{.NetworkSettings.IPAddress}}");
     assert!(
         command::eventually(LIMIT, || ask(&format!("{address}:80")).is_ok()),
         "the container listens"
     );
     port
-}
-
-#[track_caller]
-pub(crate) fn first_port(context: &Context, name: &str) -> u16 {
-    let shown = context.corten(&["port", name, "80"]);
-    let line = shown.ok().lines().next().unwrap_or_default().to_owned();
-    let (_, port) = line.rsplit_once(':').expect("a port");
-    port.parse().expect("a number")
 }
 
 /// Connects from this host and returns what is told.
@@ -176,7 +168,7 @@ fn ports_outlive_the_daemon_and_the_next_one_knows_them() {
     assert!(ask(&format!("[::1]:{port}")).is_ok());
     assert!(TcpListener::bind(("0.0.0.0", port)).is_err(), "it is held");
     context.start_daemon();
-    assert_eq!(first_port(&context, "web"), port);
+    assert_eq!(context.port("web", "80"), port);
     assert!(ask(&format!("127.0.0.1:{port}")).is_ok());
     assert!(ask(&format!("[::1]:{port}")).is_ok());
     context.corten(&["rm", "-f", "web"]).ok();
@@ -236,14 +228,7 @@ fn datagrams_find_their_way_and_back() {
             ECHO,
         ])
         .ok();
-    let shown = context.corten(&["port", "echo", "7/udp"]);
-    let port: u16 = shown
-        .ok()
-        .lines()
-        .next()
-        .and_then(|line| line.rsplit(':').next())
-        .and_then(|port| port.parse().ok())
-        .expect("a port");
+    let port = context.port("echo", "7/udp");
     for (own, host) in [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "[::1]")] {
         let socket = UdpSocket::bind(own).unwrap();
         socket.connect(format!("{host}:{port}")).unwrap();
@@ -268,7 +253,7 @@ fn half_closed_connections_get_their_answer_through_the_proxy() {
             "wc", "-c",
         ])
         .ok();
-    let port = first_port(&context, "count");
+    let port = context.port("count", "80");
     let address: SocketAddr = format!("[::1]:{port}").parse().unwrap();
     let send = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(address)?;

@@ -48,15 +48,6 @@ fn pass_on_to(upstream: &str) -> String {
 
 const POSTGRES: &[&str] = &["postgres", "-D", "/srv/postgres"];
 
-/// The port of the host that leads to this one of a container.
-#[track_caller]
-fn port(context: &Context, name: &str, inside: &str) -> u16 {
-    let shown = context.corten(&["port", name, inside]);
-    let line = shown.ok().lines().next().unwrap_or_default();
-    let (_, port) = line.rsplit_once(':').expect("a port");
-    port.parse().expect("a number")
-}
-
 /// Runs it until it succeeds: servers take their time.
 #[track_caller]
 fn until_ok(mut run: impl FnMut() -> Output) -> String {
@@ -87,7 +78,7 @@ fn nginx_passes_requests_on_to_a_link_and_to_an_alias() {
         let front = format!("front-{upstream}");
         let options = [&["-p", "80"], options].concat();
         serve(&context, &front, &options, &["bash", "-c", &script]);
-        let port = port(&context, &front, "80");
+        let port = context.port(&front, "80");
         let told = until_ok(|| outside.get(&outside.host(), port, "/"));
         let expected = format!("{upstream} for {}.", outside.address());
         assert!(told.ends_with(&expected), "{told} instead of {expected}");
@@ -176,7 +167,7 @@ fn a_shell_is_logged_into_from_the_host() {
         &["-p", "22", "--hostname", "inside"],
         &["bash", "-c", &script],
     );
-    let port = port(&context, "shell", "22").to_string();
+    let port = context.port("shell", "22").to_string();
     let ssh = |host: &str, words: &str, input: &[u8]| {
         let mut ssh = Command::new("ssh");
         ssh.args(["-F", "none", "-p", &port, "-i"]).arg(&key);
@@ -250,7 +241,7 @@ fn a_private_network_is_seen_through_its_front_alone() {
         &["--network", "elsewhere"],
         &["sleep", "1000"],
     );
-    let port = port(&context, "front", "80");
+    let port = context.port("front", "80");
     let told = until_ok(|| outside.get(&outside.host(), port, "/"));
     assert!(
         told.ends_with(&format!("app for {}.", outside.address())),
@@ -340,7 +331,7 @@ fn a_client_without_ipv4_is_served() {
     });
     assert_eq!(told, format!("from {own}."));
     // A neighbour without IPv4, who keeps the address; and the host.
-    let port = port(&context, "web", "80");
+    let port = context.port("web", "80");
     let told = until_ok(|| outside.get(&outside.host6(), port, "/"));
     assert!(
         told.ends_with(&format!("from {}.", outside.address6())),
