@@ -22,6 +22,19 @@ const HOST: &[&str] = &[
     "zstd",
 ];
 
+/// Beside the kernel in the virtual machine that runs every test, from Debian bookworm: what the tests look with.
+pub(crate) const GUEST: &[&str] = &[
+    "busybox-static",
+    "iproute2",
+    "iptables",
+    "kmod",
+    "nftables",
+    "openssh-client",
+    "procps",
+    "xz-utils",
+    "zstd",
+];
+
 /// In the tree of real clients, from Debian sid.
 pub(crate) const CLIENTS: &[&str] = &[
     "busybox-static",

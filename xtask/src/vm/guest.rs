@@ -18,24 +18,14 @@ use crate::{fixtures, shell};
 /// Lanes, and ports beside the console.
 pub(super) const LANES: usize = 2;
 
-/// A test binary with the filters for it.
+/// A test binary with the tests of it.
 #[derive(Debug)]
 pub(super) struct Job<'binary> {
     pub(super) binary: &'binary Binary,
-    /// Beginnings of tests' names; none: all.
-    pub(super) filters: Vec<&'static str>,
-}
-
-impl Job<'_> {
-    /// Package, binary and filters.
-    pub(super) fn title(&self) -> String {
-        let mut title = format!("{} {}", self.binary.package, self.binary.name);
-        for filter in &self.filters {
-            title.push(' ');
-            title.push_str(filter);
-        }
-        title
-    }
+    /// What it is called in reports.
+    pub(super) title: String,
+    /// Which tests, as libtest takes it; nothing: all.
+    pub(super) arguments: Vec<String>,
 }
 
 /// The mark before a job's output: on a line of its own, with the guest's clock.
@@ -81,20 +71,12 @@ pub(super) fn fill(
     fs::copy("/bin/busybox", payload.join("bin/busybox")).context("copy busybox")?;
     programs(payload)?;
     let mut script = INIT.to_owned();
-    for module in kernel::modules(kernel)? {
-        let name = module.file_name().context("a module's name")?;
-        fs::copy(&module, payload.join("lib/modules").join(name))?;
-        writeln!(script, "insmod /lib/modules/{}", name.to_string_lossy())?;
-    }
+    script.push_str(&modules(payload, kernel)?);
     script.push_str(MACHINE);
     match work {
         Work::Jobs(jobs, limit) => {
             place(payload, jobs)?;
-            script.push_str(JOBS);
-            writeln!(script, "jobs={} limit={limit}", jobs.len())?;
-            script.push_str(
-                "for n in 1 2; do lane </dev/null 2>&1 | cat >/dev/ttyS$n & done\nwait\n",
-            );
+            script.push_str(&lanes(jobs, *limit));
         }
         Work::Script(text) => {
             fs::write(payload.join("jobs/script"), text)?;
@@ -107,7 +89,23 @@ pub(super) fn fill(
         fixtures::directory().join("busybox.tar"),
         payload.join("root/.cache/corten/fixtures/busybox.tar"),
     )?;
-    // Tests read their data where they were compiled.
+    copy_data(payload, data)?;
+    finish(payload, &script)
+}
+
+/// The modules, and the lines that insert them.
+pub(super) fn modules(payload: &Path, kernel: &Path) -> Result<String> {
+    let mut script = String::new();
+    for module in kernel::modules(kernel)? {
+        let name = module.file_name().context("a module's name")?;
+        fs::copy(&module, payload.join("lib/modules").join(name))?;
+        writeln!(script, "insmod /lib/modules/{}", name.to_string_lossy())?;
+    }
+    Ok(script)
+}
+
+/// Tests read their data where they were compiled.
+pub(super) fn copy_data(payload: &Path, data: &[&str]) -> Result<()> {
     for data in data {
         let source = shell::root().join(data);
         if source.is_dir() {
@@ -121,12 +119,26 @@ pub(super) fn fill(
             )?;
         }
     }
+    Ok(())
+}
+
+/// Writes the first program.
+pub(super) fn finish(payload: &Path, script: &str) -> Result<()> {
     fs::write(payload.join("init"), script)?;
     shell::run(Command::new("chmod").arg("+x").arg(payload.join("init")))
 }
 
+/// The lines that run the jobs.
+pub(super) fn lanes(jobs: &[Job<'_>], limit: u64) -> String {
+    let count = jobs.len();
+    format!(
+        "{JOBS}jobs={count} limit={limit}\n\
+         for n in 1 2; do lane </dev/null 2>&1 | cat >/dev/ttyS$n & done\nwait\n"
+    )
+}
+
 /// A script and a binary a job.
-fn place(payload: &Path, jobs: &[Job<'_>]) -> Result<()> {
+pub(super) fn place(payload: &Path, jobs: &[Job<'_>]) -> Result<()> {
     let mut copied = BTreeSet::new();
     for (index, job) in jobs.iter().enumerate() {
         let name = job.binary.path.file_name().context("a binary's name")?;
@@ -140,7 +152,7 @@ fn place(payload: &Path, jobs: &[Job<'_>]) -> Result<()> {
             "cd {}; exec /tests/{} --test-threads=1 --show-output --color=never {}\n",
             directory.display(),
             name.to_string_lossy(),
-            job.filters.join(" ")
+            job.arguments.join(" ")
         );
         fs::write(payload.join("jobs").join(index.to_string()), line)?;
     }
@@ -200,7 +212,7 @@ fi
 const JOBS: &str = r"
 stuck() {
   echo; echo '=== corten stuck: the processes'
-  ps -o pid,ppid,pgid,stat,time,args
+  busybox ps -o pid,ppid,pgid,stat,args
   for process in /proc/[0-9]*; do
     [ -s $process/cmdline ] || continue
     for thread in $process/task/*; do

@@ -5,6 +5,7 @@
 //! kernel    out of the Debian package, with the few modules that containers need
 //! guest     initramfs: busybox, corten, the test binaries, fixtures, /init; two lanes of jobs, a serial port each
 //! machine   qemu; reads the ports while it runs, keeps every line with its time, ends what does not end
+//! whole     the same machine with Debian on a disk, and every test there is
 //! power     the same machine with a disk, switched off in the middle of something
 //! ```
 
@@ -12,6 +13,7 @@ mod guest;
 mod kernel;
 mod machine;
 mod power;
+mod whole;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,31 +46,6 @@ const SUBSET: Selection = &[
     ("e2e", &["runtime::"]),
 ];
 
-/// What `--all` runs.
-const ALL: Selection = &[
-    ("e2e", &["crash::"]),
-    ("e2e", &["table::"]),
-    ("e2e", &["api::", "bad_input::", "first_five_minutes::"]),
-    ("engine", &[]),
-    ("runtime", &[]),
-    ("monitor", &[]),
-    ("e2e", &["run::"]),
-    (
-        "e2e",
-        &["confinement::", "exec::", "network::", "runtime::"],
-    ),
-    (
-        "e2e",
-        &["images::", "inspect::", "logs::", "ps::", "stop::"],
-    ),
-    ("network", &[]),
-    ("snapshots", &[]),
-    ("image", &[]),
-    ("content", &[]),
-    ("store", &[]),
-    ("sys", &[]),
-];
-
 /// How long a job and the whole machine may take: many times what they do take on a machine with other work.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
@@ -80,11 +57,6 @@ const SUBSET_LIMITS: Limits = Limits {
     job: Duration::from_mins(5),
     all: Duration::from_mins(12),
 };
-const ALL_LIMITS: Limits = Limits {
-    job: Duration::from_mins(30),
-    all: Duration::from_mins(90),
-};
-
 /// Directories that tests read at the path where they were compiled.
 const DATA: &[&str] = &[
     "tests/e2e/testdata",
@@ -96,13 +68,13 @@ const DATA: &[&str] = &[
     "crates/seccomp/testdata",
 ];
 
-const USAGE: &str = "usage: cargo xtask vm [--all | --power [CUTS [SEED]]]";
+const USAGE: &str = "usage: cargo xtask vm [--all [NAME...] | --power [CUTS [SEED]]]";
 
 /// `cargo xtask vm`.
 pub(crate) fn run(options: &[&str]) -> Result<()> {
-    let all = match options {
-        [] => false,
-        ["--all"] => true,
+    let names = match options {
+        [] => None,
+        ["--all", names @ ..] => Some(names),
         ["--power"] => return power::run(5, u64::from(std::process::id())),
         ["--power", cuts] => return power::run(cuts.parse()?, u64::from(std::process::id())),
         ["--power", cuts, seed] => return power::run(cuts.parse()?, seed.parse()?),
@@ -111,10 +83,9 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
     packages::install()?;
     fixtures::make_all()?;
     let binaries = testing::build()?;
-    let count = if all {
-        boot(&binaries, ALL, ALL_LIMITS, true)?
-    } else {
-        boot(&binaries, SUBSET, SUBSET_LIMITS, false)?
+    let count = match names {
+        Some(names) => whole::run(&binaries, names)?,
+        None => subset(&binaries)?,
     };
     println!(
         "{} passed, {} failed, {} skipped",
@@ -135,7 +106,14 @@ pub(crate) fn subset(binaries: &[Binary]) -> Result<Count> {
             ..Count::default()
         });
     }
-    boot(binaries, SUBSET, SUBSET_LIMITS, false)
+    let kernel = kernel::find()?;
+    let scratch = Scratch::new()?;
+    let jobs = jobs(binaries, SUBSET);
+    let first = jobs.first().context("nothing to run")?;
+    let work = Work::Jobs(&jobs, SUBSET_LIMITS.job.as_secs());
+    let payload = scratch.0.join("payload");
+    guest::fill(&payload, &kernel, &program(first.binary)?, &work, DATA)?;
+    boot(&scratch.0, &kernel, &jobs, None, SUBSET_LIMITS.all)
 }
 
 /// A directory that is gone at the end.
@@ -155,33 +133,30 @@ impl Drop for Scratch {
     }
 }
 
-fn boot(binaries: &[Binary], selection: Selection, limits: Limits, disk: bool) -> Result<Count> {
-    let kernel = kernel::find()?;
-    let scratch = Scratch::new()?;
-    let jobs = jobs(binaries, selection);
-    let first = jobs.first().context("nothing to run")?;
-    let work = Work::Jobs(&jobs, limits.job.as_secs());
-    let payload = scratch.0.join("payload");
-    guest::fill(&payload, &kernel, &program(first.binary)?, &work, DATA)?;
-    let initramfs = scratch.0.join("initramfs");
+/// Runs the jobs of a machine whose initial file system is in the directory `payload` of `scratch`.
+fn boot(
+    scratch: &Path,
+    kernel: &Path,
+    jobs: &[Job<'_>],
+    disk: Option<&Path>,
+    limit: Duration,
+) -> Result<Count> {
+    let payload = scratch.join("payload");
+    let initramfs = scratch.join("initramfs");
     kernel::pack(&payload, &initramfs)?;
     fs::remove_dir_all(&payload)?;
-    let image = scratch.0.join("disk");
-    if disk {
-        make_disk(&image, (&fixtures::directory(), "fixtures"))?;
-    }
-    let accelerator = kernel::accelerator(&scratch.0, &kernel)?;
+    let accelerator = kernel::accelerator(scratch, kernel)?;
     let log = shell::cache().join("vm.log");
     fs::File::create(&log)?;
     println!("   {} jobs, accelerator {accelerator}", jobs.len());
     let machine = Machine {
-        scratch: &scratch.0,
-        kernel: &kernel,
+        scratch,
+        kernel,
         accelerator,
         initramfs: &initramfs,
-        disk: disk.then_some(&image),
+        disk,
         lanes: LANES,
-        limit: limits.all,
+        limit,
         log,
     };
     let mut begun = vec![0.0; jobs.len()];
@@ -191,15 +166,11 @@ fn boot(binaries: &[Binary], selection: Selection, limits: Limits, disk: bool) -
             begun[index] = time;
         } else if let Some((index, status)) = marked(line, END) {
             let took = time - begun[index];
-            println!(
-                "   {took:6.1} s  {}: {}",
-                jobs[index].title(),
-                ending(status)
-            );
+            println!("   {took:6.1} s  {}: {}", jobs[index].title, ending(status));
         }
         None
     })?;
-    Ok(count(&lanes, &jobs, &machine.log))
+    Ok(count(&lanes, jobs, &machine.log))
 }
 
 /// The program under test stands beside the tests' directory.
@@ -210,21 +181,11 @@ fn program(binary: &Binary) -> Result<PathBuf> {
         .join("corten"))
 }
 
-/// An ext4 disk, with a copy of a directory under a name.
-fn make_disk(image: &Path, (directory, name): (&Path, &str)) -> Result<()> {
-    let tree = image.with_extension("tree");
-    fs::create_dir_all(&tree)?;
-    let copy = |how: &str| {
-        let mut command = Command::new("cp");
-        shell::run(command.arg(how).arg(directory).arg(tree.join(name)))
-    };
-    // Linked and not copied: it is read once.
-    copy("-al").or_else(|_| copy("-a"))?;
+/// An ext4 disk with what is in a directory.
+fn make_disk(image: &Path, tree: &Path) -> Result<()> {
     let mut command = Command::new("mke2fs");
-    command.args(["-q", "-t", "ext4", "-d"]).arg(&tree);
-    let made = shell::run(command.arg(image).arg("8G"));
-    fs::remove_dir_all(&tree)?;
-    made
+    command.args(["-q", "-t", "ext4", "-d"]).arg(tree);
+    shell::run(command.arg(image).arg("8G"))
 }
 
 /// The jobs of a selection: every binary of a package is one of its own; of `e2e` only the tests.
@@ -236,7 +197,8 @@ fn jobs(binaries: &[Binary], selection: Selection) -> Vec<Job<'_>> {
         });
         jobs.extend(own.map(|binary| Job {
             binary,
-            filters: filters.to_vec(),
+            title: format!("{package} {} {}", binary.name, filters.join(" ")),
+            arguments: filters.iter().map(ToString::to_string).collect(),
         }));
     }
     jobs
@@ -289,7 +251,7 @@ fn count(lanes: &[String], jobs: &[Job<'_>], log: &Path) -> Count {
             count.failed = 1;
         }
         if count.failed > 0 {
-            println!("-- {}: exit status {status:?}", job.title());
+            println!("-- {}: exit status {status:?}", job.title);
             println!("{}", testing::failures(&text));
         }
         total.add(count);

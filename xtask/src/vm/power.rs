@@ -39,9 +39,9 @@ pub(super) fn run(cuts: u64, seed: u64) -> Result<()> {
     let kernel = kernel::find()?;
     let scratch = Scratch::new()?;
     let disk = scratch.0.join("disk");
-    let registry = scratch.0.join("registry");
-    prepare_registry(&registry)?;
-    make_disk(&disk, (&registry, "registry"))?;
+    let tree = scratch.0.join("tree");
+    prepare_registry(&tree.join("registry"))?;
+    make_disk(&disk, &tree)?;
     let accelerator = kernel::accelerator(&scratch.0, &kernel)?;
     // One log of all boots: what a cut has left was begun before it.
     File::create(log())?;
