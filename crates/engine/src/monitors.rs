@@ -26,7 +26,7 @@ pub(crate) struct Monitor {
     /// Our end of its control socket.
     pub(crate) socket: SeqPacket,
     /// The process.
-    pub(crate) process: PidFd,
+    pub(crate) process: Arc<PidFd>,
 }
 
 /// What a monitor gets beside the launch.
@@ -101,7 +101,7 @@ impl Monitors {
     /// Ends those that wait, and lets none wait any more.
     pub(crate) fn close(&self) {
         let waiting = self.lock().take().unwrap_or_default();
-        let processes: Vec<PidFd> = waiting.into_iter().map(|one| one.process).collect();
+        let processes: Vec<_> = waiting.into_iter().map(|one| one.process).collect();
         for process in processes {
             // One that does not end holds on to our control group, and to nothing else.
             process.ends_within(PATIENCE).ok();
@@ -120,7 +120,7 @@ impl Monitors {
             sys::spawn::spawn(&self.executable, &args, &[], &fds, true, &self.groups)?;
         Ok(Monitor {
             socket: ours,
-            process: PidFd::from_fd(pidfd),
+            process: Arc::new(PidFd::from_fd(pidfd)),
         })
     }
 

@@ -225,7 +225,8 @@ async fn ask(container: &Arc<Container>, run: &Run) -> Option<Alive> {
     let pidfd = connected
         .peer()
         .ok()
-        .and_then(|peer| sys::process::PidFd::open(peer.pid).ok());
+        .and_then(|peer| sys::process::PidFd::open(peer.pid).ok())
+        .map(Arc::new);
     let (task, events) = Task::adopt(&container.id, connected, pidfd).ok()?;
     let reply = tokio::time::timeout(PATIENCE, task.call(Request::State, Vec::new())).await;
     match reply {

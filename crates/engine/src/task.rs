@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Task {
     id: String,
     socket: AsyncFd<SeqPacket>,
-    process: Option<PidFd>,
+    process: Option<Arc<PidFd>>,
     next: AtomicU32,
     calls: Mutex<HashMap<u32, oneshot::Sender<Reply>>>,
     gone: watch::Sender<bool>,
@@ -45,7 +45,7 @@ impl Task {
     pub fn adopt(
         id: &str,
         socket: SeqPacket,
-        process: Option<PidFd>,
+        process: Option<Arc<PidFd>>,
     ) -> Result<(Arc<Self>, Events)> {
         socket
             .set_nonblocking(true)

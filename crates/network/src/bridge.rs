@@ -15,7 +15,7 @@ use sys::netlink::{Protocol, Socket};
 
 use crate::interface::{self, Interface};
 use crate::ipam::Ipam;
-use crate::link;
+use crate::link::{self, WayOut};
 use crate::parent::{self, Mode, Parent};
 use crate::sandbox::{self, Connected, INTERFACE, Plug, Via};
 use crate::{Endpoint, Error, Result, Settings, options};
@@ -182,14 +182,18 @@ impl Bridge {
         ready.map_or_else(|| self.make(), Ok)
     }
 
-    /// Plugs a place that was given out into a namespace. The default route stays as it is.
+    /// Plugs a place that was given out into a namespace, with default routes through these; without any they stay as they
+    /// are.
     pub(crate) fn plug(
         &self,
         netns: BorrowedFd<'_>,
         endpoint: &Endpoint,
         settings: &Settings,
+        gateways: &[WayOut],
     ) -> Result<()> {
-        self.with_plug(endpoint, settings, |plug| sandbox::plug(netns, plug))
+        self.with_plug(endpoint, settings, |plug| {
+            sandbox::plug(netns, plug, gateways)
+        })
     }
 
     /// The endpoint is gone: its addresses are free at once. Its interfaces die with their namespace.
@@ -312,10 +316,7 @@ impl Bridge {
 
     fn make(&self) -> Result<Connected> {
         let endpoint = self.give(INTERFACE, &Settings::default())?;
-        let gateways: Vec<_> = [false, true]
-            .into_iter()
-            .filter_map(|six| endpoint.way_out(six))
-            .collect();
+        let gateways = endpoint.ways_out();
         let netns = self
             .with_plug(&endpoint, &Settings::default(), |plug| {
                 sandbox::make(plug, &gateways)

@@ -28,7 +28,7 @@ impl Networks {
     }
 
     fn connect_all(&self, attachments: &[Attachment], sandbox: &mut Sandbox) -> Result<()> {
-        let mut ready = false;
+        let mut routed = false;
         for attachment in attachments {
             let network = self.find(attachment.id_or_name())?;
             let settings = &attachment.settings;
@@ -42,7 +42,7 @@ impl Networks {
                 _ if sandbox.netns.is_none() && network.is_default() && is_plain(settings) => {
                     let connected = network.bridge()?.connect()?;
                     sandbox.netns = Some(connected.netns);
-                    ready = true;
+                    routed = attachments.len() == 1;
                     Endpoint {
                         priority: settings.gateway_priority,
                         ..connected.endpoint
@@ -58,8 +58,15 @@ impl Networks {
                     let interface =
                         bridge.interface_name(settings, &taken.collect::<Vec<String>>())?;
                     let endpoint = bridge.give(&interface, settings)?;
+                    // The only one gets its routes in the same visit.
+                    routed = attachments.len() == 1;
+                    let gateways = if routed {
+                        endpoint.ways_out()
+                    } else {
+                        Vec::new()
+                    };
                     bridge
-                        .plug(netns.as_fd(), &endpoint, settings)
+                        .plug(netns.as_fd(), &endpoint, settings, &gateways)
                         .inspect_err(|_| bridge.release(&endpoint))?;
                     endpoint
                 }
@@ -68,8 +75,6 @@ impl Networks {
             sandbox.endpoints.push(endpoint);
             entered?;
         }
-        // A ready sandbox has its routes.
-        let routed = ready && sandbox.endpoints.len() == 1;
         match &sandbox.netns {
             Some(netns) if !routed => reroute(netns.as_fd(), &sandbox.endpoints),
             _ => Ok(()),
@@ -96,7 +101,7 @@ impl Networks {
         let done = network
             .enter(&endpoint)
             .and_then(|()| noted(&endpoint).map_err(Error::Note))
-            .and_then(|()| bridge.plug(netns.as_fd(), &endpoint, &attachment.settings))
+            .and_then(|()| bridge.plug(netns.as_fd(), &endpoint, &attachment.settings, &[]))
             .and_then(|()| reroute(netns.as_fd(), &all));
         done.inspect_err(|_| self.unplug(Some(netns.as_fd()), &endpoint))?;
         Ok(endpoint)

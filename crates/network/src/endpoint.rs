@@ -106,6 +106,14 @@ impl Endpoint {
         gateway.map(WayOut::Gateway).or(direct)
     }
 
+    /// How default routes of both families would.
+    pub(crate) fn ways_out(&self) -> Vec<WayOut> {
+        [false, true]
+            .into_iter()
+            .filter_map(|six| self.way_out(six))
+            .collect()
+    }
+
     /// Its addresses without their prefixes, IPv4 first.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         let four = self.ipv4.map(|net| IpAddr::V4(net.addr()));

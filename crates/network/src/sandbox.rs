@@ -85,10 +85,11 @@ pub(crate) fn make(plug: &Plug<'_>, gateways: &[WayOut]) -> Result<OwnedFd> {
 }
 
 /// Plugs an interface into a namespace that is there. On failure nothing is left.
-pub(crate) fn plug(netns: BorrowedFd<'_>, plug: &Plug<'_>) -> Result<()> {
+pub(crate) fn plug(netns: BorrowedFd<'_>, plug: &Plug<'_>, gateways: &[WayOut]) -> Result<()> {
     let inside = netns::enter(netns, || {
         let socket = open_inside()?;
-        plug_inside(plug, netns, &socket)
+        plug_inside(plug, netns, &socket)?;
+        set_gateways(&socket, plug.interface, gateways)
     });
     inside
         .map_err(Error::io("enter network namespace"))

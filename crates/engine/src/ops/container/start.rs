@@ -95,11 +95,6 @@ async fn run(
     *undo = steps;
     let launched = launched?;
     let (task, mut events) = Task::new(&container.id, launched.monitor)?;
-    let killed = task.clone();
-    undo.push("end the monitor", move || {
-        killed.kill();
-        Ok(())
-    });
     let created = tokio::time::timeout(PATIENCE, events.recv()).await;
     let pid = match created {
         Ok(Some(Event::Created { pid, warnings })) => {

@@ -64,7 +64,6 @@ pub(super) fn launch(
     let identity = Accounts::read(&root)?.identify(&record.effective.user, &spec.group_add)?;
     let (Sandbox { netns, endpoints }, host) = connect(engine, &now, undo)?;
     let ports = ports::publish(engine, container, &endpoints, undo)?;
-    naming::start(engine, container, &endpoints, netns.as_ref(), undo)?;
     let links = links::at_start(engine, &now)?;
     step("start.connected");
     if host.is_none() {
@@ -73,7 +72,6 @@ pub(super) fn launch(
         hosts.extend(naming::host_line(engine, spec, &endpoints));
         etc::write_all(resolves, container, record, &endpoints, &hosts)?;
     }
-    links::follow(engine, &now, &endpoints);
     bind_sources(spec)?;
     store::save(
         &paths.run(),
@@ -115,6 +113,15 @@ pub(super) fn launch(
     };
     let monitor = hand_over(engine, &launch, handed)?;
     step("start.spawned");
+    let process = monitor.process.clone();
+    undo.push("end the monitor", move || {
+        // It may have ended by itself, which is as good.
+        drop(process.send_signal(9));
+        Ok(())
+    });
+    // While the monitor makes the container: its program does not begin before it is told to.
+    naming::start(engine, container, &endpoints, netns.as_ref(), undo)?;
+    links::follow(engine, &now, &endpoints);
     Ok(Launched {
         monitor,
         endpoints,
