@@ -83,10 +83,6 @@ fn what_is_not_built_is_refused_by_name() {
             "corten: flag --use-api-socket of 'corten run' is not implemented yet",
         ),
         (
-            "import --platform linux/arm64 x",
-            "corten: flag --platform of 'corten import' is not implemented yet",
-        ),
-        (
             "pull --disable-content-trust=false x",
             "corten: flag --disable-content-trust of 'corten pull' is not implemented yet",
         ),
