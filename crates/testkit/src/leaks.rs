@@ -121,7 +121,10 @@ fn processes(names: &Names) -> Vec<String> {
                 .replace('\0', " ")
         };
         let arguments = text("cmdline");
+        // What has ended holds nothing; those of the daemon that was killed are init's to take notice of, in its own time.
+        let ended = status(&path).is_some_and(|(state, _)| state == "Z");
         if pid != std::process::id()
+            && !ended
             && [arguments.as_str(), &text("environ"), &text("cgroup")]
                 .iter()
                 .any(|text| {
@@ -137,14 +140,19 @@ fn processes(names: &Names) -> Vec<String> {
 /// Children of a process that have ended and that it does not take notice of.
 pub fn zombies(parent: u32) -> Vec<String> {
     let ended = |path: PathBuf| {
-        let stat = fs::read_to_string(path.join("stat")).ok()?;
-        // proc_pid_stat(5): the name stands in parentheses and may have any characters.
-        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-        let (state, its_parent) = (fields.next()?, fields.next()?);
+        let (state, its_parent) = status(&path)?;
         (state == "Z" && its_parent == parent.to_string())
             .then(|| format!("ended child {} of the daemon", path.display()))
     };
     entries(Path::new("/proc")).filter_map(ended).collect()
+}
+
+/// State and parent of the process behind a directory of /proc.
+fn status(process: &Path) -> Option<(String, String)> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    // proc_pid_stat(5): the name stands in parentheses and may have any characters.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    Some((fields.next()?.to_owned(), fields.next()?.to_owned()))
 }
 
 fn mounts(names: &Names) -> Vec<String> {
