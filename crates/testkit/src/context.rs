@@ -322,7 +322,7 @@ impl Context {
     /// Removes every container and asserts that nothing of them is left.
     pub fn assert_no_containers_left(&self) {
         self.remove_containers();
-        let left = leaks::settle(Duration::from_secs(5), || self.left());
+        let left = leaks::settle(Duration::from_secs(30), || self.left());
         assert!(left.is_empty(), "left behind:\n{}", left.join("\n"));
     }
 
@@ -359,9 +359,9 @@ impl Drop for Context {
             _ = self.request("POST", "/networks/prune", None);
         }
         // A container's end is answered before the last of it is gone: the daemon has a second for that.
-        let mut left = leaks::settle(Duration::from_secs(5), || self.left());
+        let mut left = leaks::settle(Duration::from_secs(30), || self.left());
         self.stop_daemon();
-        left.extend(leaks::settle(Duration::from_secs(5), || {
+        left.extend(leaks::settle(Duration::from_secs(30), || {
             leaks::of_daemon(&self.names)
         }));
         left.dedup();
