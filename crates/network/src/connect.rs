@@ -28,7 +28,8 @@ impl Networks {
     }
 
     fn connect_all(&self, attachments: &[Attachment], sandbox: &mut Sandbox) -> Result<()> {
-        let mut routed = false;
+        // An only place gets its routes where it is made.
+        let alone = attachments.len() == 1;
         for attachment in attachments {
             let network = self.find(attachment.id_or_name())?;
             let settings = &attachment.settings;
@@ -42,7 +43,6 @@ impl Networks {
                 _ if sandbox.netns.is_none() && network.is_default() && is_plain(settings) => {
                     let connected = network.bridge()?.connect()?;
                     sandbox.netns = Some(connected.netns);
-                    routed = attachments.len() == 1;
                     Endpoint {
                         priority: settings.gateway_priority,
                         ..connected.endpoint
@@ -58,9 +58,7 @@ impl Networks {
                     let interface =
                         bridge.interface_name(settings, &taken.collect::<Vec<String>>())?;
                     let endpoint = bridge.give(&interface, settings)?;
-                    // The only one gets its routes in the same visit.
-                    routed = attachments.len() == 1;
-                    let gateways = if routed {
+                    let gateways = if alone {
                         endpoint.ways_out()
                     } else {
                         Vec::new()
@@ -76,7 +74,7 @@ impl Networks {
             entered?;
         }
         match &sandbox.netns {
-            Some(netns) if !routed => reroute(netns.as_fd(), &sandbox.endpoints),
+            Some(netns) if !alone => reroute(netns.as_fd(), &sandbox.endpoints),
             _ => Ok(()),
         }
     }
