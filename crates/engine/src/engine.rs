@@ -145,11 +145,12 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
     }
     let executable = sys::memfd::own_executable()
         .map_err(Error::io("copy the engine's program to a memory file"))?;
-    let another = || executable.try_clone();
-    let program = another().map_err(Error::io("duplicate the engine's program"))?;
-    let keeper = Keeper::new(config.exec_root.clone(), program, monitor_groups.clone());
-    let program = another().map_err(Error::io("duplicate the engine's program"))?;
-    let monitors = Monitors::new(program, monitor_groups);
+    let program = || {
+        let again = executable.try_clone();
+        again.map_err(Error::io("duplicate the engine's program"))
+    };
+    let keeper = Keeper::new(config.exec_root.clone(), program()?, monitor_groups.clone());
+    let monitors = Monitors::new(program()?, monitor_groups);
     let engine = Engine {
         id: stable_id(&config)?,
         seccomp: SeccompFilters::new(&host),
