@@ -98,8 +98,6 @@ http: {addr: "127.0.0.1:5000", secret: power}
 struct Known {
     there: BTreeSet<String>,
     gone: BTreeSet<String>,
-    /// Removed, and perhaps not on the medium yet: no removal waits for it, it gets there with the next creation.
-    going: BTreeSet<String>,
     /// What is being done to an image.
     image: Option<String>,
     /// In the middle of what the power was cut, how often.
@@ -110,7 +108,6 @@ impl Known {
     /// Takes a line of the guest's; whether it was an answer.
     fn learn(&mut self, line: &str) -> bool {
         if let Some(name) = line.strip_prefix(CREATED) {
-            self.gone.append(&mut self.going);
             return self.there.insert(name.to_owned());
         }
         if let Some(name) = line.strip_prefix(ASKED) {
@@ -120,7 +117,7 @@ impl Known {
             self.image = Some(what.to_owned());
         }
         line.strip_prefix(REMOVED)
-            .is_some_and(|name| self.going.insert(name.to_owned()))
+            .is_some_and(|name| self.gone.insert(name.to_owned()))
     }
 }
 
@@ -187,7 +184,6 @@ fn boot(
                 "   boot {round}: whole; cut after {cut_after:.1} s and {answers} answers, image {image}"
             );
             *known.cut.entry(image).or_default() += 1;
-            known.going.clear();
         }
         End::Off => println!("   boot {round}: whole"),
     }
