@@ -2,7 +2,7 @@
 
 use testkit::{Context, Outside};
 
-use crate::ports::{TELL, ask, fetch};
+use crate::ports::{TELL, ask, fetch, tells_on};
 
 #[test]
 fn what_is_published_on_a_routed_network_is_reached_at_the_containers_address() {
@@ -141,22 +141,7 @@ fn containers_beside_an_interface_are_hosts_on_its_link() {
             "lan",
         ])
         .ok();
-    context
-        .docker(&[
-            "run",
-            "-d",
-            "--name",
-            "host",
-            "--network",
-            "lan",
-            "-p",
-            "80",
-            "busybox",
-            "sh",
-            "-c",
-            TELL,
-        ])
-        .ok();
+    context.docker(&tells_on("lan", "host")).ok();
     assert_eq!(
         context.inspect("host", "{{.NetworkSettings.Networks.lan.IPAddress}}"),
         lan(3),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use testkit::{Context, Outside, command};
 
-use crate::ports::{TELL, ask, fetch};
+use crate::ports::{ask, fetch, tells_on};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -148,22 +148,7 @@ fn a_port_of_ipv6_leads_to_the_container_with_its_clients_address() {
     let context = Context::busybox();
     let outside = Outside::plug(&context);
     context.corten(&["network", "create", "--ipv6", "six"]).ok();
-    context
-        .corten(&[
-            "run",
-            "-d",
-            "--name",
-            "web",
-            "--network",
-            "six",
-            "-p",
-            "80",
-            "busybox",
-            "sh",
-            "-c",
-            TELL,
-        ])
-        .ok();
+    context.corten(&tells_on("six", "web")).ok();
     let port = context.port("web", "80");
     assert!(command::eventually(LIMIT, || ask(&format!("[::1]:{port}")).is_ok()));
     let told = fetch(&outside, &format!("{}:{port}", outside.host6()));

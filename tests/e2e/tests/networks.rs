@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{Context, command};
 
-use crate::ports::{TELL, ask};
+use crate::ports::{ask, tells_on};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -257,22 +257,7 @@ fn members_that_are_kept_apart_reach_what_others_have_published() {
         "apart",
         &["-o", "com.docker.network.bridge.enable_icc=false"],
     );
-    context
-        .corten(&[
-            "run",
-            "-d",
-            "--name",
-            "web",
-            "--network",
-            "apart",
-            "-p",
-            "80",
-            "busybox",
-            "sh",
-            "-c",
-            TELL,
-        ])
-        .ok();
+    context.corten(&tells_on("apart", "web")).ok();
     let port = context.port("web", "80");
     let inspect = |what: &str| {
         let path = format!("{{{{.NetworkSettings.Networks.apart.{what}}}}}");

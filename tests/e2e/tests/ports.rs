@@ -11,6 +11,24 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(crate) const TELL: &str = "mkdir -p /www/cgi-bin; cd /www/cgi-bin; \
     printf '#!/bin/sh\\necho; echo from $REMOTE_ADDR.\\n' > who; chmod +x who; exec httpd -f -p 80 -h /www";
 
+/// The words that start one which does so on a network.
+pub(crate) fn tells_on<'a>(network: &'a str, name: &'a str) -> [&'a str; 12] {
+    [
+        "run",
+        "-d",
+        "--name",
+        name,
+        "--network",
+        network,
+        "-p",
+        "80",
+        "busybox",
+        "sh",
+        "-c",
+        TELL,
+    ]
+}
+
 /// Starts a container that tells who connects; gives the host's port.
 #[track_caller]
 pub(crate) fn teller(context: &Context, name: &str, publish: &str) -> u16 {
