@@ -11,7 +11,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,9 +24,11 @@ use crate::blocking::{Class, blocking};
 use crate::container::record::{Paths, Run, Stored};
 use crate::container::state::Running;
 use crate::container::{Container, Published, State};
+use crate::ops::container::start::etc;
+use crate::ops::network::{note, record};
 use crate::supervise::{clean_up, known, read_exit, read_run, supervise, unknown_end};
 use crate::task::{Events, Task};
-use crate::{Config, Engine, Result, cgroups, naming, ports};
+use crate::{Config, Engine, Error, Result, cgroups, naming, ports};
 
 /// How long a monitor may take to answer before it is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -164,13 +166,18 @@ fn register(engine: &Arc<Engine>, stored: Stored) -> Option<Arc<Container>> {
 }
 
 async fn settle(engine: Arc<Engine>, container: Arc<Container>, run: Option<Run>) {
+    let recorded = container.now();
     if let Some(attachments) = run.as_ref().and_then(|run| run.attachments.clone()) {
         container.publish(|now| now.attachments = attachments);
     }
     if let Some(run) = &run
         && let Some((task, events, running, paused)) = ask(&container, run).await
     {
-        take_over(&engine, &container, run, running, paused);
+        let (worker, subject, run) = (engine.clone(), container.clone(), run.clone());
+        blocking("take over a container", Class::Kernel, move || {
+            take_over(&worker, &subject, &run, &recorded, running, paused);
+        })
+        .await;
         container.set_task(Some(task));
         tokio::spawn(supervise(engine, container, events));
         return;
@@ -253,18 +260,15 @@ async fn ask(container: &Arc<Container>, run: &Run) -> Option<Alive> {
     }
 }
 
-fn take_over(engine: &Engine, container: &Container, run: &Run, running: Running, paused: bool) {
-    let mut endpoints = run.endpoints.clone();
-    let netns = network::of_process(running.pid).ok();
-    let netns = netns.as_ref().map(AsFd::as_fd);
-    // What a crash left of connect or disconnect.
-    for half in endpoints.extract_if(.., |one| !engine.networks.is_plugged(netns, one)) {
-        engine.networks.unplug(netns, &half);
-        container.publish(|now| {
-            now.attachments
-                .retain(|one| one.network_id != half.network_id);
-        });
-    }
+fn take_over(
+    engine: &Engine,
+    container: &Container,
+    run: &Run,
+    recorded: &Published,
+    running: Running,
+    paused: bool,
+) {
+    let endpoints = places(engine, container, run, recorded, running.pid);
     ports::adopt(engine, &container.now().record, &endpoints, &run.ports);
     naming::adopt(engine, container, &endpoints);
     for endpoint in &endpoints {
@@ -281,6 +285,57 @@ fn take_over(engine: &Engine, container: &Container, run: &Run, running: Running
             State::Running(running)
         };
     });
+}
+
+/// The places of a container that runs. What a crash left of connect or disconnect is finished: a place that is not plugged
+/// in, or whose network is no longer attached, goes.
+fn places(
+    engine: &Engine,
+    container: &Container,
+    run: &Run,
+    recorded: &Published,
+    pid: i32,
+) -> Vec<Endpoint> {
+    let netns = network::of_process(pid).ok();
+    let netns = netns.as_ref().map(AsFd::as_fd);
+    let detached = |endpoint: &Endpoint| {
+        let mut noted = run.attachments.iter();
+        noted.any(|all| all.iter().all(|one| one.network_id != endpoint.network_id))
+    };
+    let mut endpoints = run.endpoints.clone();
+    let is_half = |one: &mut Endpoint| detached(one) || !engine.networks.is_plugged(netns, one);
+    let halves: Vec<Endpoint> = endpoints.extract_if(.., is_half).collect();
+    for half in &halves {
+        engine.networks.unplug(netns, half);
+        container.publish(|now| {
+            now.attachments
+                .retain(|one| one.network_id != half.network_id);
+        });
+    }
+    let begun = run.attachments.as_ref();
+    if !halves.is_empty() || begun.is_some_and(|noted| *noted != recorded.attachments) {
+        let finished = netns.map(|netns| finish(container, netns, &halves, &endpoints));
+        if let Some(Err(error)) = finished {
+            tracing::warn!(container = %container.id, %error, "finish a change of its networks");
+        }
+    }
+    endpoints
+}
+
+/// What connect and disconnect do once the places are as they should be.
+fn finish(
+    container: &Container,
+    netns: BorrowedFd<'_>,
+    gone: &[Endpoint],
+    endpoints: &[Endpoint],
+) -> Result<()> {
+    let now = container.now();
+    network::reroute(netns, endpoints).map_err(Error::Networking)?;
+    for endpoint in gone {
+        etc::remove_hosts(container, &now.record, endpoint)?;
+    }
+    note(container, &now.attachments, endpoints)?;
+    record(container, &now.attachments)
 }
 
 /// Removes what no record speaks of: half-created containers, trees, run directories, control groups.

@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 /// Every step, in the order in which a container passes them.
-pub const ALL: [&str; 28] = [
+pub const ALL: [&str; 30] = [
     "create.named",
     "create.prepared",
     "create.directory",
@@ -23,6 +23,8 @@ pub const ALL: [&str; 28] = [
     "connect.noted",
     "connect.plugged",
     "connect.recorded",
+    "disconnect.begun",
+    "disconnect.rerouted",
     "disconnect.unplugged",
     "disconnect.noted",
     "disconnect.recorded",

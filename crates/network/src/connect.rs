@@ -105,12 +105,6 @@ impl Networks {
         Ok(endpoint)
     }
 
-    /// Takes a running container's place away; `rest` are those it keeps.
-    pub fn detach(&self, netns: &OwnedFd, endpoint: &Endpoint, rest: &[Endpoint]) -> Result<()> {
-        self.unplug(Some(netns.as_fd()), endpoint);
-        reroute(netns.as_fd(), rest)
-    }
-
     /// Whether such a place can be had, as far as that is known before it is asked for.
     pub fn check(&self, attachment: &Attachment) -> Result<()> {
         let network = self.find(attachment.id_or_name())?;
@@ -267,8 +261,8 @@ fn bare_endpoint(record: &Record) -> Endpoint {
     }
 }
 
-/// Lets the default routes lead where they should with these places.
-fn reroute(netns: BorrowedFd<'_>, endpoints: &[Endpoint]) -> Result<()> {
+/// Lets the default routes of a container's namespace lead where they should with these places.
+pub fn reroute(netns: BorrowedFd<'_>, endpoints: &[Endpoint]) -> Result<()> {
     sandbox::reroute(netns, way_out(endpoints, false), way_out(endpoints, true))
 }
 

@@ -10,7 +10,7 @@ pub mod prune;
 pub mod remove;
 mod running;
 
-pub(crate) use running::namespace;
+pub(crate) use running::{namespace, note, record};
 
 pub use connect::connect;
 pub use create::create;

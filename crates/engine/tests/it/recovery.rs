@@ -199,6 +199,12 @@ async fn after(step: &str, directory: tempfile::TempDir) {
                     "{step}: {endpoint:?}"
                 );
             }
+            let out = now.endpoints.iter().max_by_key(|one| one.priority);
+            assert_eq!(
+                default_route(now.state.pid()),
+                out.map(|endpoint| endpoint.interface.clone()),
+                "{step}: {now:?}"
+            );
             ops::kill(engine, now.id(), None).await.unwrap();
         }
         ops::start(engine, now.id()).await.unwrap();
@@ -232,6 +238,16 @@ async fn after(step: &str, directory: tempfile::TempDir) {
     let id = create(engine, "web", shell("true")).await;
     ops::remove(engine, &id, Remove::default()).await.unwrap();
     context.finish().await;
+}
+
+/// The interface that the default route of a process leads through.
+fn default_route(pid: i32) -> Option<String> {
+    let routes = std::fs::read_to_string(format!("/proc/{pid}/net/route")).unwrap();
+    let mut fields = routes.lines().map(|line| line.split('\t'));
+    fields.find_map(|mut line| {
+        let interface = line.next()?;
+        (line.next()? == "00000000").then(|| interface.to_owned())
+    })
 }
 
 /// A network of one's own.
@@ -270,7 +286,11 @@ pub(crate) fn crash(step: &str, root: &Path) {
         ops::start(&engine, &id).await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
         let red = networks::create(&engine, red()).await.unwrap();
-        networks::connect(&engine, &red, &id, Settings::default())
+        let settings = Settings {
+            gateway_priority: 1,
+            ..Settings::default()
+        };
+        networks::connect(&engine, &red, &id, settings)
             .await
             .unwrap();
         networks::disconnect(&engine, "red", &id).await.unwrap();

@@ -226,9 +226,8 @@ fn a_place_beside_an_interface_comes_and_goes_while_the_container_runs() {
         let place = networks.attach(&member.netns, &member.endpoints, &attachment, |_| Ok(()));
         let place = place.unwrap();
         assert!(networks.is_plugged(netns, &place));
-        networks
-            .detach(&member.netns, &place, &member.endpoints)
-            .unwrap();
+        network::reroute(member.netns.as_fd(), &member.endpoints).unwrap();
+        networks.unplug(Some(member.netns.as_fd()), &place);
         assert!(!networks.is_plugged(netns, &place));
         let failed = networks.attach(&member.netns, &member.endpoints, &attachment, |_| {
             Err("no disk".into())

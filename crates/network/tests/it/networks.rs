@@ -182,9 +182,8 @@ fn a_place_comes_and_goes_while_the_container_runs() {
         let listener = listen(other.netns.as_fd());
         reach(member.netns.as_fd(), other.address("red"), &listener).unwrap();
         assert!(networks.is_plugged(None, &place));
-        networks
-            .detach(&member.netns, &place, &member.endpoints)
-            .unwrap();
+        network::reroute(member.netns.as_fd(), &member.endpoints).unwrap();
+        networks.unplug(Some(member.netns.as_fd()), &place);
         assert!(!networks.is_plugged(None, &place));
         assert_eq!((links(), default().as_str()), (before, "eth0"));
         let refused = networks.attach(&member.netns, &member.endpoints, &attachment, |_| {

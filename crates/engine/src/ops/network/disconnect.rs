@@ -1,7 +1,9 @@
 //! Disconnect a container from a network, whether it runs or not.
 //!
-//! A place that is unplugged and still noted is one that is gone: the next daemon finds no interface there.
+//! What is left when the daemon dies on the way is finished by the next one (`recover::places`): the place is noted, and the
+//! attachments that are noted with it are without it.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::running::{namespace, note, record};
@@ -70,7 +72,15 @@ fn leave(engine: &Arc<Engine>, container: &Arc<Container>, reference: &str) -> R
     let endpoint = found.map(|at| endpoints.remove(at));
     if let Some(endpoint) = &endpoint {
         let netns = namespace(container)?;
-        engine.networks.detach(&netns, endpoint, &endpoints)?;
+        note(container, &attachments, &now.endpoints)?;
+        step("disconnect.begun");
+        // Before the interface goes: while the kernel takes it apart, for 10 ms, it answers nobody who asks for routes.
+        network::reroute(netns.as_fd(), &endpoints).inspect_err(|_| {
+            // It stays where it is, and the caller is told why.
+            drop(note(container, &now.attachments, &now.endpoints));
+        })?;
+        step("disconnect.rerouted");
+        engine.networks.unplug(Some(netns.as_fd()), endpoint);
     }
     step("disconnect.unplugged");
     note(container, &attachments, &endpoints)?;

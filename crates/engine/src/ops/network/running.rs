@@ -36,7 +36,7 @@ pub(crate) fn namespace(container: &Container) -> Result<OwnedFd> {
 }
 
 /// Notes what a running container has: in the run directory, which a later daemon believes.
-pub(super) fn note(
+pub(crate) fn note(
     container: &Container,
     attachments: &[Attachment],
     endpoints: &[Endpoint],
@@ -52,7 +52,7 @@ pub(super) fn note(
 }
 
 /// Writes the record of a container whose networks changed.
-pub(super) fn record(container: &Container, attachments: &[Attachment]) -> Result<()> {
+pub(crate) fn record(container: &Container, attachments: &[Attachment]) -> Result<()> {
     let now = container.now();
     let mut stored = now.stored();
     stored.attachments = Some(attachments.to_vec());
