@@ -1,7 +1,8 @@
 //! What a handler leaves of a request's body.
 //!
-//! It is read behind the answer, as Go's server does: a client that sends head and body apart, as docker's does, would
-//! otherwise find the connection closed under its body, and tell of that instead of the answer.
+//! It is read behind the answer: a client that is still sending, as docker's is, would otherwise find the connection closed
+//! under its body, and tell of that instead of the answer. Go's server stops after 256 KiB, so that dockerd's clients now
+//! and then tell of a broken pipe; here a client has some seconds to see the answer, whatever it sends.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,8 +15,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::stream::Serving;
 
-/// How much of a body is read that nobody wants, and for how long; Go's server has the same bound of bytes.
-const LIMIT: usize = 256 << 10;
+/// How long a body is read that nobody wants.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A request's body; the rest is read when it is dropped.
@@ -60,22 +60,12 @@ impl Drop for RequestBody {
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(async move {
+                let mut body = body;
+                let read = async { while let Some(Ok(_)) = body.frame().await {} };
                 // Nobody waits for its end.
-                drop(tokio::time::timeout(PATIENCE, read(body)).await);
+                drop(tokio::time::timeout(PATIENCE, read).await);
                 drop(serving);
             });
         }
-    }
-}
-
-/// Reads to the end, or as far as is fair.
-async fn read(mut body: Incoming) {
-    let mut left = LIMIT;
-    while let Some(Ok(frame)) = body.frame().await {
-        let length = frame.data_ref().map_or(0, Bytes::len);
-        left = match left.checked_sub(length) {
-            Some(left) => left,
-            None => return,
-        };
     }
 }

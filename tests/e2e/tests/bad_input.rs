@@ -1,6 +1,8 @@
 //! Wrong input: the words that Docker's users know, and nothing left behind.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 
 use testkit::Context;
 
@@ -181,6 +183,24 @@ fn hostile_archives_touch_nothing_outside() {
     let archive = context.directory().join("evil.tar");
     context.corten(&["import", &archive.to_string_lossy(), "evil:latest"]);
     assert_eq!(fs::read_dir(&outside).expect("the directory").count(), 0);
+}
+
+#[test]
+fn a_client_that_sends_on_after_a_refusal_still_gets_to_read_it() {
+    let context = Context::new();
+    let mut client = UnixStream::connect(context.socket()).expect("connect");
+    let length = 8 << 20;
+    let head = format!(
+        "POST /images/create?fromSrc=-&platform=nonsense HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    );
+    client.write_all(head.as_bytes()).expect("send the head");
+    let body = vec![0; length];
+    client
+        .write_all(&body)
+        .expect("nobody hangs up while the body comes");
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).expect("read the answer");
+    assert_eq!(&answer, b"HTTP/1.1 400");
 }
 
 #[test]
