@@ -9,6 +9,7 @@
     reason = "a developer's tool: it runs commands, writes files and talks to a person"
 )]
 
+mod cross;
 mod fixtures;
 mod layers;
 mod packages;
@@ -36,6 +37,7 @@ usage: cargo xtask COMMAND
   networks [N M]  make N networks (500) and M places on them (1000), and see what the last cost
   fuzz [TARGET] [SECONDS [SEED]]
                   mutate what registries, archives, resolvers and the kernel may say, each for so long (60)
+  aarch64         build the engine for aarch64, and run it under emulation as far as its version
   record          record what dockerd answers to the table of commands (tests/e2e/testdata)
   bench [ARG...]  measure Corten beside the peers that this machine has";
 
@@ -63,6 +65,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["networks"] => testing::networks("500", "1000"),
         ["networks", networks, endpoints] => testing::networks(networks, endpoints),
         ["fuzz", rest @ ..] => fuzz(rest),
+        ["aarch64"] => cross::run(),
         ["record"] => record::run(),
         ["bench", rest @ ..] => bench(rest),
         [] | ["help" | "-h" | "--help", ..] => {

@@ -65,6 +65,17 @@ pub(crate) const SERVICES: &[&str] = &[
     "postgresql",
 ];
 
+/// In the tree that compiles for aarch64, from Debian sid.
+pub(crate) const CROSS: &[&str] = &[
+    "gcc",
+    "gcc-aarch64-linux-gnu",
+    "libc6-dev",
+    "libc6-dev-arm64-cross",
+    "libstd-rust-dev:arm64",
+    "qemu-user",
+    "rustc",
+];
+
 /// The kernel of the virtual machine; the meta package depends on the one with the image.
 pub(crate) const KERNEL: &str = "linux-image-cloud-amd64";
 

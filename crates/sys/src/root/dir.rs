@@ -73,7 +73,7 @@ pub struct Stat {
     /// Space taken, in bytes.
     pub allocated: u64,
     /// Number of names.
-    pub links: u64,
+    pub links: u32,
     /// Device of the filesystem.
     pub device: u64,
     /// Inode number.
@@ -468,7 +468,7 @@ fn stat_from(stat: &fs::Stat) -> Stat {
         gid: stat.st_gid,
         size: u64::try_from(stat.st_size).unwrap_or(0),
         allocated: u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
-        links: stat.st_nlink,
+        links: u32::try_from(stat.st_nlink).unwrap_or(u32::MAX),
         device: stat.st_dev,
         inode: stat.st_ino,
         modified: Timestamp {
