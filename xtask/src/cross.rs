@@ -4,6 +4,7 @@
 //! The compiler is Debian sid's, which packages the library of that architecture, in a tree of its own; the sources of the
 //! crates are those that every build uses.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -53,8 +54,11 @@ impl Places {
         let home = std::env::var_os("HOME").context("there is no $HOME")?;
         let crates = std::env::var_os("CARGO_HOME")
             .map_or_else(|| Path::new(&home).join(".cargo"), PathBuf::from);
+        // Apart from what the toolchain's own compiler has made.
         let target = std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| shell::root().join("target"), PathBuf::from);
+            .map_or_else(|| shell::root().join("target"), PathBuf::from)
+            .join("cross");
+        fs::create_dir_all(&target).with_context(|| format!("create {}", target.display()))?;
         Ok(Self {
             toolchain: toolchain.to_owned(),
             crates,
