@@ -201,7 +201,7 @@ fn the_host_has_a_name_on_the_default_bridge_too() {
         shown.ok().to_owned()
     };
     let own = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
-    assert_eq!(of_host(&without, &[]), own.trim_end());
+    assert_eq!(of_host(&without, &[]).trim_end(), own.trim_end());
     let shown = of_host(&context, &[]);
     assert!(
         shown.ends_with("127.0.0.1\thost.docker.internal"),
