@@ -114,9 +114,8 @@ impl Records {
     }
 
     pub(crate) fn remove_image(&self, id: &Digest) -> Result<(), Error> {
-        store::remove_tree(&self.image_path(id))?;
         // Before its blobs go: an image that came back after a crash would lack them.
-        Ok(store::sync_dir(&self.images)?)
+        Ok(store::remove_for_good(&self.image_path(id))?)
     }
 
     pub(crate) fn save_reference(
@@ -132,9 +131,8 @@ impl Records {
     }
 
     pub(crate) fn remove_reference(&self, reference: &Reference) -> Result<(), Error> {
-        store::remove_tree(&self.reference_path(reference))?;
         // A name that came back after a crash could point at an image that is gone.
-        Ok(store::sync_dir(&self.references)?)
+        Ok(store::remove_for_good(&self.reference_path(reference))?)
     }
 
     pub(crate) fn image_path(&self, id: &Digest) -> PathBuf {

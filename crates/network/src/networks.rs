@@ -259,7 +259,7 @@ impl Networks {
             Ok(bridge) => Network::new(record, bridge),
             Err(error) => {
                 // It has never been seen: without its record it has not been.
-                drop(store::remove_tree(&path(&self.config, &record.id)));
+                drop(store::remove_for_good(&path(&self.config, &record.id)));
                 return Err(error);
             }
         };
@@ -313,7 +313,7 @@ impl Networks {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&record.id);
         self.install_rules()?;
-        Ok(store::remove_tree(&path(&self.config, &record.id))?)
+        Ok(store::remove_for_good(&path(&self.config, &record.id))?)
     }
 
     /// Whether networks have their configuration from this one.

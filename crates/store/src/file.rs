@@ -89,6 +89,12 @@ pub fn create_dir_all(path: &Path) -> Result<(), Error> {
         .map_err(Error::io("create directory", path))
 }
 
+/// Removes as [`remove_tree`] does, and returns when the medium knows: what was removed is not back after a power cut.
+pub fn remove_for_good(path: &Path) -> Result<(), Error> {
+    remove_tree(path)?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
 /// Removes a file or a directory with all below it, links not followed; what does not exist is done.
 pub fn remove_tree(path: &Path) -> Result<(), Error> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {

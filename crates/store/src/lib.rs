@@ -9,7 +9,9 @@ mod layout;
 mod record;
 
 pub use error::Error;
-pub use file::{create_dir, create_dir_all, remove_tree, rename, sync_dir, write_atomic};
+pub use file::{
+    create_dir, create_dir_all, remove_for_good, remove_tree, rename, sync_dir, write_atomic,
+};
 pub use layout::{LAYOUT_VERSION, Lock, check_format};
 pub use record::{Loaded, Record, load, load_all, quarantine, save};
 
