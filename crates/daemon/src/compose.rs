@@ -79,6 +79,7 @@ fn complain(why: &str) -> i32 {
 
 fn run(options: &Options, env: &Env) -> anyhow::Result<()> {
     sys::memory::keep_small();
+    sys::rlimit::raise_descriptors().context("raise the limit of descriptors")?;
     // Monitors and netd: how they end is told over their sockets.
     sys::process::disown_children().context("let go of ended children")?;
     let level = if options.debug {

@@ -38,20 +38,9 @@ pub fn main(_args: &[OsString]) -> i32 {
     let (Some(control), Some(listener)) = (control, listener) else {
         return 125;
     };
-    raise_descriptors();
+    // Every port and every connection costs some; where none can be had, those that there are do.
+    drop(sys::rlimit::raise_descriptors());
     let served = server::Server::new(SeqPacket::from_fd(listener), SeqPacket::from_fd(control))
         .and_then(server::Server::run);
     i32::from(served.is_err())
-}
-
-/// Every port and every connection costs descriptors: as many as root may have.
-fn raise_descriptors() {
-    let Some(number) = sys::rlimit::by_name("RLIMIT_NOFILE") else {
-        return;
-    };
-    for most in [1 << 20, 1 << 16] {
-        if sys::rlimit::set(number, most, most).is_ok() {
-            break;
-        }
-    }
 }

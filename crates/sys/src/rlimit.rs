@@ -1,8 +1,36 @@
 //! Resource limits of this process.
 
 use std::io;
+use std::sync::OnceLock;
 
 use crate::process::cvt;
+
+/// The number of the limit of descriptors.
+pub(crate) const NOFILE: u32 = libc::RLIMIT_NOFILE;
+/// As many descriptors as any process needs; what a kernel allows unless told otherwise (`fs.nr_open`).
+const MANY: u64 = 1 << 20;
+
+/// The soft and the hard limit of descriptors before this process raised its own.
+static GIVEN: OnceLock<(u64, u64)> = OnceLock::new();
+
+/// Raises this process's own limit of descriptors, as far as it may. What it starts ([`crate::spawn`]) has the limit that it
+/// was itself started with: programs that go through all possible descriptors would take long with another (as in Go's
+/// runtime since 1.19).
+pub fn raise_descriptors() -> io::Result<()> {
+    let (soft, hard) = get(NOFILE)?;
+    GIVEN.get_or_init(|| (soft, hard));
+    let most = hard.max(MANY);
+    set(NOFILE, most, most).map(drop)
+}
+
+/// What a program that is started gets back; `None`: nothing was raised.
+pub(crate) fn given_descriptors() -> Option<libc::rlimit64> {
+    let (soft, hard) = *GIVEN.get()?;
+    Some(libc::rlimit64 {
+        rlim_cur: soft,
+        rlim_max: hard,
+    })
+}
 
 /// Names (`RLIMIT_…`) by number.
 const NAMES: [&str; 16] = [

@@ -16,6 +16,8 @@ use std::path::PathBuf;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::rlimit;
+
 /// A started process.
 #[derive(Debug)]
 pub struct Spawned {
@@ -40,6 +42,7 @@ struct Child<'a> {
     fds: &'a mut [(RawFd, RawFd)],
     cgroups: &'a [OwnedFd],
     new_session: bool,
+    descriptors: Option<libc::rlimit64>,
     errno: c_int,
 }
 
@@ -111,6 +114,7 @@ pub fn spawn(
         fds: &mut placed,
         cgroups: &groups.files,
         new_session,
+        descriptors: rlimit::given_descriptors(),
         errno: 0,
     };
     let Some(directory) = &groups.born_in else {
@@ -273,6 +277,10 @@ fn prepare(child: &mut Child<'_>) -> Result<RawFd, c_int> {
         check(unsafe { libc::setsid() })?;
     }
     let exe = place(child)?;
+    if let Some(limit) = &child.descriptors {
+        // SAFETY: a valid limit to read, of this process alone: a child that shares the memory shares no limits.
+        check(unsafe { libc::prlimit64(0, rlimit::NOFILE, limit, ptr::null_mut()) })?;
+    }
     for signal in 1..=SIGNALS {
         // SIGKILL, SIGSTOP and the C library's own two are refused; all others are what matters.
         // SAFETY: the default disposition installs no code.

@@ -62,6 +62,20 @@ fn overlapping_descriptors_do_not_overwrite_each_other() {
 }
 
 #[test]
+fn what_is_started_has_the_limit_of_descriptors_that_was_given() {
+    let (_, hard) = rlimit::get(rlimit::NOFILE).expect("a limit");
+    rlimit::set(rlimit::NOFILE, 1000, hard).expect("less than all");
+    rlimit::raise_descriptors().expect("raised");
+    assert!(rlimit::get(rlimit::NOFILE).expect("a limit").0 >= hard);
+    let (mut reader, writer) = io::pipe().expect("a pipe");
+    let child = sh("ulimit -Sn >&5; ulimit -Hn >&5", &[(writer.as_fd(), 5)]);
+    drop(writer);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).expect("reads");
+    assert_eq!((wait(&child), text), (0, format!("1000\n{hard}\n")));
+}
+
+#[test]
 fn failure_to_execute_is_the_callers_error() {
     let not_a_program = OwnedFd::from(File::open("/etc/passwd").expect("a file"));
     let error = spawn(
