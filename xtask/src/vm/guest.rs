@@ -149,7 +149,7 @@ pub(super) fn place(payload: &Path, jobs: &[Job<'_>]) -> Result<()> {
         let directory = crate::testing::directory(job.binary);
         fs::create_dir_all(payload.join(directory.strip_prefix("/")?))?;
         let line = format!(
-            "cd {}; exec /tests/{} --test-threads=1 --show-output --color=never {}\n",
+            "cd {}; exec $RUN /tests/{} --test-threads=1 --show-output --color=never {}\n",
             directory.display(),
             name.to_string_lossy(),
             job.arguments.join(" ")
