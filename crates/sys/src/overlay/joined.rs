@@ -3,6 +3,7 @@
 //!
 //! A value of fsconfig is at most 255 bytes, which paths by descriptor stretch to a dozen layers. More go to mount(2),
 //! which has a page: in a mount namespace of a thread born for it, so that nothing is ever attached where others see it.
+//! That thread works in the directory of its descriptors, so that their numbers alone name all the layers there can be.
 
 use std::ffi::{CString, OsString};
 use std::io;
@@ -30,6 +31,9 @@ pub(super) fn one_by_one() -> io::Result<bool> {
     Ok(*KNOWN.get_or_init(|| known))
 }
 
+/// Where a process finds its descriptors.
+const DESCRIPTORS: &str = "/proc/self/fd/";
+
 /// Paths as one value: `path:path`, each as it is, or where that would be too long or would need escapes, by descriptor.
 pub(super) struct Joined {
     pub(super) value: OsString,
@@ -38,6 +42,11 @@ pub(super) struct Joined {
 
 impl Joined {
     pub(super) fn new(paths: &[&Path]) -> io::Result<Self> {
+        Self::named(paths, DESCRIPTORS)
+    }
+
+    /// Those that go by descriptor are named below `descriptors`.
+    fn named(paths: &[&Path], descriptors: &str) -> io::Result<Self> {
         let plain = paths
             .iter()
             .map(|path| path.as_os_str().as_bytes())
@@ -60,7 +69,7 @@ impl Joined {
             .collect::<io::Result<Vec<OwnedFd>>>()?;
         let names: Vec<String> = held
             .iter()
-            .map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd()))
+            .map(|fd| format!("{descriptors}{}", fd.as_raw_fd()))
             .collect();
         Ok(Self {
             value: names.join(":").into(),
@@ -99,8 +108,9 @@ fn mount_here(
     unshare_mounts()?;
     let propagation = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
     mount::mount_change("/", propagation)?;
+    rustix::process::chdir(DESCRIPTORS)?;
     // Opened in here: overlayfs takes no directory of another mount namespace.
-    let lower = Joined::new(lower)?;
+    let lower = Joined::named(lower, "")?;
     let mut options = b"index=off,xino=off,metacopy=off,redirect_dir=off,lowerdir=".to_vec();
     options.extend(lower.value.as_bytes());
     let mut held = Vec::new();
