@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// No command of a test takes longer.
-pub const LIMIT: Duration = Duration::from_mins(1);
+pub const LIMIT: Duration = Duration::from_mins(4);
 
 /// What a command wrote and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
