@@ -25,9 +25,21 @@ pub(crate) fn cache() -> PathBuf {
 
 /// Runs cargo in the root of the checkout.
 pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
-    run(Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(root()))
+    run(cargo_command().args(arguments))
+}
+
+/// Cargo in the root of the checkout, as a developer starts it: what `cargo run` has told this program of its package would
+/// have ring built anew, and with it half of the workspace, after every change from the one to the other.
+pub(crate) fn cargo_command() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command.current_dir(root());
+    command
 }
 
 /// Runs a command to its end; a status other than 0 is an error.

@@ -108,10 +108,9 @@ fn some(names: &[&str], numbers: &[(&str, &str)]) -> Result<()> {
     fixtures::make_all()?;
     shell::cargo(&["build", "--quiet", "--release", "--package", "corten"])?;
     shell::run(
-        Command::new(env!("CARGO"))
+        shell::cargo_command()
             .args(["test", "--release", "--package", "e2e", "--", "--nocapture"])
             .args(names)
-            .current_dir(shell::root())
             .envs(numbers.iter().copied()),
     )
 }
@@ -119,7 +118,7 @@ fn some(names: &[&str], numbers: &[(&str, &str)]) -> Result<()> {
 /// Builds the program and every test once, and returns the test binaries.
 pub(crate) fn build() -> Result<Vec<Binary>> {
     shell::cargo(&["build", "--quiet", "--release", "--package", "corten"])?;
-    let output = Command::new(env!("CARGO"))
+    let output = shell::cargo_command()
         .args([
             "test",
             "--quiet",
@@ -128,7 +127,6 @@ pub(crate) fn build() -> Result<Vec<Binary>> {
             "--no-run",
             "--message-format=json-render-diagnostics",
         ])
-        .current_dir(shell::root())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()

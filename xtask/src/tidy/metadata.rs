@@ -1,7 +1,6 @@
 //! `cargo metadata`, as far as tidy reads it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -61,15 +60,14 @@ impl Metadata {
     /// Asks cargo, for the platform that we ship to: a crate that is only built elsewhere is not in the tree.
     pub(super) fn read() -> Result<Self> {
         let json = shell::output(
-            Command::new(env!("CARGO"))
+            shell::cargo_command()
                 .args([
                     "metadata",
                     "--format-version=1",
                     "--locked",
                     "--filter-platform",
                 ])
-                .arg(format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
-                .current_dir(shell::root()),
+                .arg(format!("{}-unknown-linux-gnu", std::env::consts::ARCH)),
         )?;
         serde_json::from_slice(&json).context("parse cargo metadata")
     }
