@@ -153,8 +153,8 @@ exec switch_root /new /init
 const MACHINE: &str = r"#!/bin/busybox sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root RUST_BACKTRACE=1 LC_ALL=C.UTF-8
 export CORTEN_BIN=/corten CORTEN_BUSYBOX=/bin/busybox
-# Jobs run in the background, where a shell has programs ignore it.
-export RUN='env --default-signal=INT'
+# Jobs run in the background, where a shell has programs ignore it. Not the shell's own env, which cannot do this.
+export RUN='/usr/bin/env --default-signal=INT'
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 mkdir -p /dev/pts /dev/shm; mount -t devpts devpts /dev/pts; mount -t tmpfs tmpfs /dev/shm; mount -t tmpfs tmpfs /run
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
