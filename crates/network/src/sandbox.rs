@@ -3,9 +3,11 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use sys::netlink::{Protocol, Socket};
+use sys::netlink::{Message, Protocol, Refused, Socket};
 use sys::netns;
 
 use crate::link::{self, Mac, Pair, PortMode, WayOut};
@@ -17,6 +19,10 @@ pub(crate) const INTERFACE: &str = "eth0";
 const LOOPBACK: u32 = 1;
 /// No route of that kind.
 const ESRCH: i32 = 3;
+/// Another interface has the address.
+const EADDRINUSE: i32 = 98;
+/// The kernel has taken a namespace apart so long after its end, on a busy machine too (0.03 to 0.12 s under emulation).
+const TAKEN_APART: Duration = Duration::from_secs(5);
 
 /// Where a container runs as far as networks are concerned.
 #[derive(Debug)]
@@ -216,9 +222,31 @@ fn plug_inside(plug: &Plug<'_>, netns: BorrowedFd<'_>, inside: &Socket) -> Resul
         .map(|address| link::add_address(index, address))
         .collect();
     batch.push(link::up(index));
-    inside
-        .transact(&batch)
-        .map_err(Error::refused(format!("configure {interface}")))
+    when_free(inside, batch).map_err(Error::refused(format!("configure {interface}")))
+}
+
+/// Carries messages out, and again those that are refused for an address that is in use. The kernel takes a namespace apart
+/// when it has time, after its last process is gone; as long as an interface in there has the same address, ipvlan refuses
+/// that (`ipvlan_addr_busy`), and macvlan to come up with the same hardware address (`macvlan_addr_busy`): who comes back
+/// with what was its own a moment ago waits.
+fn when_free(inside: &Socket, mut left: Vec<Message>) -> std::result::Result<(), Refused> {
+    let deadline = Instant::now() + TAKEN_APART;
+    loop {
+        let mut busy = Vec::new();
+        for refused in inside.transact_all(&left)? {
+            match refused.index.and_then(|index| left.get(index)) {
+                Some(message) if refused.is(EADDRINUSE) && Instant::now() < deadline => {
+                    busy.push(message.clone());
+                }
+                _ => return Err(refused),
+            }
+        }
+        if busy.is_empty() {
+            return Ok(());
+        }
+        left = busy;
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Brings the host's end up, on the host's side.
