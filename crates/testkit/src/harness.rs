@@ -7,19 +7,10 @@ use std::time::Instant;
 /// A test's name and body.
 pub type Test = (&'static str, fn());
 
-/// Runs the tests whose names contain one of the arguments that are no options, or all, one after the other; `call` calls
-/// a body. Returns whether all passed. `--list` lists them.
+/// Runs the tests whose names contain one of the arguments that are no options, or all, but for those that contain what an
+/// option `--skip=NAME` says, one after the other; `call` calls a body. Returns whether all passed. `--list` lists them.
 pub fn run(tests: &[Test], arguments: &[String], call: impl Fn(fn())) -> bool {
-    let filters: Vec<&String> = arguments
-        .iter()
-        .filter(|argument| !argument.starts_with('-'))
-        .collect();
-    let wanted: Vec<&Test> = tests
-        .iter()
-        .filter(|(name, _)| {
-            filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
-        })
-        .collect();
+    let wanted = wanted(tests, arguments);
     if arguments.iter().any(|argument| argument == "--list") {
         for (name, _) in wanted {
             println!("{name}: test");
@@ -54,6 +45,24 @@ pub fn run(tests: &[Test], arguments: &[String], call: impl Fn(fn())) -> bool {
     failed.is_empty()
 }
 
+/// The tests that the arguments ask for.
+fn wanted<'a>(tests: &'a [Test], arguments: &[String]) -> Vec<&'a Test> {
+    let (options, filters): (Vec<&str>, Vec<&str>) = arguments
+        .iter()
+        .map(String::as_str)
+        .partition(|argument| argument.starts_with('-'));
+    let skips: Vec<&str> = options
+        .iter()
+        .filter_map(|option| option.strip_prefix("--skip="))
+        .collect();
+    let matches = |names: &[&str], test: &str| names.iter().any(|name| test.contains(name));
+    tests
+        .iter()
+        .filter(|(name, _)| filters.is_empty() || matches(&filters, name))
+        .filter(|(name, _)| !matches(&skips, name))
+        .collect()
+}
+
 /// The result of a program that cannot run any here: all of them are skipped, with the reason.
 pub fn skip(tests: &[Test], why: &str) {
     for (name, _) in tests {
@@ -63,4 +72,23 @@ pub fn skip(tests: &[Test], why: &str) {
         "test result: ok. {} passed; 0 failed; 0 ignored",
         tests.len()
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_and_skips_choose_as_libtests_do() {
+        const TESTS: &[Test] = &[("start", || ()), ("restart", || ()), ("stop", || ())];
+        let names = |arguments: &[&str]| -> Vec<&str> {
+            let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+            let found = wanted(TESTS, &arguments);
+            found.into_iter().map(|(name, _)| *name).collect()
+        };
+        assert_eq!(names(&["--show-output"]), ["start", "restart", "stop"]);
+        assert_eq!(names(&["start"]), ["start", "restart"]);
+        assert_eq!(names(&["--skip=restart"]), ["start", "stop"]);
+        assert_eq!(names(&["start", "--skip=restart"]), ["start"]);
+    }
 }
