@@ -17,7 +17,7 @@ pub(crate) const ALL: &str = "network";
 /// How many ports a container of the suite `ports` publishes.
 const PORTS_EACH: usize = 10;
 /// Rounds of what takes a dozen seconds each, at most.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 10;
 
 const NETWORK: &str = "bench-net";
 const ONE: &str = "bench-one";

@@ -3,13 +3,13 @@
 //! that it is the same for everyone.
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 use sys::netns;
 
@@ -54,7 +54,7 @@ pub(crate) fn measure(socket: &Path, container: &str) -> Result<Vec<f64>> {
     let port: u16 = bound.context("nothing is published")?.parse()?;
     let inside = namespace(&inspected)?;
     let listener = netns::enter(inside.as_fd(), || TcpListener::bind(("0.0.0.0", PORT)))??;
-    std::thread::spawn(move || serve(&listener));
+    listener.set_nonblocking(true)?;
     let ways = [
         SocketAddr::new(direct, PORT),
         SocketAddr::new(gateway, port),
@@ -63,69 +63,69 @@ pub(crate) fn measure(socket: &Path, container: &str) -> Result<Vec<f64>> {
     ];
     let mut values = Vec::new();
     for way in ways {
-        values.push(throughput(way).unwrap_or(0.0));
-        values.push(round_trip(way).unwrap_or(0.0));
+        values.push(throughput(way, &listener).unwrap_or(0.0));
+        values.push(round_trip(way, &listener).unwrap_or(0.0));
     }
-    // Ends the server.
-    drop(TcpStream::connect(ways[0]).and_then(|mut stream| stream.write_all(b"q")));
     Ok(values)
 }
 
-/// The container's side: the first byte of a connection says what it is for.
-fn serve(listener: &TcpListener) -> Result<()> {
-    loop {
-        let (mut stream, _) = listener.accept()?;
+/// A connection by this way, and its end in the container.
+fn connect(way: SocketAddr, listener: &TcpListener) -> Result<[TcpStream; 2]> {
+    let client = TcpStream::connect_timeout(&way, LIMIT)?;
+    let begun = Instant::now();
+    let server = loop {
+        match listener.accept() {
+            Ok((stream, _)) => break stream,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                ensure!(begun.elapsed() < LIMIT, "nothing arrives by {way}");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    };
+    for stream in [&client, &server] {
         stream.set_nodelay(true)?;
-        let mut word = [0];
-        if stream.read(&mut word)? == 0 {
-            continue;
-        }
-        match word[0] {
-            b'q' => return Ok(()),
-            b'e' => {
-                while stream.read(&mut word)? == 1 {
-                    stream.write_all(&word)?;
-                }
-            }
-            _ => {
-                let mut buffer = vec![0; 1 << 17];
-                while stream.read(&mut buffer)? > 0 {}
-                stream.write_all(b".")?;
-            }
-        }
+        stream.set_read_timeout(Some(LIMIT))?;
     }
-}
-
-fn connect(way: SocketAddr) -> Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&way, LIMIT)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    Ok(stream)
+    Ok([client, server])
 }
 
 /// Megabytes a second, of those that have arrived.
-fn throughput(way: SocketAddr) -> Result<f64> {
-    let mut stream = connect(way)?;
+fn throughput(way: SocketAddr, listener: &TcpListener) -> Result<f64> {
+    let [mut client, mut server] = connect(way, listener)?;
+    let begun = Instant::now();
+    let receiving = std::thread::spawn(move || -> std::io::Result<usize> {
+        let mut buffer = vec![0; 1 << 17];
+        let mut received = 0;
+        loop {
+            match server.read(&mut buffer)? {
+                0 => return Ok(received),
+                length => received += length,
+            }
+        }
+    });
     let buffer = vec![b's'; 1 << 17];
-    let (begun, mut sent) = (Instant::now(), 0);
     while begun.elapsed() < SECONDS {
-        stream.write_all(&buffer)?;
-        sent += buffer.len();
+        client.write_all(&buffer)?;
     }
-    stream.shutdown(std::net::Shutdown::Write)?;
-    stream.read_exact(&mut [0])?;
-    Ok(sent as f64 / 1e6 / begun.elapsed().as_secs_f64())
+    client.shutdown(Shutdown::Write)?;
+    let received = receiving
+        .join()
+        .map_err(|_| anyhow!("receiving panicked"))??;
+    Ok(received as f64 / 1e6 / begun.elapsed().as_secs_f64())
 }
 
-/// Microseconds of one byte there and back, in the median.
-fn round_trip(way: SocketAddr) -> Result<f64> {
-    let mut stream = connect(way)?;
-    stream.write_all(b"e")?;
+/// Microseconds of one byte there and back, in the median. Both ends are this thread's: what it waits for is the way alone,
+/// and not that another processor wakes up, which takes as long again and differs from second to second.
+fn round_trip(way: SocketAddr, listener: &TcpListener) -> Result<f64> {
+    let [mut client, mut server] = connect(way, listener)?;
     let mut times = Vec::with_capacity(ROUND_TRIPS);
     for _ in 0..ROUND_TRIPS {
         let begun = Instant::now();
-        stream.write_all(b"x")?;
-        stream.read_exact(&mut [0])?;
+        client.write_all(b"x")?;
+        server.read_exact(&mut [0])?;
+        server.write_all(b"y")?;
+        client.read_exact(&mut [0])?;
         times.push(begun.elapsed().as_secs_f64() * 1e6);
     }
     times.sort_by(f64::total_cmp);
