@@ -3,19 +3,26 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net as std_unix;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use sys::process::PidFd;
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::stream::Socket;
 
-/// How long a socket of a daemon that is gone may still answer, and how often it is asked.
+/// How long a socket may still answer whose daemon is there, perhaps about to end.
 const PATIENCE: Duration = Duration::from_millis(500);
-const AGAIN: Duration = Duration::from_millis(5);
+/// The same of one that is gone.
+const PATIENCE_WITH_ORPHANS: Duration = Duration::from_secs(10);
+/// How often it is asked meanwhile: fewer times than connections may queue up that nobody accepts.
+const TIMES: u32 = 100;
+/// No such process.
+const ESRCH: i32 = 3;
 
 /// An address to listen at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,7 +162,8 @@ pub fn bind_unix(path: &Path, group: &SocketGroup) -> io::Result<Listener> {
 
 /// Removes a socket that refuses connections; anything else that is there stays.
 ///
-/// Asked more than once: a child that a killed daemon was about to execute holds its socket until it does.
+/// Asked more than once: a child that a killed daemon was about to execute holds its socket until it does, and on its way
+/// there waits for the kernel's lock on control groups.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let begun = Instant::now();
     loop {
@@ -163,15 +171,33 @@ fn remove_stale(path: &Path) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 return std::fs::remove_file(path);
             }
-            Ok(_) if begun.elapsed() < PATIENCE => std::thread::sleep(AGAIN),
-            Ok(_) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::AddrInUse,
-                    "another daemon listens there",
-                ));
+            Ok(stream) => {
+                let patience = if owner_is_gone(&stream) {
+                    PATIENCE_WITH_ORPHANS
+                } else {
+                    PATIENCE
+                };
+                if begun.elapsed() >= patience {
+                    return Err(io::Error::new(
+                        io::ErrorKind::AddrInUse,
+                        "another daemon listens there",
+                    ));
+                }
+                std::thread::sleep(patience / TIMES);
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Whether the process has ended that called listen(2): a connection carries its number (`SO_PEERCRED`, unix(7)).
+fn owner_is_gone(stream: &std_unix::UnixStream) -> bool {
+    let Ok(owner) = sys::socket::peer_credentials(stream.as_fd()) else {
+        return false;
+    };
+    match PidFd::open(owner.pid) {
+        Ok(process) => process.ends_within(Duration::ZERO).unwrap_or(false),
+        Err(error) => error.raw_os_error() == Some(ESRCH),
     }
 }
 

@@ -57,3 +57,29 @@ async fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
         .is_err()
     );
 }
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what listens shall not be this process"
+)]
+#[tokio::test]
+async fn a_socket_that_a_dead_daemon_s_child_holds_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("d.sock");
+    // It listens and ends; its child lets go later than a living daemon would be waited for.
+    let script = "use Socket; socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die; bind($s, pack_sockaddr_un($ARGV[0])) or die; \
+                  listen($s, 128) or die; if (fork == 0) { sleep 2; }";
+    let status = std::process::Command::new("perl")
+        .args(["-e", script])
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let group = SocketGroup {
+        name: "no-such-group".into(),
+        required: false,
+    };
+    let begun = std::time::Instant::now();
+    bind_unix(&path, &group).unwrap().unlink();
+    assert!(begun.elapsed() > super::PATIENCE, "nobody held it");
+}
