@@ -104,7 +104,14 @@ async fn run(
             pid
         }
         Ok(Some(Event::Failed(failure))) => return Err(start_failed(&failure)),
-        other => return Err(no_answer(container, &format!("{other:?}"))),
+        Ok(Some(other)) => {
+            return Err(wrong(container, &format!("said {other:?} too early")));
+        }
+        Ok(None) => return Err(wrong(container, "ended before its init was there")),
+        Err(_) => {
+            let late = format!("has made no init for {} seconds", PATIENCE.as_secs());
+            return Err(wrong(container, &late));
+        }
     };
     step("start.created");
     container.set_task(Some(task.clone()));
@@ -120,7 +127,10 @@ async fn run(
     match task.call(Request::Start, Vec::new()).await? {
         Reply::Started { .. } | Reply::Done => {}
         Reply::Failed(failure) => return Err(start_failed(&failure)),
-        other => return Err(no_answer(container, &format!("{other:?}"))),
+        other => {
+            let what = format!("said {other:?} instead of starting it");
+            return Err(wrong(container, &what));
+        }
     }
     step("start.started");
     Ok(Run {
@@ -131,14 +141,12 @@ async fn run(
     })
 }
 
-fn no_answer(container: &Container, what: &str) -> Error {
+/// A monitor that did not do its part.
+fn wrong(container: &Container, what: &str) -> Error {
     let failure = Failure {
         stage: monitor::protocol::Stage::Setup,
         errno: 0,
-        message: format!(
-            "the monitor of container {} said {what} instead of starting it",
-            container.id
-        ),
+        message: format!("the monitor of container {} {what}", container.id),
     };
     start_failed(&failure)
 }
