@@ -8,8 +8,10 @@ use api::container::{Summary, SummaryHostConfig, SummaryNetworkSettings};
 use api::host_config::HostConfig;
 use api::version::ApiVersion;
 use engine::Engine;
+use engine::container::record::Record;
 use engine::container::{Published, State};
 use engine::ops::container::list::List;
+use serde_json::{Map, Value};
 
 use super::{inspect, networks, ports, time};
 use crate::error::{Error, Result};
@@ -43,6 +45,24 @@ pub fn summaries(
         .collect()
 }
 
+/// What a list tells of a request. The rest is not decoded: it took most of the time of a list.
+fn host_config(record: &Record) -> HostConfig {
+    const TOLD: [&str; 3] = ["Annotations", "Binds", "Tmpfs"];
+    let kept = record.request.get("HostConfig").and_then(Value::as_object);
+    let told: Map<String, Value> = kept
+        .into_iter()
+        .flatten()
+        .filter(|(name, value)| {
+            !value.is_null() && TOLD.iter().any(|told| told.eq_ignore_ascii_case(name))
+        })
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    if told.is_empty() {
+        return HostConfig::default();
+    }
+    api::fold::from_value(Value::Object(told)).unwrap_or_default()
+}
+
 fn summary(
     engine: &Engine,
     published: &Published,
@@ -50,14 +70,7 @@ fn summary(
     version: ApiVersion,
 ) -> Summary {
     let record = &published.record;
-    let host: HostConfig = api::fold::from_value(
-        record
-            .request
-            .get("HostConfig")
-            .cloned()
-            .unwrap_or_default(),
-    )
-    .unwrap_or_default();
+    let host = host_config(record);
     let annotations = if version.at_least(46) {
         host.annotations.clone()
     } else {
