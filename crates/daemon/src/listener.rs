@@ -162,8 +162,8 @@ pub fn bind_unix(path: &Path, group: &SocketGroup) -> io::Result<Listener> {
 
 /// Removes a socket that refuses connections; anything else that is there stays.
 ///
-/// Asked more than once: a child that a killed daemon was about to execute holds its socket until it does, and on its way
-/// there waits for the kernel's lock on control groups.
+/// Asked more than once: a child that a killed daemon was about to execute holds its socket until it does, for more than half
+/// a second on a slow machine.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let begun = Instant::now();
     loop {
