@@ -162,7 +162,8 @@ pub struct SummaryHostConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct SummaryNetworkSettings {
-    pub networks: BTreeMap<String, EndpointSettings>,
+    /// Boxed: a node of the map has room for eleven.
+    pub networks: BTreeMap<String, Box<EndpointSettings>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -98,7 +98,7 @@ pub struct NetworkSettings {
     #[serde(rename = "IPv6Gateway")]
     pub ipv6_gateway: String,
     pub mac_address: String,
-    pub networks: Option<BTreeMap<String, EndpointSettings>>,
+    pub networks: Option<BTreeMap<String, Box<EndpointSettings>>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

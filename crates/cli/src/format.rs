@@ -15,12 +15,12 @@ pub(crate) struct Listing {
     pub(crate) type_name: &'static str,
 }
 
-/// Prints rows. `format` is the user's, `quiet` asks for ids alone.
+/// Prints rows, each made when its turn has come. `format` is the user's, `quiet` asks for ids alone.
 pub(crate) fn render(
     listing: Listing,
     format: Option<&str>,
     quiet: bool,
-    rows: &[Value],
+    rows: impl IntoIterator<Item = Value>,
 ) -> Result<String, Failure> {
     let format = format.unwrap_or("table").trim();
     let (is_table, source) = match format {
@@ -51,7 +51,7 @@ pub(crate) fn render(
     };
     let mut text = String::new();
     for row in rows {
-        text.push_str(&fill(row, Mode::Values)?);
+        text.push_str(&fill(&row, Mode::Values)?);
         text.push('\n');
     }
     if !is_table {
@@ -179,7 +179,7 @@ mod tests {
             vec![("Name", "web".to_owned()), ("ID", "abc".to_owned())],
         )
         .with_map("Label", [("a.b".to_owned(), "1".to_owned())]);
-        render(LISTING, format, quiet, &[row]).map_err(|failure| failure.text)
+        render(LISTING, format, quiet, [row]).map_err(|failure| failure.text)
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::body::Body;
 use crate::error::{Error, Result};
@@ -39,9 +39,23 @@ pub fn json(value: &impl Serialize) -> Result<Answer> {
     json_with(StatusCode::OK, value)
 }
 
+/// A JSON list with status 200, each of whose items is let go when it is written.
+pub fn json_list(items: impl IntoIterator<Item: Serialize>) -> Result<Answer> {
+    let mut bytes = Vec::new();
+    serde_json::Serializer::new(&mut bytes)
+        .collect_seq(items)
+        .map_err(unencoded)?;
+    bytes.push(b'\n');
+    Ok(whole(StatusCode::OK, bytes.into()))
+}
+
 /// JSON with that status.
 pub fn json_with(status: StatusCode, value: &impl Serialize) -> Result<Answer> {
-    Ok(with_type(status, "application/json", Body::Whole(line(value)?)).into())
+    Ok(whole(status, line(value)?))
+}
+
+fn whole(status: StatusCode, json: Bytes) -> Answer {
+    with_type(status, "application/json", Body::Whole(json)).into()
 }
 
 /// 204.
@@ -58,10 +72,14 @@ pub fn empty(status: StatusCode) -> Answer {
 
 /// One JSON value and a line feed.
 pub fn line(value: &impl Serialize) -> Result<Bytes> {
-    let mut bytes = serde_json::to_vec(value)
-        .map_err(|error| Error::Internal(format!("encode answer: {error}")))?;
+    let mut bytes = serde_json::to_vec(value).map_err(unencoded)?;
     bytes.push(b'\n');
     Ok(bytes.into())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn unencoded(error: serde_json::Error) -> Error {
+    Error::Internal(format!("encode answer: {error}"))
 }
 
 /// One message of a progress stream: JSON and CRLF.

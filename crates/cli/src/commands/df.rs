@@ -54,7 +54,7 @@ pub(crate) async fn df(session: &Session, given: &Given) -> Outcome {
         nothing("Local Volumes"),
         nothing("Build Cache"),
     ];
-    report::print(&format::render(LISTING, chosen, false, &rows)?);
+    report::print(&format::render(LISTING, chosen, false, rows)?);
     Ok(0)
 }
 
@@ -126,13 +126,13 @@ fn details(images: &[Image], containers: &[Container]) -> Result<String, Failure
         columns: IMAGES,
         ..images::LISTING
     };
-    let images = format::render(listing, None, false, &rows)?;
+    let images = format::render(listing, None, false, rows)?;
     let rows = container_rows(containers, true);
     let listing = Listing {
         columns: CONTAINERS,
         ..ps::LISTING
     };
-    let containers = format::render(listing, None, false, &rows)?;
+    let containers = format::render(listing, None, false, rows)?;
     Ok(format!(
         "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\n\
          Local Volumes space usage:\n\n{NO_VOLUMES}\n\nBuild cache usage: 0B\n\n{NO_BUILD_CACHE}\n"

@@ -43,17 +43,14 @@ pub(crate) async fn history(session: &Session, given: &Given) -> Outcome {
     let items: Vec<HistoryItem> = session.client().await?.call(request).await?;
     let human = !given.has("human") || given.is("human");
     let truncate = !given.is("no-trunc");
-    let rows: Vec<Value> = items
-        .iter()
-        .map(|item| row(item, human, truncate))
-        .collect();
+    let rows = items.iter().map(|item| row(item, human, truncate));
     let chosen = given.get("format").filter(|format| !format.is_empty());
     let columns = if human { COLUMNS } else { EXACT_COLUMNS };
     report::print(&format::render(
         Listing { columns, ..LISTING },
         chosen,
         given.is("quiet"),
-        &rows,
+        rows,
     )?);
     Ok(0)
 }

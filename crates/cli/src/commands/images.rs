@@ -62,10 +62,9 @@ pub(crate) async fn list(session: &Session, given: &Given) -> Outcome {
     let chosen = chosen.or_else(configured);
     let digests = given.is("digests") || chosen.is_some_and(|format| format.contains(".Digest"));
     let truncate = !given.is("no-trunc");
-    let rows: Vec<Value> = images
+    let rows = images
         .iter()
-        .flat_map(|image| rows(image, truncate, digests))
-        .collect();
+        .flat_map(|image| rows(image, truncate, digests));
     let columns = if given.is("digests") {
         COLUMNS_WITH_DIGEST
     } else {
@@ -75,7 +74,7 @@ pub(crate) async fn list(session: &Session, given: &Given) -> Outcome {
         Listing { columns, ..LISTING },
         chosen,
         given.is("quiet"),
-        &rows,
+        rows,
     )?);
     Ok(0)
 }

@@ -153,11 +153,7 @@ fn server_text(info: &Value) -> String {
         }
     }
     if let Some(Value::Object(runtimes)) = info.field("Runtimes") {
-        let names: Vec<&str> = runtimes
-            .fields
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .collect();
+        let names: Vec<&str> = runtimes.fields.iter().map(|(name, _)| &**name).collect();
         lines.push(1, "Runtimes", &names.join(" "));
     }
     lines.fields(

@@ -47,15 +47,14 @@ pub(crate) async fn list(session: &Session, given: &Given) -> Outcome {
             .as_deref()
             .filter(|format| !format.is_empty() && !given.is("quiet"))
     };
-    let rows: Vec<Value> = networks
+    let rows = networks
         .iter()
-        .map(|network| row(network, !given.is("no-trunc")))
-        .collect();
+        .map(|network| row(network, !given.is("no-trunc")));
     report::print(&format::render(
         LISTING,
         chosen.or_else(configured),
         given.is("quiet"),
-        &rows,
+        rows,
     )?);
     Ok(0)
 }

@@ -67,10 +67,7 @@ pub(crate) async fn ps(session: &Session, given: &Given) -> Outcome {
     let request = Request::new(Method::Get, query("/containers/json", &pairs));
     let containers: Vec<Summary> = session.client().await?.call(request).await?;
     let truncate = !given.is("no-trunc");
-    let rows: Vec<Value> = containers
-        .iter()
-        .map(|container| row(container, truncate))
-        .collect();
+    let rows = containers.iter().map(|container| row(container, truncate));
     let columns = if given.is("size") {
         COLUMNS_WITH_SIZE
     } else {
@@ -80,7 +77,7 @@ pub(crate) async fn ps(session: &Session, given: &Given) -> Outcome {
         Listing { columns, ..LISTING },
         chosen,
         given.is("quiet"),
-        &rows,
+        rows,
     )?);
     Ok(0)
 }
@@ -234,7 +231,7 @@ mod tests {
             ..Summary::default()
         };
         let format = "{{.ID}}|{{.Names}}|{{.Image}}|{{.Command}}|{{.Status}}|{{.Ports}}|{{.Size}}";
-        let text = format::render(LISTING, Some(format), false, &[row(&container, true)]).unwrap();
+        let text = format::render(LISTING, Some(format), false, [row(&container, true)]).unwrap();
         let expect = "0123456789ab|web|busybox:latest|\"sh -c 'while true; …\"|Up 2 minutes|0.0.0.0:8080->80/tcp|0B\n";
         assert_eq!(text, expect);
     }

@@ -40,11 +40,10 @@ pub(crate) async fn search(session: &Session, given: &Given) -> Outcome {
     let format = given.get("format").filter(|format| !format.is_empty());
     // As JSON, what is official is a word.
     let as_json = format.is_some_and(|format| format == "json" || format.contains("{{json .}}"));
-    let rows: Vec<Value> = found
+    let rows = found
         .iter()
-        .map(|result| row(result, !given.is("no-trunc"), as_json))
-        .collect();
-    report::print(&format::render(LISTING, format, false, &rows)?);
+        .map(|result| row(result, !given.is("no-trunc"), as_json));
+    report::print(&format::render(LISTING, format, false, rows)?);
     Ok(0)
 }
 

@@ -22,7 +22,7 @@ pub(super) fn execute(
         tree,
         mode,
         output: String::new(),
-        variables: vec![("$".to_owned(), value.clone())],
+        variables: vec![("$".into(), Cow::Borrowed(value))],
         depth: 0,
     };
     match state.nodes(&tree.nodes, value) {
@@ -36,7 +36,7 @@ struct State<'a> {
     tree: &'a Tree,
     mode: Mode,
     output: String,
-    variables: Vec<(String, Value)>,
+    variables: Vec<(Cow<'a, str>, Cow<'a, Value>)>,
     depth: usize,
 }
 
@@ -130,7 +130,10 @@ impl State<'_> {
             return Err(format!("exceeded maximum template depth ({MAX_DEPTH})"));
         }
         self.depth += 1;
-        let outer = std::mem::replace(&mut self.variables, vec![("$".to_owned(), value.clone())]);
+        let outer = std::mem::replace(
+            &mut self.variables,
+            vec![("$".into(), Cow::Owned(value.clone()))],
+        );
         let flow = self.nodes(nodes, &value);
         self.variables = outer;
         self.depth -= 1;
@@ -152,10 +155,10 @@ impl State<'_> {
         let items: Vec<(Value, Value)> = match self.pipeline(&plain, dot)? {
             Value::List(list) => (0_i64..).map(Value::Int).zip(list).collect(),
             Value::Object(object) if object.kind != Kind::Map || !object.fields.is_empty() => {
-                let sorted: BTreeMap<String, Value> = object.fields.into_iter().collect();
+                let sorted: BTreeMap<_, Value> = object.fields.into_iter().collect();
                 sorted
                     .into_iter()
-                    .map(|(key, value)| (Value::Text(key), value))
+                    .map(|(key, value)| (Value::Text(key.into_owned()), value))
                     .collect()
             }
             Value::Int(count) => (0..count)
@@ -194,7 +197,8 @@ impl State<'_> {
 
     fn bind(&mut self, declares: bool, name: &str, value: Value) -> Executed<()> {
         if declares {
-            self.variables.push((name.to_owned(), value));
+            self.variables
+                .push((name.to_owned().into(), Cow::Owned(value)));
             return Ok(());
         }
         let slot = self
@@ -203,7 +207,7 @@ impl State<'_> {
             .rev()
             .find(|(known, _)| known == name);
         let (_, slot) = slot.ok_or_else(|| format!(":1: undefined variable {name:?}"))?;
-        *slot = value;
+        *slot = Cow::Owned(value);
         Ok(())
     }
 
@@ -282,7 +286,7 @@ impl State<'_> {
             Term::Variable(name) => {
                 let known = self.variables.iter().rev().find(|(known, _)| known == name);
                 known
-                    .map(|(_, value)| Cow::Borrowed(value))
+                    .map(|(_, value)| Cow::Borrowed(&**value))
                     .ok_or_else(|| format!(":1: undefined variable {name:?}"))?
             }
             Term::Function(name) => {

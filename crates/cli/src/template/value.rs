@@ -1,5 +1,7 @@
 //! The values that templates work on: JSON with its order kept, told apart into Go's structs and maps.
 
+use std::borrow::Cow;
+
 use serde::de::{MapAccess, SeqAccess, Visitor};
 
 /// A value.
@@ -25,7 +27,7 @@ pub(crate) enum Value {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Object {
     pub(crate) kind: Kind,
-    pub(crate) fields: Vec<(String, Value)>,
+    pub(crate) fields: Vec<(Cow<'static, str>, Value)>,
 }
 
 /// What an object does when it has no such field.
@@ -113,10 +115,10 @@ impl Value {
     }
 
     /// A struct of a type of docker's command line.
-    pub(crate) fn structure(type_name: &'static str, fields: Vec<(&str, String)>) -> Self {
+    pub(crate) fn structure(type_name: &'static str, fields: Vec<(&'static str, String)>) -> Self {
         let fields = fields
             .into_iter()
-            .map(|(name, value)| (name.to_owned(), Self::Text(value)))
+            .map(|(name, value)| (name.into(), Self::Text(value)))
             .collect();
         Self::Object(Object {
             kind: Kind::Struct(type_name),
@@ -125,10 +127,10 @@ impl Value {
     }
 
     /// A struct that holds lists.
-    pub(crate) fn lists(type_name: &'static str, fields: Vec<(&str, Vec<Self>)>) -> Self {
+    pub(crate) fn lists(type_name: &'static str, fields: Vec<(&'static str, Vec<Self>)>) -> Self {
         let fields = fields
             .into_iter()
-            .map(|(name, list)| (name.to_owned(), Self::List(list)))
+            .map(|(name, list)| (name.into(), Self::List(list)))
             .collect();
         Self::Object(Object {
             kind: Kind::Plain(type_name),
@@ -137,9 +139,9 @@ impl Value {
     }
 
     /// Adds a field that is Go's nil.
-    pub(crate) fn with_nil(mut self, name: &str) -> Self {
+    pub(crate) fn with_nil(mut self, name: &'static str) -> Self {
         if let Self::Object(object) = &mut self {
-            object.fields.push((name.to_owned(), Self::Nil));
+            object.fields.push((name.into(), Self::Nil));
         }
         self
     }
@@ -147,16 +149,16 @@ impl Value {
     /// Adds a field that is a map of texts.
     pub(crate) fn with_map(
         mut self,
-        name: &str,
+        name: &'static str,
         entries: impl IntoIterator<Item = (String, String)>,
     ) -> Self {
         if let Self::Object(object) = &mut self {
             let fields = entries
                 .into_iter()
-                .map(|(key, value)| (key, Self::Text(value)))
+                .map(|(key, value)| (key.into(), Self::Text(value)))
                 .collect();
             object.fields.push((
-                name.to_owned(),
+                name.into(),
                 Self::Object(Object {
                     kind: Kind::Map,
                     fields,
@@ -243,7 +245,7 @@ impl Value {
                     fields.sort_by(|a, b| a.0.cmp(&b.0));
                 }
                 let fields = fields.into_iter().map(|(key, value)| {
-                    format!("{}:{}", serde_json::Value::from(key.as_str()), value.json())
+                    format!("{}:{}", serde_json::Value::from(&**key), value.json())
                 });
                 let text = format!("{{{}}}", fields.collect::<Vec<_>>().join(","));
                 if matches!(object.kind, Kind::Struct(_)) {

@@ -269,13 +269,13 @@ fn network_settings(engine: &Engine, published: &Published) -> NetworkSettings {
 pub(super) fn endpoints(
     engine: &Engine,
     published: &Published,
-) -> BTreeMap<String, EndpointSettings> {
+) -> BTreeMap<String, Box<EndpointSettings>> {
     let attachments = published.attachments.iter();
     attachments
         .map(|attachment| {
             (
                 attachment.network.clone(),
-                endpoint(engine, published, attachment),
+                Box::new(endpoint(engine, published, attachment)),
             )
         })
         .collect()

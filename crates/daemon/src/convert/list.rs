@@ -32,17 +32,16 @@ pub fn request(query: &Query) -> Result<List> {
     })
 }
 
-/// The entries.
+/// The entries, each made when it is asked for: a long list is written without being held.
 pub fn summaries(
     engine: &Engine,
     containers: &[Arc<Published>],
     version: ApiVersion,
-) -> Vec<Summary> {
+) -> impl Iterator<Item = Summary> {
     let now = SystemTime::now();
     containers
         .iter()
-        .map(|published| summary(engine, published, now, version))
-        .collect()
+        .map(move |published| summary(engine, published, now, version))
 }
 
 /// What a list tells of a request. The rest is not decoded: it took most of the time of a list.

@@ -9,7 +9,7 @@ use engine::ops::container as ops;
 use http::StatusCode;
 
 use super::Daemon;
-use crate::answer::{Answer, empty, json, json_with, line, no_content, with_type};
+use crate::answer::{Answer, empty, json, json_list, json_with, line, no_content, with_type};
 use crate::body::Body;
 use crate::convert;
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ pub async fn list(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
         return json(&sized(daemon, &which, request.version).await?);
     }
     let containers = ops::list(&daemon.engine, &which)?;
-    json(&convert::list::summaries(
+    json_list(convert::list::summaries(
         &daemon.engine,
         &containers,
         request.version,
@@ -37,11 +37,12 @@ pub(super) async fn sized(
     version: ApiVersion,
 ) -> Result<Vec<Summary>> {
     let containers = ops::list(&daemon.engine, which)?;
-    let mut summaries = convert::list::summaries(&daemon.engine, &containers, version);
-    for summary in &mut summaries {
+    let mut sized = Vec::with_capacity(containers.len());
+    for mut summary in convert::list::summaries(&daemon.engine, &containers, version) {
         (summary.size_rw, summary.size_root_fs) = size(daemon, &summary.id).await?;
+        sized.push(summary);
     }
-    Ok(summaries)
+    Ok(sized)
 }
 
 /// `POST /containers/create`.
