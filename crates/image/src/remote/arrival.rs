@@ -50,6 +50,11 @@ impl Arrival {
         });
     }
 
+    /// Lets readers see that they have been abandoned.
+    pub(super) fn wake(&self) {
+        self.change(|_| {});
+    }
+
     /// Whether what came is worth nothing.
     pub(super) fn is_broken(&self) -> bool {
         let lock = self.state.lock();
@@ -67,7 +72,7 @@ impl Arrival {
 pub(super) struct Follow {
     arrival: Arc<Arrival>,
     position: u64,
-    /// Set when nobody wants what is read any more. Whoever sets it also ends the arrival or lets it go on.
+    /// Set when nobody wants what is read any more. Whoever sets it also wakes the arrival's readers.
     abandoned: Arc<AtomicBool>,
 }
 
@@ -99,12 +104,8 @@ impl Read for Follow {
                 _ if state.end.is_some() => return Ok(0),
                 _ => {}
             }
-            // An abandoned download whose other readers keep it alive is noticed by the next bytes or within a second.
-            let waited = self
-                .arrival
-                .changed
-                .wait_timeout(state, std::time::Duration::from_secs(1));
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.arrival.changed.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
         };
         drop(state);
         let most = usize::try_from(there).map_or(buffer.len(), |there| there.min(buffer.len()));
@@ -135,6 +136,25 @@ mod tests {
             arrival.end(End::Complete);
             assert_eq!(reading.join().unwrap().unwrap(), "one two");
         });
+    }
+
+    #[test]
+    fn a_reader_that_is_abandoned_ends_at_once_though_its_download_goes_on() {
+        let (arrival, abandoned) = (
+            Arc::new(Arrival::default()),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let mut follow = Follow::new(arrival.clone(), abandoned.clone());
+        let begun = std::time::Instant::now();
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(move || follow.read(&mut [0; 8]).is_err());
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            abandoned.store(true, Ordering::Relaxed);
+            arrival.wake();
+            assert!(reading.join().unwrap());
+        });
+        assert!(begun.elapsed() < std::time::Duration::from_millis(500));
+        assert!(!arrival.is_broken());
     }
 
     #[test]

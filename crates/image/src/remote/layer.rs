@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use oci::image::Descriptor;
 use tokio::sync::watch;
 
-use super::arrival::Follow;
+use super::arrival::{Arrival, Follow};
 use super::download::{Download, State};
 use super::step::{Line, Progress};
 use super::unpack::{self, Loose, Place};
@@ -22,6 +22,8 @@ pub(super) struct Shared {
     /// Set when the pull is given up: for what blocks, and for what waits.
     pub(super) abandoned: Arc<AtomicBool>,
     pub(super) stopped: watch::Sender<bool>,
+    /// What its layers are read from while they come.
+    pub(super) arrivals: Vec<Arc<Arrival>>,
 }
 
 impl Shared {
@@ -29,6 +31,8 @@ impl Shared {
     pub(super) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Relaxed);
         self.stopped.send_replace(true);
+        // A reader would wait for bytes, and keep its download alive for whoever asks for the same meanwhile.
+        self.arrivals.iter().for_each(|arrival| arrival.wake());
     }
 }
 

@@ -258,6 +258,31 @@ impl Remote {
         Ok(Some(self.downloads.get(content, repository, blob).await))
     }
 
+    /// Begins to download the layers in their order; of each, its download and whether its tree is there already.
+    async fn begin(
+        &self,
+        repository: &Repository,
+        parts: &Parts,
+        chains: &[String],
+        progress: &Progress,
+    ) -> Result<Vec<(Option<Download>, bool)>, Error> {
+        let mut begun = Vec::new();
+        for (blob, chain) in parts.layers.iter().zip(chains) {
+            let download = tokio::select! {
+                download = self.download(repository, blob, progress) => download?,
+                error = progress.cancelled() => return Err(error),
+            };
+            let there = download.is_none() && self.images.snapshots.has(chain);
+            if there {
+                progress.line(blob.digest.short()).say("Already exists");
+            } else if download.is_none() && parts.manifest.is_some() {
+                progress.line(blob.digest.short()).say("Pulling fs layer");
+            }
+            begun.push((download, there));
+        }
+        Ok(begun)
+    }
+
     /// Fetches all layers at once; the first error counts, and is returned when all have ended.
     async fn layers(
         self: &Arc<Self>,
@@ -266,28 +291,22 @@ impl Remote {
         (diff_ids, chains): (&[Digest], &[String]),
         progress: &Progress,
     ) -> Result<(), Error> {
+        let begun = self.begin(repository, parts, chains, progress).await?;
+        let arrivals = begun
+            .iter()
+            .filter_map(|(download, _)| Some(Arc::clone(&download.as_ref()?.arrival)));
         let shared = Arc::new(Shared {
             remote: Arc::clone(self),
             progress: progress.clone(),
             abandoned: Arc::default(),
             stopped: watch::channel(false).0,
+            arrivals: arrivals.collect(),
         });
-        let mut layers = Vec::new();
+        let mut tasks = JoinSet::new();
         let mut below = None;
-        for (position, blob) in parts.layers.iter().enumerate() {
+        for (position, (download, there)) in begun.into_iter().enumerate() {
             let (ready, watched) = watch::channel(false);
-            // In their order, whichever task runs first.
-            let download = tokio::select! {
-                download = self.download(repository, blob, progress) => download?,
-                error = progress.cancelled() => return Err(error),
-            };
-            let there = download.is_none() && self.images.snapshots.has(&chains[position]);
-            if there {
-                progress.line(blob.digest.short()).say("Already exists");
-            } else if download.is_none() && parts.manifest.is_some() {
-                progress.line(blob.digest.short()).say("Pulling fs layer");
-            }
-            layers.push(Layer {
+            let layer = Layer {
                 download,
                 there,
                 shared: Arc::clone(&shared),
@@ -297,13 +316,10 @@ impl Remote {
                     chain: chains[position].clone(),
                     parent: position.checked_sub(1).map(|below| chains[below].clone()),
                 },
-                blob: blob.clone(),
+                blob: parts.layers[position].clone(),
                 below: below.replace(watched),
                 ready,
-            });
-        }
-        let mut tasks = JoinSet::new();
-        for layer in layers {
+            };
             tasks.spawn(layer.get());
         }
         let mut failure: Option<Error> = None;
