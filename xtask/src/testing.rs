@@ -41,17 +41,23 @@ pub(crate) struct Binary {
 
 /// Runs every test whose name contains a filter, or all.
 pub(crate) fn run(filters: &[&str]) -> Result<()> {
+    run_after(|| Ok(()), filters)
+}
+
+/// The same, if what is checked before is as it should be.
+pub(crate) fn run_after(check: impl FnOnce() -> Result<()>, filters: &[&str]) -> Result<()> {
     if !shell::is_root() {
         bail!("the tests make namespaces, mounts and cgroups: run them as root");
     }
-    shell::phase("packages", packages::install)?;
-    // Fixtures wait for the network while the compiler waits for the processors.
+    // Packages and fixtures wait for the network while the compiler waits for the processors.
     let binaries = std::thread::scope(|scope| {
-        let fixtures = scope.spawn(|| shell::phase("fixtures", fixtures::make_all));
-        let binaries = shell::phase("build", build);
-        fixtures
-            .join()
-            .map_err(|_| anyhow!("making fixtures panicked"))??;
+        let prepared = scope.spawn(|| {
+            shell::phase("packages", packages::install)?;
+            shell::phase("fixtures", fixtures::make_all)
+        });
+        let binaries = check().and_then(|()| shell::phase("build", build));
+        let prepared = prepared.join();
+        prepared.map_err(|_| anyhow!("making fixtures panicked"))??;
         binaries
     })?;
     let mut total = Count::default();
