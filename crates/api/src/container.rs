@@ -122,10 +122,14 @@ pub struct MountPoint {
     pub propagation: String,
 }
 
-/// One entry of `GET /containers/json`.
+/// One entry of `GET /containers/json`. Whoever asks the names of its networks alone need not decode its places there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub struct Summary {
+#[serde(
+    default,
+    rename_all = "PascalCase",
+    bound(deserialize = "E: Default + Deserialize<'de>")
+)]
+pub struct Summary<E = Box<EndpointSettings>> {
     pub id: String,
     pub names: Vec<String>,
     pub image: String,
@@ -145,7 +149,7 @@ pub struct Summary {
     pub state: String,
     pub status: String,
     pub host_config: SummaryHostConfig,
-    pub network_settings: SummaryNetworkSettings,
+    pub network_settings: SummaryNetworkSettings<E>,
     pub mounts: Vec<MountPoint>,
 }
 
@@ -160,10 +164,14 @@ pub struct SummaryHostConfig {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub struct SummaryNetworkSettings {
-    /// Boxed: a node of the map has room for eleven.
-    pub networks: BTreeMap<String, Box<EndpointSettings>>,
+#[serde(
+    default,
+    rename_all = "PascalCase",
+    bound(deserialize = "E: Default + Deserialize<'de>")
+)]
+pub struct SummaryNetworkSettings<E = Box<EndpointSettings>> {
+    /// By default boxed: a node of the map has room for eleven.
+    pub networks: BTreeMap<String, E>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,36 +5,39 @@ const PADDING: usize = 3;
 
 /// Lays out lines whose cells end with tabs; the last cell of a line is no part of a column.
 pub(crate) fn layout(text: &str) -> String {
-    let mut lines: Vec<Vec<String>> = text
+    // Each cell with the blanks that come after it.
+    let mut lines: Vec<Vec<(&str, usize)>> = text
         .lines()
-        .map(|line| line.split('\t').map(str::to_owned).collect())
+        .map(|line| line.split('\t').map(|cell| (cell, 0)).collect())
         .collect();
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     for column in 0..columns {
-        let mut at = 0;
-        while at < lines.len() {
-            let block = lines[at..]
-                .iter()
-                .take_while(|cells| cells.len() > column + 1)
-                .count();
-            pad(&mut lines[at..at + block], column);
-            at += block.max(1);
+        for block in lines.chunk_by_mut(|one, other| one.len().min(other.len()) > column + 1) {
+            if block[0].len() > column + 1 {
+                pad(block, column);
+            }
         }
     }
-    lines.iter().map(|cells| cells.concat() + "\n").collect()
+    let mut text = String::new();
+    for cells in lines {
+        for (cell, blanks) in cells {
+            text.push_str(cell);
+            text.extend(std::iter::repeat_n(' ', blanks));
+        }
+        text.push('\n');
+    }
+    text
 }
 
-/// Pads the cells of one column to the widest of them.
-fn pad(lines: &mut [Vec<String>], column: usize) {
-    let widest = lines
-        .iter()
-        .map(|cells| cells[column].chars().count())
-        .max()
-        .unwrap_or(0);
-    let width = MIN_WIDTH.max(widest + PADDING);
+/// Makes the cells of one column as wide as the widest of them.
+fn pad(lines: &mut [Vec<(&str, usize)>], column: usize) {
+    for cells in &mut *lines {
+        cells[column].1 = cells[column].0.chars().count();
+    }
+    let widest = lines.iter().map(|cells| cells[column].1).max();
+    let width = MIN_WIDTH.max(widest.unwrap_or(0) + PADDING);
     for cells in lines {
-        let missing = width - cells[column].chars().count();
-        cells[column].push_str(&" ".repeat(missing));
+        cells[column].1 = width - cells[column].1;
     }
 }
 

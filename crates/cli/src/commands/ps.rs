@@ -2,6 +2,7 @@
 
 use api::container::Summary;
 use client::{Method, Request, query};
+use serde::de::IgnoredAny;
 
 use crate::flags::Given;
 use crate::format::{self, Listing};
@@ -65,7 +66,7 @@ pub(crate) async fn ps(session: &Session, given: &Given) -> Outcome {
     }
     pairs.extend(filters.as_deref().map(|filters| ("filters", filters)));
     let request = Request::new(Method::Get, query("/containers/json", &pairs));
-    let containers: Vec<Summary> = session.client().await?.call(request).await?;
+    let containers: Vec<Summary<IgnoredAny>> = session.client().await?.call(request).await?;
     let truncate = !given.is("no-trunc");
     let rows = containers.iter().map(|container| row(container, truncate));
     let columns = if given.is("size") {
@@ -83,7 +84,7 @@ pub(crate) async fn ps(session: &Session, given: &Given) -> Outcome {
 }
 
 /// A container in a list.
-pub(super) fn row(container: &Summary, truncate: bool) -> Value {
+pub(super) fn row<E>(container: &Summary<E>, truncate: bool) -> Value {
     let shortened = |text: &str, width| {
         if truncate {
             ellipsis(text, width)
@@ -150,7 +151,7 @@ pub(super) fn row(container: &Summary, truncate: bool) -> Value {
         .with_map("Label", container.labels.clone())
 }
 
-fn names(container: &Summary, truncate: bool) -> String {
+fn names<E>(container: &Summary<E>, truncate: bool) -> String {
     let names = container
         .names
         .iter()
@@ -161,7 +162,7 @@ fn names(container: &Summary, truncate: bool) -> String {
         .join(",")
 }
 
-fn image(container: &Summary, truncate: bool) -> String {
+fn image<E>(container: &Summary<E>, truncate: bool) -> String {
     if container.image.is_empty() {
         return "<no image>".to_owned();
     }
@@ -180,7 +181,7 @@ fn image(container: &Summary, truncate: bool) -> String {
         .to_owned()
 }
 
-fn size(container: &Summary) -> String {
+fn size<E>(container: &Summary<E>) -> String {
     let own = format::size(container.size_rw);
     if container.size_root_fs > 0 {
         format!("{own} (virtual {})", format::size(container.size_root_fs))
@@ -216,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_row_shows_a_container_as_docker_does() {
-        let container = Summary {
+        let container: Summary = Summary {
             id: "0123456789abcdef".repeat(4),
             names: vec!["/web".to_owned(), "/other/web".to_owned()],
             image: "busybox:latest".to_owned(),
