@@ -2,10 +2,17 @@
 
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A test's name and body.
 pub type Test = (&'static str, fn());
+
+/// A time that is promised, on this machine: longer by what `$CORTEN_SLOWER` says, which emulated machines have.
+#[must_use]
+pub fn promised(time: Duration) -> Duration {
+    let slower = std::env::var("CORTEN_SLOWER").ok();
+    time * slower.and_then(|times| times.parse().ok()).unwrap_or(1)
+}
 
 /// Runs the tests whose names contain one of the arguments that are no options, or all, but for those that contain what an
 /// option `--skip=NAME` says, one after the other; `call` calls a body. Returns whether all passed. `--list` lists them.

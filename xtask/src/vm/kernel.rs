@@ -31,6 +31,13 @@ const MODULES: &[&str] = &[
 /// Emulation: works everywhere, about ten times slower.
 const EMULATION: &str = "tcg,thread=multi";
 
+/// What the kernel is told. What it does not know it puts into the environment of the guest's init: tests that promise a
+/// time ask there how much slower the machine is.
+pub(super) fn command_line(accelerator: &str) -> String {
+    let slower = if accelerator == EMULATION { 10 } else { 1 };
+    format!("console=ttyS0 quiet panic=-1 mitigations=off CORTEN_SLOWER={slower}")
+}
+
 /// The modules, each after those that it needs.
 pub(super) fn modules(kernel: &Path) -> Result<Vec<PathBuf>> {
     let text = fs::read_to_string(kernel.join("modules.dep")).context("read modules.dep")?;

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::kernel;
+
 /// What a machine is made of.
 #[derive(Debug)]
 pub(super) struct Machine<'run> {
@@ -219,7 +221,7 @@ impl Machine<'_> {
             .arg(self.kernel.join("vmlinuz"))
             .arg("-initrd")
             .arg(self.initramfs)
-            .args(["-append", "console=ttyS0 quiet panic=-1 mitigations=off"]);
+            .args(["-append", &kernel::command_line(self.accelerator)]);
         for number in 0..=self.lanes {
             let path = self.scratch.join(format!("port{number}"));
             command.args(["-serial", &format!("file:{}", path.display())]);
