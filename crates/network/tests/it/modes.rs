@@ -10,7 +10,7 @@ use sys::netns;
 
 use crate::networks::{Member, asked, join, with_option};
 use crate::world::{
-    OUTSIDE, Opened, config, eventually, links, on_host, open, open_in, outside, reach,
+    OUTSIDE, Opened, config, eventually, links, listen_at, on_host, open, open_in, outside, reach,
 };
 
 /// Runs ip in the calling thread's namespace.
@@ -55,7 +55,7 @@ fn modes(mode: &str) -> Create {
 }
 
 fn listen(netns: BorrowedFd<'_>) -> TcpListener {
-    netns::enter(netns, || TcpListener::bind("[::]:80").unwrap()).unwrap()
+    listen_at(netns, "[::]:80")
 }
 
 /// Who the listener sees.

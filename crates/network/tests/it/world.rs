@@ -202,7 +202,20 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// A listener inside a namespace.
 pub(crate) fn listen(netns: BorrowedFd<'_>) -> TcpListener {
-    netns::enter(netns, || TcpListener::bind("0.0.0.0:80").unwrap()).unwrap()
+    listen_at(netns, "0.0.0.0:80")
+}
+
+/// A listener inside a namespace, at this address. A program that another test starts has the listener that was closed
+/// there a moment ago until its exec.
+pub(crate) fn listen_at(netns: BorrowedFd<'_>, address: &str) -> TcpListener {
+    let mut bound = None;
+    eventually("the address is free", || {
+        bound = netns::enter(netns, || TcpListener::bind(address))
+            .unwrap()
+            .ok();
+        bound.is_some()
+    });
+    bound.unwrap()
 }
 
 /// Connects from inside a namespace; returns the address that the listener saw.
