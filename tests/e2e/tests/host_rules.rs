@@ -72,8 +72,12 @@ fn rules_that_somebody_flushed_are_back_within_five_seconds() {
         format!("set inet {bridge} home4"),
         format!("map ip {bridge}-ports any"),
     ] {
+        // The daemon would be quicker than a look, where programs start slowly.
+        assert!(command::signal(context.daemon_pid(), "STOP"));
         nft(&context, &format!("flush {what}"));
-        assert_ne!(listed(), before, "{what}");
+        let flushed = listed();
+        assert!(command::signal(context.daemon_pid(), "CONT"));
+        assert_ne!(flushed, before, "{what}");
         let back = command::eventually(Duration::from_secs(5), || listed() == before);
         assert!(back, "{what}: {:?}", listed());
     }
