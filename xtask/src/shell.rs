@@ -87,12 +87,16 @@ fn show(command: &Command) -> String {
     line
 }
 
-/// Runs a phase and prints how long it took.
+/// Runs a phase and prints how long it took, and at once why it failed: others may run beside it for minutes.
 pub(crate) fn phase<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let start = Instant::now();
     println!("== {name}");
     let result = work();
-    println!("== {name}: {:.1} s", start.elapsed().as_secs_f64());
+    let seconds = start.elapsed().as_secs_f64();
+    match &result {
+        Ok(_) => println!("== {name}: {seconds:.1} s"),
+        Err(error) => println!("== {name}: failed after {seconds:.1} s: {error:#}"),
+    }
     result.with_context(|| name.to_owned())
 }
 

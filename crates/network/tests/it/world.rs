@@ -210,9 +210,10 @@ pub(crate) fn listen(netns: BorrowedFd<'_>) -> TcpListener {
 pub(crate) fn listen_at(netns: BorrowedFd<'_>, address: &str) -> TcpListener {
     let mut bound = None;
     eventually("the address is free", || {
-        bound = netns::enter(netns, || TcpListener::bind(address))
-            .unwrap()
-            .ok();
+        bound = match netns::enter(netns, || TcpListener::bind(address)).unwrap() {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => None,
+            other => Some(other.unwrap()),
+        };
         bound.is_some()
     });
     bound.unwrap()
