@@ -143,10 +143,7 @@ impl Images {
             self.quarantined
                 .push((self.records.quarantine(&path)?, reason));
         }
-        let ids: Vec<Digest> = state.images.keys().cloned().collect();
-        for id in ids {
-            state.name(&id, None);
-        }
+        state.name_all();
         self.state = RwLock::new(state);
         Ok(())
     }
@@ -372,11 +369,21 @@ impl State {
             return;
         };
         let image = Arc::make_mut(image);
-        let (digests, tags): (Vec<_>, Vec<_>) =
-            names.into_iter().partition(|name| name.digest.is_some());
-        image.repo_tags = tags.iter().map(Reference::familiar).collect();
-        image.repo_digests = digests.iter().map(Reference::familiar).collect();
+        image.repo_tags.clear();
+        image.repo_digests.clear();
+        for name in &names {
+            also_named(image, name);
+        }
         image.last_tagged = tagged.unwrap_or(image.last_tagged);
+    }
+
+    /// Gives images that were just read all their names, in one pass however many there are.
+    fn name_all(&mut self) {
+        for (reference, id) in &self.references {
+            if let Some(image) = self.images.get_mut(id) {
+                also_named(Arc::make_mut(image), reference);
+            }
+        }
     }
 }
 
@@ -386,6 +393,14 @@ impl fmt::Debug for Images {
             .field("records", &self.records)
             .finish_non_exhaustive()
     }
+}
+
+fn also_named(image: &mut Image, name: &Reference) {
+    let names = match name.digest {
+        Some(_) => &mut image.repo_digests,
+        None => &mut image.repo_tags,
+    };
+    names.push(name.familiar());
 }
 
 /// With a digest, the tag says nothing.

@@ -143,9 +143,16 @@ pub(super) fn row(
     } else {
         &image.id
     };
-    let count = |number: i64, shown: String| if number < 0 { "N/A".to_owned() } else { shown };
     #[expect(clippy::cast_precision_loss, reason = "four digits are printed")]
     let exact = |bytes: i64| stdx::size::human_size(bytes as f64);
+    // What was not asked for is not known.
+    let known = |number: i64, shown: &dyn Fn() -> String| {
+        if number < 0 {
+            "N/A".to_owned()
+        } else {
+            shown()
+        }
+    };
     let fields = vec![
         ("ID", id.to_owned()),
         ("Repository", repository),
@@ -163,16 +170,16 @@ pub(super) fn row(
         ("Size", format::size(image.size)),
         (
             "Containers",
-            count(image.containers, image.containers.to_string()),
+            known(image.containers, &|| image.containers.to_string()),
         ),
         ("VirtualSize", exact(image.size)),
         (
             "SharedSize",
-            count(image.shared_size, exact(image.shared_size)),
+            known(image.shared_size, &|| exact(image.shared_size)),
         ),
         (
             "UniqueSize",
-            count(image.shared_size, exact(image.size - image.shared_size)),
+            known(image.shared_size, &|| exact(image.size - image.shared_size)),
         ),
     ];
     Value::structure(LISTING.type_name, fields)

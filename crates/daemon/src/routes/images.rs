@@ -9,7 +9,7 @@ use image::remote::{Progress, Step};
 use tokio::sync::mpsc;
 
 use super::Daemon;
-use crate::answer::{Answer, empty, json, progress, with_type};
+use crate::answer::{Answer, empty, json, json_list, progress, with_type};
 use crate::body::{Body, BodyWriter};
 use crate::convert;
 use crate::convert::registry::platforms;
@@ -23,11 +23,10 @@ pub fn list(daemon: &Arc<Daemon>, request: &Request) -> Result<Answer> {
     if request.query.flag("shared-size") {
         ops::measure(&daemon.engine, &mut images);
     }
-    json(
-        &images
+    json_list(
+        images
             .iter()
-            .map(|view| convert::images::summary(view, request.version))
-            .collect::<Vec<_>>(),
+            .map(|view| convert::images::summary(view, request.version)),
     )
 }
 
