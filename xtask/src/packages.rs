@@ -63,6 +63,7 @@ pub(crate) const SERVICES: &[&str] = &[
     "nginx-light",
     "openssh-server",
     "postgresql",
+    "ufw",
 ];
 
 /// In the tree that compiles for aarch64, from Debian sid.

@@ -141,3 +141,69 @@ fn without_it_they_pass_by_the_hosts_input_rules_as_dockers_do() {
     );
     assert!(!answers(&outside, &address));
 }
+
+/// The host's ufw: the real one, in a container that may change the host's network.
+fn ufw(context: &Context, words: &[&str]) {
+    context
+        .corten(&[&["exec", "ufw", "ufw"], words].concat())
+        .ok();
+}
+
+/// A host whose ufw is not yet enabled, and what starts a container there that tells who connects.
+fn host_with_ufw(arguments: &[&str]) -> (Context, Outside, String) {
+    let (context, outside) = host(arguments);
+    context.load("services");
+    let admin = ["--privileged", "--network", "host"];
+    let run = ["run", "-d", "--name", "ufw"];
+    let words = [&run[..], &admin, &["services", "sleep", "600"]].concat();
+    context.corten(&words).ok();
+    let address = published(&context, &outside);
+    assert!(command::eventually(LIMIT, || answers(&outside, &address)));
+    (context, outside, address)
+}
+
+/// Whether the container gets an answer from a neighbour, who refuses what is asked.
+fn gets_out(context: &Context, outside: &Outside) -> bool {
+    let neighbour = outside.address();
+    let words = ["exec", "web", "nc", "-w", "2", &neighbour, "7"];
+    context.corten(&words).stderr.contains("refused")
+}
+
+#[test]
+fn ufw_rules_published_ports_like_any_other_where_that_is_asked_for() {
+    let (context, outside, address) = host_with_ufw(&["--host-firewall"]);
+    ufw(&context, &["--force", "enable"]);
+    assert!(!answers(&outside, &address), "it denies by default");
+    assert!(
+        !gets_out(&context, &outside),
+        "it routes nothing by default"
+    );
+    ufw(&context, &["default", "allow", "routed"]);
+    assert!(gets_out(&context, &outside));
+    assert!(!answers(&outside, &address), "our own rules are there");
+    let port = context.port("web", "80");
+    ufw(&context, &["allow", &format!("{port}/tcp")]);
+    assert!(answers(&outside, &address));
+    ufw(&context, &["delete", "allow", &format!("{port}/tcp")]);
+    assert!(!answers(&outside, &address));
+    ufw(&context, &["disable"]);
+    assert!(answers(&outside, &address));
+}
+
+#[test]
+fn otherwise_ufw_rules_them_as_routed() {
+    let (context, outside, address) = host_with_ufw(&[]);
+    assert!(gets_out(&context, &outside));
+    ufw(&context, &["--force", "enable"]);
+    assert!(!answers(&outside, &address));
+    assert!(!gets_out(&context, &outside));
+    // As documented: whoever is on the bridge may go out, and the container's port may be asked.
+    let bridge = context.names().bridge.clone();
+    ufw(&context, &["route", "allow", "in", "on", &bridge]);
+    assert!(gets_out(&context, &outside));
+    assert!(!answers(&outside, &address));
+    let port = ["to", "any", "port", "80"];
+    let words = [&["route", "allow", "proto", "tcp"][..], &port].concat();
+    ufw(&context, &words);
+    assert!(answers(&outside, &address));
+}
