@@ -122,6 +122,8 @@ pub(crate) async fn recover(engine: &Arc<Engine>, found: Found) -> Result<()> {
             tracing::error!(%error, "recover a container");
         }
     }
+    // The addresses of those that ended while no daemon ran.
+    engine.networks.expect_nobody();
     let sweeper = engine.clone();
     blocking("sweep leftovers", Class::Disk, move || {
         ports::restore(&sweeper);

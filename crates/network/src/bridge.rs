@@ -221,6 +221,15 @@ impl Bridge {
         self.join(&socket, endpoint)
     }
 
+    /// Whoever was expected and has not been adopted has ended: those addresses are free.
+    pub(crate) fn expect_nobody(&self) {
+        for address in lock(&self.expected).drain() {
+            if let Some(ipam) = self.ipam(address) {
+                lock(ipam).release(address);
+            }
+        }
+    }
+
     /// Makes sandboxes until the pool is full or the subnet is nearly so. A failure is no one's answer here: the next
     /// `connect` meets it again and reports it.
     pub fn refill(&self) {

@@ -169,6 +169,15 @@ impl Networks {
         }
     }
 
+    /// All containers that still run have been adopted: what was kept for others at open is free.
+    pub fn expect_nobody(&self) {
+        for network in self.all() {
+            if let Ok(bridge) = network.bridge() {
+                bridge.expect_nobody();
+            }
+        }
+    }
+
     /// Makes what [`Networks::connect`] takes: ready sandboxes.
     pub fn refill(&self) {
         if let Ok(bridge) = self.default_bridge() {

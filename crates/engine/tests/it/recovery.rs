@@ -1,5 +1,7 @@
 //! A daemon that dies, and the next one.
 
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,7 +13,7 @@ use engine::ops::container::list::List;
 use engine::ops::container::remove::Remove;
 use engine::ops::container::wait::Condition;
 use engine::ops::network as networks;
-use network::{Create, Driver, Settings};
+use network::{Create, Driver, Pool, Settings};
 use testkit::harness::promised;
 
 use crate::Test;
@@ -22,6 +24,10 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "running_containers_are_found_again_and_ends_are_not_lost",
         restart,
+    ),
+    (
+        "an_address_is_free_when_its_container_ended_while_no_daemon_ran",
+        freed_address,
     ),
     ("a_killed_monitor_ends_its_container_and_no_other", || {
         block(killed_monitor);
@@ -75,6 +81,51 @@ fn restart() {
         let waited = ops::wait(engine, "long", Condition::NextExit).unwrap();
         ops::kill(engine, "long", None).await.unwrap();
         assert_eq!(waited.await.code, 137);
+        context.finish().await;
+    });
+}
+
+fn freed_address() {
+    let address: Ipv4Addr = "10.217.252.5".parse().unwrap();
+    let directory = block(|| async {
+        let context = Context::new().await;
+        let engine = context.engine();
+        let pool = Pool {
+            subnet: "10.217.252.0/24".parse().unwrap(),
+            range: None,
+            gateway: None,
+            auxiliary: BTreeMap::new(),
+            by_user: true,
+        };
+        let red = Create {
+            pools: vec![pool],
+            ..red()
+        };
+        networks::create(engine, red).await.unwrap();
+        let spec = Spec {
+            network: NetworkMode::Network("red".to_owned()),
+            endpoints: BTreeMap::from([(
+                "red".to_owned(),
+                Settings {
+                    ipv4: Some(address),
+                    ..Settings::default()
+                },
+            )]),
+            ..shell("busybox sleep 0.3")
+        };
+        let id = context.create("db", spec).await;
+        ops::start(engine, &id).await.unwrap();
+        context.abandon()
+    });
+    std::thread::sleep(Duration::from_millis(700));
+    block(|| async {
+        let context = Context::open(directory).await;
+        let engine = context.engine();
+        let state = ops::inspect(engine, "db").unwrap().1.state.clone();
+        assert_eq!(state.docker_status(), "exited");
+        ops::start(engine, "db").await.unwrap();
+        let place = ops::inspect(engine, "db").unwrap().1.endpoints[0].clone();
+        assert_eq!(place.ipv4.unwrap().addr(), address);
         context.finish().await;
     });
 }
@@ -263,9 +314,9 @@ fn red() -> Create {
         attachable: false,
         enable_ipv4: true,
         enable_ipv6: Some(false),
-        labels: std::collections::BTreeMap::new(),
-        options: std::collections::BTreeMap::new(),
-        ipam_options: std::collections::BTreeMap::new(),
+        labels: BTreeMap::new(),
+        options: BTreeMap::new(),
+        ipam_options: BTreeMap::new(),
         pools: Vec::new(),
         config_only: false,
         config_from: String::new(),
