@@ -351,6 +351,7 @@ impl Bridge {
             mtu: self.mtu,
             host_interface: &endpoint.host_interface,
             interface: &endpoint.interface,
+            first_name: &sandbox::first_name(&endpoint.id),
             mac: link::parse_mac(&endpoint.mac).unwrap_or_else(link::random_mac),
             ipv4: endpoint.ipv4,
             ipv6: endpoint.ipv6,

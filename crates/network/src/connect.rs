@@ -136,6 +136,7 @@ impl Networks {
             endpoint.interface.is_empty(),
         ) {
             unplug::inside(netns, &endpoint.interface);
+            unplug::inside(netns, &sandbox::first_name(&endpoint.id));
         }
         if let Ok(host) = sys::netlink::Socket::open(sys::netlink::Protocol::Route)
             && !endpoint.host_interface.is_empty()

@@ -150,6 +150,13 @@ pub(crate) fn up(index: u32) -> Message {
     Message::new(SETLINK, ACK).raw(&link_header(index, IFF_UP))
 }
 
+/// Gives an interface that is down another name.
+pub(crate) fn rename(index: u32, name: &str) -> Message {
+    Message::new(SETLINK, ACK)
+        .raw(&link_header(index, 0))
+        .string(IFLA_IFNAME, name)
+}
+
 /// Makes an interface a port of a bridge.
 pub(crate) fn set_master(index: u32, bridge: u32) -> Message {
     Message::new(SETLINK, ACK)

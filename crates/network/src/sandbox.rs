@@ -67,6 +67,8 @@ pub(crate) struct Plug<'a> {
     pub(crate) mtu: u32,
     pub(crate) host_interface: &'a str,
     pub(crate) interface: &'a str,
+    /// What the interface is called until it is where it belongs: see [`first_name`].
+    pub(crate) first_name: &'a str,
     pub(crate) mac: Mac,
     pub(crate) ipv4: Option<Ipv4Net>,
     pub(crate) ipv6: Option<Ipv6Net>,
@@ -81,8 +83,7 @@ pub(crate) struct Plug<'a> {
 pub(crate) fn make(plug: &Plug<'_>, gateways: &[WayOut]) -> Result<OwnedFd> {
     let (netns, inside) = netns::create(|fd| {
         let socket = prepare()?;
-        plug_inside(plug, fd, &socket)?;
-        set_gateways(&socket, plug.interface, gateways)
+        plug_inside(plug, fd, &socket, gateways)
     })
     .map_err(Error::io("create network namespace"))?;
     inside?;
@@ -90,12 +91,11 @@ pub(crate) fn make(plug: &Plug<'_>, gateways: &[WayOut]) -> Result<OwnedFd> {
     Ok(netns)
 }
 
-/// Plugs an interface into a namespace that is there. On failure nothing is left.
+/// Plugs an interface into a namespace that is there. On failure nothing of it is left, and what was there before stays.
 pub(crate) fn plug(netns: BorrowedFd<'_>, plug: &Plug<'_>, gateways: &[WayOut]) -> Result<()> {
     let inside = netns::enter(netns, || {
         let socket = open_inside()?;
-        plug_inside(plug, netns, &socket)?;
-        set_gateways(&socket, plug.interface, gateways)
+        plug_inside(plug, netns, &socket, gateways)
     });
     inside
         .map_err(Error::io("enter network namespace"))
@@ -103,7 +103,7 @@ pub(crate) fn plug(netns: BorrowedFd<'_>, plug: &Plug<'_>, gateways: &[WayOut]) 
         .and_then(|()| plug_outside(plug))
         .inspect_err(|_| match plug.via {
             Via::Bridge(_) => unplug::pair(plug.host, plug.host_interface),
-            Via::Parent(..) => unplug::inside(netns, plug.interface),
+            Via::Parent(..) => unplug::inside(netns, plug.first_name),
         })
 }
 
@@ -165,34 +165,53 @@ fn prepare() -> Result<Socket> {
     Ok(socket)
 }
 
-/// Runs inside the namespace: makes the pair through the host's socket, then configures this end.
-fn plug_inside(plug: &Plug<'_>, netns: BorrowedFd<'_>, inside: &Socket) -> Result<()> {
-    let (interface, host_interface) = (plug.interface, plug.host_interface);
-    let message = match plug.via {
-        Via::Bridge(bridge) => link::new_pair(&Pair {
-            host_name: host_interface,
-            bridge,
-            mtu: plug.mtu,
-            peer_name: interface,
-            peer_mac: plug.mac,
-            peer_netns: netns,
-        }),
+/// Runs inside the namespace: makes the interface through the host's socket, then configures it. Once it is there, it goes
+/// again on failure.
+fn plug_inside(
+    plug: &Plug<'_>,
+    netns: BorrowedFd<'_>,
+    inside: &Socket,
+    gateways: &[WayOut],
+) -> Result<()> {
+    let (message, name) = match plug.via {
+        Via::Bridge(bridge) => {
+            let pair = link::new_pair(&Pair {
+                host_name: plug.host_interface,
+                bridge,
+                mtu: plug.mtu,
+                peer_name: plug.interface,
+                peer_mac: plug.mac,
+                peer_netns: netns,
+            });
+            (pair, plug.interface)
+        }
         Via::Parent(parent, mode) => {
             let mac = matches!(mode, Mode::Macvlan(_)).then_some(plug.mac);
-            link::new_beside(interface, parent, mode, Some((netns, plug.mtu, mac)))
+            let at = Some((netns, plug.mtu, mac));
+            let beside = link::new_beside(plug.first_name, parent, mode, at);
+            (beside, plug.first_name)
         }
     };
     plug.host
         .transact(&[message])
         .map_err(Error::refused(format!(
             "create interface {} on {}",
-            if host_interface.is_empty() {
-                interface
-            } else {
-                host_interface
-            },
-            plug.network
+            plug.interface, plug.network
         )))?;
+    let index = index(inside, name)?;
+    configure(plug, inside, index)
+        .and_then(|()| set_gateways(inside, plug.interface, gateways))
+        .inspect_err(|_| unplug::here(index))
+}
+
+/// Runs inside the namespace: makes the new interface what the container is to see.
+fn configure(plug: &Plug<'_>, inside: &Socket, index: u32) -> Result<()> {
+    let interface = plug.interface;
+    if matches!(plug.via, Via::Parent(..)) {
+        inside
+            .transact(&[link::rename(index, interface)])
+            .map_err(Error::refused(format!("name interface {interface}")))?;
+    }
     // Before it is up: without IPv6 it would get a link-local address and announce it to every neighbour.
     let off = if plug.ipv6.is_some() { "0" } else { "1" };
     for (name, value) in [("disable_ipv6", off), ("accept_ra", "0")] {
@@ -208,7 +227,6 @@ fn plug_inside(plug: &Plug<'_>, netns: BorrowedFd<'_>, inside: &Socket) -> Resul
     for (name, value) in plug.sysctls {
         sysctl::set(name, value).map_err(Error::io(format!("set {name} to {value}")))?;
     }
-    let index = index(inside, interface)?;
     let four = plug.ipv4.map(IpNet::V4);
     let six = plug.ipv6.map(IpNet::V6);
     let more = plug.link_local.iter().map(|address| {
@@ -323,6 +341,13 @@ fn allow_unprivileged() -> Result<()> {
         sysctl::set_if_present(name, value).map_err(Error::io(format!("set {name} to {value}")))?;
     }
     Ok(())
+}
+
+/// What an interface beside one of the host is called while it is made: the name is nobody's, and known from the endpoint
+/// alone after a crash. Before Linux 6.15 the kernel refuses the name of an interface of the namespace that asks (`eth0`),
+/// though it makes the new one in another.
+pub(crate) fn first_name(endpoint: &str) -> String {
+    format!("cort{}", endpoint.get(..11).unwrap_or(endpoint))
 }
 
 /// `veth` and seven hexadecimal digits, as Docker names them.

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) fn pair(host: &Socket, host_interface: &str) {
     if let Ok(Some(link)) = link::find(host, host_interface) {
         // It has died with its namespace meanwhile, or else a sweep finds it.
-        delete(link.index);
+        here(link.index);
     }
 }
 
@@ -31,14 +31,14 @@ pub(crate) fn inside(netns: BorrowedFd<'_>, interface: &str) {
     drop(netns::enter(netns, || {
         let socket = Socket::open(Protocol::Route)?;
         if let Ok(Some(link)) = link::find(&socket, interface) {
-            delete(link.index);
+            here(link.index);
         }
         Ok::<(), std::io::Error>(())
     }));
 }
 
-/// Deletes an interface of the calling thread's namespace; returns when it is gone, or refused.
-fn delete(index: u32) {
+/// Takes an interface of the calling thread's namespace away; returns when it is gone, or refused.
+pub(crate) fn here(index: u32) {
     let begun = Socket::listen_to_links().and_then(|heard| {
         let answered = ask_on_another_thread(index)?;
         Ok((heard, answered))

@@ -9,6 +9,7 @@
 )]
 
 mod bridge;
+mod interfaces;
 mod modes;
 mod networks;
 mod rules;

@@ -15,7 +15,7 @@ use crate::world::{
 
 /// Runs ip in the calling thread's namespace.
 #[track_caller]
-fn ip(words: &str) {
+pub(crate) fn ip(words: &str) {
     let status = std::process::Command::new("ip")
         .args(words.split(' '))
         .status();
@@ -131,7 +131,7 @@ fn an_unprotected_network_is_open_by_both_families_and_hides_its_members_on_the_
     });
 }
 
-fn beside(driver: Driver, pairs: &[(&str, &str)]) -> Create {
+pub(crate) fn beside(driver: Driver, pairs: &[(&str, &str)]) -> Create {
     let pairs = pairs.iter();
     Create {
         driver,
