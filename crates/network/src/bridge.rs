@@ -290,6 +290,11 @@ impl Bridge {
     /// What the next interface of a container is called that has these.
     pub(crate) fn interface_name(&self, settings: &Settings, taken: &[String]) -> Result<String> {
         if let Some(name) = options::interface_name(&settings.driver_opts)? {
+            if taken.iter().any(|one| one == name) {
+                return Err(Error::Conflict(format!(
+                    "the container has an interface {name} already"
+                )));
+            }
             return Ok(name.to_owned());
         }
         let prefix = &self.config.prefix;

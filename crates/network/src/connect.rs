@@ -96,12 +96,14 @@ impl Networks {
         let endpoint = bridge.give(&interface, &attachment.settings)?;
         let mut all = endpoints.to_vec();
         all.push(endpoint.clone());
-        let done = network
+        let plugged = network
             .enter(&endpoint)
             .and_then(|()| noted(&endpoint).map_err(Error::Note))
-            .and_then(|()| bridge.plug(netns.as_fd(), &endpoint, &attachment.settings, &[]))
-            .and_then(|()| reroute(netns.as_fd(), &all));
-        done.inspect_err(|_| self.unplug(Some(netns.as_fd()), &endpoint))?;
+            .and_then(|()| bridge.plug(netns.as_fd(), &endpoint, &attachment.settings, &[]));
+        // An interface of that name is not this place's.
+        plugged.inspect_err(|_| self.release(std::slice::from_ref(&endpoint)))?;
+        reroute(netns.as_fd(), &all)
+            .inspect_err(|_| self.unplug(Some(netns.as_fd()), &endpoint))?;
         Ok(endpoint)
     }
 

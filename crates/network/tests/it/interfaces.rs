@@ -7,6 +7,7 @@ use network::{Attachment, Driver, Settings};
 use sys::netns;
 
 use crate::modes::{beside, ip};
+use crate::networks::{asked, join};
 use crate::world::{OUTSIDE, config, listen, on_host, open, outside, reach};
 
 /// The names of a namespace's interfaces, in their order.
@@ -50,5 +51,43 @@ fn a_place_beside_an_interface_may_be_called_like_one_of_the_host() {
         assert_eq!(set.unwrap().trim(), "1");
         let theirs = listen(outside.as_fd());
         reach(netns.as_fd(), OUTSIDE.parse().unwrap(), &theirs).unwrap();
+    });
+}
+
+#[test]
+fn a_name_that_is_taken_is_refused_and_whoever_has_it_stays() {
+    on_host(|| {
+        let _outside = outside(1500);
+        let opened = open(config());
+        let networks = &opened.networks;
+        let lan = beside(Driver::Macvlan, &[("parent", "uplink")]);
+        networks.create(lan).unwrap();
+        networks.create(asked("red")).unwrap();
+        let (member, other) = (join(&opened, &["bridge"]), join(&opened, &["bridge"]));
+        for network in ["lan", "red"] {
+            let place = with(network, "ifname", "eth0");
+            let connected = networks.attach(&member.netns, &member.endpoints, &place, |_| Ok(()));
+            let at_start = networks.connect(&[Attachment::to("bridge"), place]);
+            for refused in [connected.map(drop), at_start.map(drop)] {
+                assert_eq!(
+                    refused.unwrap_err().to_string(),
+                    "the container has an interface eth0 already",
+                    "{network}"
+                );
+            }
+            assert!(member.reaches(&other, "bridge"), "{network}");
+        }
+        // It comes when the name was found to be free.
+        let place = Attachment::to("lan");
+        let late = networks.attach(&member.netns, &member.endpoints, &place, |_| {
+            let made = || ip("link add eth1 type veth peer name theirs");
+            netns::enter(member.netns.as_fd(), made).unwrap();
+            Ok(())
+        });
+        assert!(late.is_err());
+        assert_eq!(
+            names(member.netns.as_fd()),
+            ["eth0", "eth1", "lo", "theirs"]
+        );
     });
 }
