@@ -133,6 +133,7 @@ fn open(config: Config) -> Result<(Engine, recover::Found)> {
         bip: config.bip,
         mtu: config.mtu,
         pools: config.address_pools.clone(),
+        relayed: config.host_firewall,
     };
     let (networks, more) = Networks::open(settings, &found.endpoints())?;
     warnings.extend(more);

@@ -206,8 +206,6 @@ fn settings(wanted: &Interface<'_>) -> Vec<(String, &'static str)> {
         .any(|address| address.addr().is_ipv6());
     let mut settings = vec![
         ("ipv4/ip_forward".to_owned(), "1"),
-        // A port published on localhost leads out through the bridge; the firewall's first chain keeps the reverse closed.
-        (format!("ipv4/conf/{name}/route_localnet"), "1"),
         // A container's router advertisements must not configure the host.
         (format!("ipv6/conf/{name}/accept_ra"), "0"),
         (

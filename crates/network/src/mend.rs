@@ -33,10 +33,13 @@ impl Networks {
             bridge.is_lost.store(mended.is_err(), Ordering::Relaxed);
             match mended {
                 Ok(false) => {}
-                Ok(true) => told.push(format!(
-                    "the bridge {ours} of network {name} was gone: it is there again, with {} places",
-                    places.len()
-                )),
+                Ok(true) => {
+                    told.extend(self.route_localhost(bridge));
+                    told.push(format!(
+                        "the bridge {ours} of network {name} was gone: it is there again, with {} places",
+                        places.len()
+                    ));
+                }
                 Err(_) if before => {}
                 Err(error) => told.push(format!(
                     "the bridge {ours} of network {name} is gone, and its containers are cut off: {error}"

@@ -48,6 +48,8 @@ pub struct Config {
     pub mtu: Option<u32>,
     /// Where subnets come from; empty: Docker's default pools and more.
     pub pools: Vec<AddressPool>,
+    /// No published port is translated: all are relayed.
+    pub relayed: bool,
 }
 
 /// One network.
@@ -182,6 +184,10 @@ impl Networks {
         }
         networks.by_id = RwLock::new(by_id);
         networks.open_firewall(&mut warnings);
+        for network in networks.all() {
+            let bridge = network.bridge().ok();
+            warnings.extend(bridge.and_then(|bridge| networks.route_localhost(bridge)));
+        }
         Ok((networks, warnings))
     }
 
@@ -268,6 +274,10 @@ impl Networks {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(network.record.id.clone(), network.clone());
         self.install_rules()?;
+        if let Ok(bridge) = network.bridge() {
+            // A failure is told when the next daemon opens it.
+            _ = self.route_localhost(bridge);
+        }
         Ok(network)
     }
 

@@ -165,6 +165,7 @@ impl Context {
             bip: None,
             mtu: None,
             pools: Vec::new(),
+            relayed: false,
         };
         let (networks, _) = network::Networks::open(networks, &[]).unwrap();
         networks.clean_up().unwrap();

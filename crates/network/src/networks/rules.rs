@@ -9,7 +9,7 @@ use super::{Network, Networks, lock};
 use crate::firewall::{self, Opening};
 use crate::options::Options;
 use crate::record::Driver;
-use crate::{Error, Result, nft};
+use crate::{Bridge, Error, Result, nft, sysctl};
 
 impl Networks {
     /// Puts the rules back if somebody has taken away or added anything. It is asked every second, and looks only where
@@ -75,6 +75,21 @@ impl Networks {
                 "install nftables rules for {bridge}: {refused}; containers reach the host and each other, but nothing beyond"
             )),
         }
+    }
+
+    /// Lets the host's localhost reach containers through a bridge: a port that is published there is translated on its way
+    /// out. That opens the reverse, too, which the first chain of the rules keeps closed: so only where the rules are, and
+    /// only where something is translated. What failed is told.
+    pub(crate) fn route_localhost(&self, bridge: &Bridge) -> Option<String> {
+        if !bridge.is_bridge() {
+            return None;
+        }
+        let is_guarded = self.filter.is_some() && !self.config.relayed;
+        let name = format!("ipv4/conf/{}/route_localnet", bridge.name());
+        let value = if is_guarded { "1" } else { "0" };
+        let set = sysctl::set_if_present(&name, value);
+        set.err()
+            .map(|error| format!("set {name} to {value}: {error}"))
     }
 
     /// How the firewall sees all networks.

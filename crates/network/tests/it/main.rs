@@ -10,6 +10,7 @@
 
 mod bridge;
 mod interfaces;
+mod localhost;
 mod modes;
 mod networks;
 mod rules;

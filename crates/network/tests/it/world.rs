@@ -143,6 +143,7 @@ pub(crate) fn config() -> Config {
         bip: None,
         mtu: None,
         pools: Vec::new(),
+        relayed: false,
     }
 }
 
