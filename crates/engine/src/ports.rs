@@ -45,30 +45,36 @@ pub(crate) fn parse(text: &str) -> Option<(u16, Protocol)> {
     Some((number.parse().ok()?, protocol))
 }
 
-/// The endpoint that published ports lead to: of those on a bridge with a way out, the one with the highest priority, the
-/// first of several.
-pub(crate) fn endpoint(endpoints: &[Endpoint]) -> Option<&Endpoint> {
-    let reachable = |one: &&Endpoint| {
-        !one.host_interface.is_empty() && (one.gateway4.is_some() || one.gateway6.is_some())
-    };
-    endpoints.iter().filter(reachable).reduce(|best, next| {
-        if next.priority > best.priority {
-            next
-        } else {
-            best
-        }
-    })
+/// The endpoint on a bridge that published ports of a family lead to: the one that its answers leave by. From another one
+/// they would have a source that the host does not expect there, and drops where it filters by reverse paths.
+fn endpoint_of(endpoints: &[Endpoint], six: bool) -> Option<&Endpoint> {
+    let on_bridges = endpoints
+        .iter()
+        .filter(|one| !one.host_interface.is_empty());
+    network::way_out(on_bridges, six)
 }
 
-fn target(engine: &Engine, endpoint: &Endpoint) -> Target {
+/// The endpoint that published ports lead to; that of IPv4, where there is another one for each family.
+pub(crate) fn endpoint(endpoints: &[Endpoint]) -> Option<&Endpoint> {
+    endpoint_of(endpoints, false).or_else(|| endpoint_of(endpoints, true))
+}
+
+fn target(engine: &Engine, endpoints: &[Endpoint]) -> Target {
+    let (four, six) = (endpoint_of(endpoints, false), endpoint_of(endpoints, true));
     Target {
-        v4: endpoint.ipv4.map(|net| net.addr()),
-        v6: endpoint.ipv6.map(|net| net.addr()),
-        routed: engine
-            .networks
-            .gateway_modes(endpoint)
-            .map(|mode| mode == GatewayMode::Routed),
+        v4: four.and_then(|one| one.ipv4).map(|net| net.addr()),
+        v6: six.and_then(|one| one.ipv6).map(|net| net.addr()),
+        routed: [
+            four.is_some_and(|one| is_routed(engine, one)[0]),
+            six.is_some_and(|one| is_routed(engine, one)[1]),
+        ],
     }
+}
+
+/// Whether a place is reached at its own IPv4 address, at its own IPv6 address.
+fn is_routed(engine: &Engine, endpoint: &Endpoint) -> [bool; 2] {
+    let modes = engine.networks.gateway_modes(endpoint);
+    modes.map(|mode| mode == GatewayMode::Routed)
 }
 
 /// What neighbours may reach at the container's own addresses, on each of its networks in routed mode.
@@ -79,7 +85,7 @@ fn openings(engine: &Engine, record: &Record, endpoints: &[Endpoint]) -> Vec<Ope
     }
     let mut openings = Vec::new();
     for endpoint in endpoints {
-        let routed = target(engine, endpoint).routed;
+        let routed = is_routed(engine, endpoint);
         let addresses = endpoint
             .addresses()
             .filter(|address| routed[usize::from(address.is_ipv6())]);
@@ -122,7 +128,7 @@ pub(crate) fn publish(
     let Some(endpoint) = endpoint(endpoints).filter(|_| !requests.is_empty()) else {
         return Ok(Vec::new());
     };
-    let target = target(engine, endpoint);
+    let target = target(engine, endpoints);
     let ports = engine
         .ports
         .publish(&engine.keeper, &container.id, target, &requests)
@@ -161,8 +167,7 @@ pub(crate) fn retarget(engine: &Engine, container: &Container) {
     if now.ports.is_empty() {
         return;
     }
-    let target =
-        endpoint(&now.endpoints).map_or_else(Target::default, |place| target(engine, place));
+    let target = target(engine, &now.endpoints);
     if let Err(error) = engine.ports.retarget(&engine.keeper, &container.id, target) {
         tracing::warn!(container = %container.id, %error, "lead published ports elsewhere");
     }
@@ -175,8 +180,8 @@ pub(crate) fn adopt(engine: &Engine, record: &Record, endpoints: &[Endpoint], po
     if let Err(error) = engine.networks.open_ports(id, openings) {
         tracing::warn!(container = %id, %error, "open published ports");
     }
-    if let (Some(endpoint), false) = (endpoint(endpoints), ports.is_empty()) {
-        engine.ports.adopt(id, target(engine, endpoint), ports);
+    if endpoint(endpoints).is_some() && !ports.is_empty() {
+        engine.ports.adopt(id, target(engine, endpoints), ports);
     }
 }
 
@@ -225,26 +230,50 @@ impl Engine {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_first_endpoint_with_a_way_out_is_reached_unless_another_has_priority() {
-        let place = |id: &str, out: bool, priority| Endpoint {
-            id: id.to_owned(),
+    fn place(network: &str, out: bool, priority: i64) -> Endpoint {
+        Endpoint {
+            network: network.to_owned(),
             host_interface: "veth".to_owned(),
             gateway4: out.then_some([10, 0, 0, 1].into()),
             priority,
             ..Endpoint::default()
-        };
-        let chosen = |places: &[Endpoint]| endpoint(places).map(|one| one.id.clone());
+        }
+    }
+
+    #[test]
+    fn ports_lead_to_the_endpoint_on_a_bridge_that_answers_leave_by() {
+        let chosen = |places: &[Endpoint]| endpoint(places).map(|one| one.network.clone());
         assert_eq!(chosen(&[]), None);
         assert_eq!(chosen(&[place("internal", false, 9)]), None);
-        let places = [
-            place("internal", false, 0),
-            place("a", true, 0),
-            place("b", true, 0),
-        ];
-        assert_eq!(chosen(&places).as_deref(), Some("a"));
-        let places = [place("a", true, 0), place("b", true, 1)];
-        assert_eq!(chosen(&places).as_deref(), Some("b"));
+        let beside = Endpoint {
+            host_interface: String::new(),
+            ..place("a", true, 9)
+        };
+        let zeta = place("zeta", true, 0);
+        let places = [place("internal", false, 0), beside, zeta.clone()];
+        assert_eq!(chosen(&places).as_deref(), Some("zeta"));
+        let places = [zeta.clone(), place("alpha", true, 0)];
+        assert_eq!(chosen(&places).as_deref(), Some("alpha"));
+        let both = Endpoint {
+            gateway6: Some(std::net::Ipv6Addr::LOCALHOST),
+            ..zeta
+        };
+        let places = [both, place("alpha", true, 0)];
+        assert_eq!(chosen(&places).as_deref(), Some("zeta"));
+        let places = [place("alpha", true, 0), place("zeta", true, 1)];
+        assert_eq!(chosen(&places).as_deref(), Some("zeta"));
+    }
+
+    #[test]
+    fn each_familys_ports_lead_to_an_endpoint_with_a_gateway_of_it() {
+        let six = Endpoint {
+            gateway4: None,
+            gateway6: Some(std::net::Ipv6Addr::LOCALHOST),
+            ..place("six", true, 0)
+        };
+        let places = [six, place("zeta", true, 0)];
+        let chosen = |six| endpoint_of(&places, six).map(|one| one.network.as_str());
+        assert_eq!((chosen(false), chosen(true)), (Some("zeta"), Some("six")));
     }
 
     #[test]

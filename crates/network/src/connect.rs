@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::link::WayOut;
 use crate::networks::lock;
 use crate::record::{Driver, Record};
 use crate::{
@@ -275,20 +274,26 @@ fn bare_endpoint(record: &Record) -> Endpoint {
 
 /// Lets the default routes of a container's namespace lead where they should with these places.
 pub fn reroute(netns: BorrowedFd<'_>, endpoints: &[Endpoint]) -> Result<()> {
-    sandbox::reroute(netns, way_out(endpoints, false), way_out(endpoints, true))
+    let route = |six| {
+        let endpoint = way_out(endpoints, six)?;
+        Some((endpoint.interface.as_str(), endpoint.way_out(six)?))
+    };
+    sandbox::reroute(netns, route(false), route(true))
 }
 
-/// Through the place with the highest priority; among equals, through one that leads out by both families, then by the
-/// networks' names.
-fn way_out(endpoints: &[Endpoint], six: bool) -> Option<(&str, WayOut)> {
+/// The place of these that leads out by a family: the one with the highest priority; among equals, one that does so by both
+/// families, then the first by its network's name.
+pub fn way_out<'a>(
+    endpoints: impl IntoIterator<Item = &'a Endpoint>,
+    six: bool,
+) -> Option<&'a Endpoint> {
     let with = endpoints
-        .iter()
-        .filter_map(|one| Some((one, one.way_out(six)?)));
-    let (endpoint, out) = with.min_by_key(|(one, _)| {
+        .into_iter()
+        .filter(|one| one.way_out(six).is_some());
+    with.min_by_key(|one| {
         let both = one.way_out(false).is_some() && one.way_out(true).is_some();
         (-one.priority, !both, one.network.clone())
-    })?;
-    Some((&endpoint.interface, out))
+    })
 }
 
 #[cfg(test)]
@@ -307,8 +312,7 @@ mod tests {
 
     #[test]
     fn the_way_out_leads_through_the_highest_priority_then_the_first_name() {
-        let out =
-            |endpoints: &[Endpoint]| way_out(endpoints, false).map(|(name, _)| name.to_owned());
+        let out = |endpoints: &[Endpoint]| way_out(endpoints, false).map(|one| one.network.clone());
         let (a, b) = (endpoint("a", 0, true), endpoint("b", 0, true));
         assert_eq!(out(&[b.clone(), a.clone()]).as_deref(), Some("a"));
         let c = endpoint("c", 1, true);

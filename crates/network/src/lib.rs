@@ -32,7 +32,7 @@ mod sysctl;
 mod unplug;
 
 pub use bridge::{Bridge, BridgeInfo, Config as BridgeConfig, Subnet};
-pub use connect::reroute;
+pub use connect::{reroute, way_out};
 pub use create::Create;
 pub use endpoint::{Attachment, Endpoint, Settings};
 pub use error::{Error, Result};

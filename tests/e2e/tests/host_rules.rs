@@ -83,6 +83,33 @@ fn rules_that_somebody_flushed_are_back_within_five_seconds() {
     }
 }
 
+#[test]
+fn ports_of_several_networks_are_reached_where_the_host_filters_by_reverse_paths() {
+    let (context, outside) = host(&[]);
+    let filters = "echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter";
+    command::run(context.on_host("sh").args(["-c", filters])).ok();
+    for name in ["alpha", "beta", "zeta"] {
+        let create = ["network", "create", "--ipv6=false", name];
+        context.corten(&create).ok();
+    }
+    let both = ["--network", "zeta", "--network", "beta", "-p", "80"];
+    let run = [&["run", "-d", "--name", "web"][..], &both].concat();
+    let program = ["busybox", "sh", "-c", TELL];
+    context.corten(&[&run[..], &program].concat()).ok();
+    let address = format!("{}:{}", outside.host(), context.port("web", "80"));
+    let reached = || {
+        let told = fetch(&outside, &address);
+        told.stdout.contains(&outside.address())
+    };
+    assert!(command::eventually(LIMIT, reached));
+    // The way out moves, and the ports with it.
+    for words in [["connect", "alpha"], ["disconnect", "alpha"]] {
+        let words = [&["network"][..], &words, &["web"]].concat();
+        context.corten(&words).ok();
+        assert!(command::eventually(LIMIT, reached), "{words:?}");
+    }
+}
+
 /// As ufw and firewalld do: what is not allowed is dropped.
 fn deny(context: &Context) {
     nft(context, "add table inet fw");
