@@ -409,7 +409,7 @@ impl Server {
 
 impl names::Names {
     /// The answer to a question about names of ours; `None`: it is not about those.
-    fn records(&mut self, view: &View, query: &Query) -> Option<Vec<Record>> {
+    fn records(&self, view: &View, query: &Query) -> Option<Vec<Record>> {
         if !query.internet {
             return None;
         }
@@ -417,22 +417,16 @@ impl names::Names {
             let name = self.name_of(view, query.address()?)?;
             return Some(vec![Record::Name(name)]);
         }
-        let Known::Addresses(addresses) = self.look_up(view, &query.name) else {
-            return None;
-        };
-        // A name that is known is nobody else's, whatever is asked of it.
         let wanted = |address: &IpAddr| match query.kind {
             A => address.is_ipv4(),
             AAAA => address.is_ipv6(),
             _ => false,
         };
-        Some(
-            addresses
-                .into_iter()
-                .filter(wanted)
-                .map(Record::Address)
-                .collect(),
-        )
+        // A name that is known is nobody else's, whatever is asked of it.
+        match self.look_up(view, &query.name, wanted) {
+            Known::Addresses(found) => Some(found.into_iter().map(Record::Address).collect()),
+            Known::Nothing => None,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Questions by datagram and by connection. Resolvers need port 53: they stand on loopback addresses of this test's own.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
@@ -91,6 +92,20 @@ pub(crate) fn answers_what_it_knows() {
     };
     netd.done(&leave, &[]);
     assert_eq!(result(&ask(udp, &question("www", 1))), (0, 1));
+}
+
+pub(crate) fn a_shared_name_leads_to_each_of_its_owners() {
+    let netd = Netd::start();
+    let (udp, _) = serve(&netd, View::default());
+    let mut lasts = BTreeSet::new();
+    for _ in 0..64 {
+        let answer = ask(udp, &question("www", 1));
+        assert_eq!(result(&answer), (0, 2));
+        lasts.extend(answer.last().copied());
+        // Most resolvers ask for both families, each time.
+        assert_eq!(result(&ask(udp, &question("www", 28))), (0, 0));
+    }
+    assert_eq!(lasts.len(), 2, "{lasts:?}");
 }
 
 /// A resolver that answers every question in this way, until it is asked for `stop`.

@@ -52,6 +52,10 @@ const ALL: &[testkit::harness::Test] = &[
     ),
     ("dns::answers_what_it_knows", dns::answers_what_it_knows),
     (
+        "dns::a_shared_name_leads_to_each_of_its_owners",
+        dns::a_shared_name_leads_to_each_of_its_owners,
+    ),
+    (
         "dns::passes_on_what_it_does_not_know",
         dns::passes_on_what_it_does_not_know,
     ),
