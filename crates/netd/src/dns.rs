@@ -87,30 +87,36 @@ pub(crate) struct Asking {
 }
 
 impl Server {
-    /// Takes a container's sockets and view; without sockets, the view alone.
+    /// Takes a container's sockets and view; without sockets, the view alone, where there is a server that it is for. An
+    /// engine that does not know yet that this is another netd has given the sockets to the one before: it brings others when
+    /// it hands everything over, unless there is a server already.
     pub(crate) fn resolve(
         &mut self,
         container: &Rc<str>,
         view: View,
         fds: Vec<OwnedFd>,
     ) -> io::Result<()> {
-        if let Some(resolver) = self.resolvers.get_mut(container) {
-            resolver.view = view;
-            if fds.is_empty() {
-                return Ok(());
+        match self.resolvers.get_mut(container) {
+            None if fds.is_empty() => return Ok(()),
+            None => {
+                let resolver = Resolver {
+                    view,
+                    sockets: Vec::new(),
+                    asked: 0,
+                    streams: 0,
+                };
+                self.resolvers.insert(container.clone(), resolver);
             }
-            let old = std::mem::take(&mut resolver.sockets);
-            for token in old {
-                self.sources.remove(token);
+            Some(resolver) => {
+                resolver.view = view;
+                if fds.is_empty() {
+                    return Ok(());
+                }
+                let old = std::mem::take(&mut resolver.sockets);
+                for token in old {
+                    self.sources.remove(token);
+                }
             }
-        } else {
-            let resolver = Resolver {
-                view,
-                sockets: Vec::new(),
-                asked: 0,
-                streams: 0,
-            };
-            self.resolvers.insert(container.clone(), resolver);
         }
         for (place, socket) in fds.into_iter().enumerate() {
             let source = if place == 0 {

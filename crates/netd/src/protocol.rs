@@ -47,7 +47,7 @@ pub enum Request {
         container: String,
     },
     /// Answers a container's queries. Its sockets for datagrams and connections ride along; without them only what it
-    /// sees changes.
+    /// sees changes, if its queries are answered already.
     Resolve {
         /// Whose.
         container: String,

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use netd::protocol::{Member, Request, View};
+use netd::protocol::{Member, Reply, Request, View};
 use sys::inet;
 
 use crate::Netd;
@@ -106,6 +106,24 @@ pub(crate) fn a_shared_name_leads_to_each_of_its_owners() {
         assert_eq!(result(&ask(udp, &question("www", 28))), (0, 0));
     }
     assert_eq!(lasts.len(), 2, "{lasts:?}");
+}
+
+pub(crate) fn a_view_without_sockets_is_no_server() {
+    let netd = Netd::start();
+    let held = || match netd.client().call(&Request::State, &[]).unwrap() {
+        Reply::State(held) => held,
+        other => panic!("a state was asked for: {other:?}"),
+    };
+    let view = Request::Resolve {
+        container: "1".to_owned(),
+        view: View::default(),
+    };
+    netd.done(&view, &[]);
+    // Who took it for one would never give it sockets.
+    assert!(held().is_empty());
+    let (udp, _) = serve(&netd, View::default());
+    assert!(held()[0].resolves);
+    assert!(ask(udp, &question("web", 1)).ends_with(&[10, 0, 0, 2]));
 }
 
 /// A resolver that answers every question in this way, until it is asked for `stop`.

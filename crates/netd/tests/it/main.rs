@@ -56,6 +56,10 @@ const ALL: &[testkit::harness::Test] = &[
         dns::a_shared_name_leads_to_each_of_its_owners,
     ),
     (
+        "dns::a_view_without_sockets_is_no_server",
+        dns::a_view_without_sockets_is_no_server,
+    ),
+    (
         "dns::passes_on_what_it_does_not_know",
         dns::passes_on_what_it_does_not_know,
     ),
