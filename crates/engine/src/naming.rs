@@ -68,7 +68,8 @@ pub(crate) fn start(
         return Ok(());
     }
     let id = container.id.clone();
-    engine.names.set(&engine.keeper, &id, netns, naming)?;
+    let names = &engine.names;
+    names.set(&engine.keeper, &id, netns, || Some(naming))?;
     engine.netd.notify_one();
     tell_linking(engine, container);
     let engine = engine.clone();
@@ -104,16 +105,13 @@ fn tell_linking(engine: &Engine, target: &Container) {
 }
 
 fn tell(engine: &Engine, container: &Container, netns: Option<&OwnedFd>) {
-    let now = container.now();
-    let naming = of(engine, &now, &now.endpoints);
-    let known = engine.names.knows(&container.id);
-    if !now.state.is_running() || (naming.members.is_empty() && !known) {
-        return;
-    }
-    match engine
-        .names
-        .set(&engine.keeper, &container.id, netns, naming)
-    {
+    // Looked at only when it is told, or it could have ended, and been forgotten, in between.
+    let look = || {
+        let now = container.now();
+        now.goes_on().then(|| of(engine, &now, &now.endpoints))
+    };
+    let names = &engine.names;
+    match names.set(&engine.keeper, &container.id, netns, look) {
         Ok(()) => engine.netd.notify_one(),
         Err(error) => tracing::warn!(container = %container.id, %error, "tell a container's names"),
     }

@@ -159,6 +159,7 @@ fn register(engine: &Arc<Engine>, stored: Stored) -> Option<Arc<Container>> {
         endpoints: Vec::new(),
         ports: Vec::new(),
         exits: 0,
+        ending: false,
         removed: false,
         execs: Vec::new(),
     };

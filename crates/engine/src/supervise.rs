@@ -111,6 +111,8 @@ pub(crate) fn unknown_end(started_at: SystemTime) -> Exited {
 }
 
 async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited) {
+    // Who connects or renames it from here on gives it nothing.
+    container.publish(|now| now.ending = true);
     let before = container.now();
     release_names(engine, container, &before).await;
     let mut endpoints = Vec::new();
@@ -123,16 +125,12 @@ async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited)
         engine.container_event(&before, "oom", &[]);
     }
     container.retire_task();
-    let mut late = Vec::new();
     container.publish(|now| {
         now.state = State::Exited(exited);
+        now.ending = false;
         now.ports.clear();
         now.exits += 1;
-        // A connect may have come in between.
-        late = std::mem::take(&mut now.endpoints);
     });
-    engine.networks.release(&late);
-    endpoints.extend(late);
     step("exit.published");
     engine.container_event(&before, "die", &[("exitCode", &code.to_string())]);
     for endpoint in &endpoints {

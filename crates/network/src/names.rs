@@ -28,15 +28,20 @@ pub struct Names {
 }
 
 impl Names {
-    /// Makes a container known, and gives it a resolver in its namespace if it is to have one and has none.
+    /// Makes a container known, and gives it a resolver in its namespace if it is to have one and has none. `look` gives what
+    /// its names are once nobody else tells or forgets any; `None`: nobody would forget what it is given now.
     pub fn set(
         &self,
         keeper: &Keeper,
         container: &str,
         netns: Option<&OwnedFd>,
-        naming: Naming,
+        look: impl FnOnce() -> Option<Naming>,
     ) -> Result<()> {
         let mut known = self.lock();
+        let had_names = known.contains_key(container);
+        let Some(naming) = look().filter(|one| had_names || !one.members.is_empty()) else {
+            return Ok(());
+        };
         let before = known.get(container).cloned().unwrap_or_default();
         for network in before.members.keys() {
             if !naming.members.contains_key(network) {
@@ -152,4 +157,46 @@ fn tell(
         view: view.clone(),
     };
     ask(&request, &sockets)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_container_that_ends_while_its_names_are_told_is_forgotten_after_that() {
+        let directory = tempfile::tempdir().unwrap();
+        // It holds nothing that netd answers for, so that none is started.
+        let nothing = File::open("/dev/null").unwrap().into();
+        let keeper = Keeper::new(directory.path().to_owned(), nothing, Arc::default());
+        let names = Names::default();
+        names.adopt("c", Naming::default());
+        let (looked, has_looked) = channel();
+        let (forgot, has_forgotten) = channel();
+        std::thread::scope(|scope| {
+            let (names, keeper) = (&names, &keeper);
+            scope.spawn(move || {
+                has_looked.recv().unwrap();
+                names.forget(keeper, "c").unwrap();
+                forgot.send(()).unwrap();
+            });
+            let runs = || {
+                looked.send(()).unwrap();
+                let early = has_forgotten.recv_timeout(Duration::from_millis(200));
+                assert!(
+                    early.is_err(),
+                    "what was seen is told before it is forgotten"
+                );
+                Some(Naming::default())
+            };
+            names.set(keeper, "c", None, runs).unwrap();
+            has_forgotten.recv().unwrap();
+        });
+        assert!(!names.knows("c"));
+    }
 }

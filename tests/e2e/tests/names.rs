@@ -147,6 +147,31 @@ fn names_outlive_the_daemon_and_netd() {
 }
 
 #[test]
+fn a_container_that_ends_while_it_is_renamed_has_no_name_left() {
+    let context = scene();
+    let pid = client(&context, "client", &[]);
+    let web = context.inspect("web", "{{.State.Pid}}");
+    let netd = crate::ports::netd(&context).expect("netd runs");
+    // While it says nothing, the container's end and its new name wait for it, one behind the other.
+    command::signal(netd, "STOP");
+    command::signal(web.parse().expect("a number"), "KILL");
+    std::thread::sleep(Duration::from_millis(500));
+    let renaming = context.corten_start(&["rename", "web", "front"]);
+    std::thread::sleep(Duration::from_millis(500));
+    command::signal(netd, "CONT");
+    renaming.wait(LIMIT).expect("it is answered").ok();
+    context.corten(&["wait", "front"]).ok();
+    for name in ["front", "web", "www"] {
+        assert_ne!(getent(&pid, name).code, 0, "{name}");
+    }
+    context.corten(&["start", "front"]).ok();
+    let front = context.inspect("front", "{{.State.Pid}}");
+    let found = nslookup(&front, &["-type=a", "client"]);
+    let client = address(&context, "client", "shop");
+    assert!(found.stdout.contains(&client), "{found:?}");
+}
+
+#[test]
 fn other_questions_go_to_the_resolvers_and_not_from_internal_networks() {
     let context = scene();
     let gateway = context.inspect(

@@ -28,6 +28,8 @@ pub struct Published {
     pub ports: Vec<Port>,
     /// How often it has ended: `wait` for the next exit compares this.
     pub exits: u64,
+    /// Its run has ended, and what it has is being taken back; its state says so when that is done.
+    pub ending: bool,
     /// It has been removed; only waiters still see it.
     pub removed: bool,
     /// Ids of execs that run or wait to be started.
@@ -38,6 +40,11 @@ impl Published {
     /// Its id.
     pub fn id(&self) -> &str {
         &self.record.id
+    }
+
+    /// It runs, and may be given places and names: what it is given later nobody takes back.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.state.is_running() && !self.ending
     }
 
     /// It runs with an address of its own: its ports mean something.

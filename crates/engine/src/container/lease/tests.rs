@@ -29,6 +29,7 @@ fn container(state: State) -> Arc<Container> {
         endpoints: Vec::new(),
         ports: Vec::new(),
         exits: 0,
+        ending: false,
         removed: false,
         execs: Vec::new(),
     };

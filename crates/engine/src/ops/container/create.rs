@@ -142,6 +142,7 @@ fn keep(
         endpoints: Vec::new(),
         ports: Vec::new(),
         exits: 0,
+        ending: false,
         removed: false,
         execs: Vec::new(),
     };

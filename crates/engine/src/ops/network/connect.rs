@@ -81,7 +81,7 @@ fn join(
     // The container may have ended meanwhile, and nobody takes back a place that nobody has seen.
     let mut seen = false;
     container.publish(|now| {
-        if now.state.is_running() {
+        if now.goes_on() {
             now.attachments.clone_from(&attachments);
             now.endpoints = endpoints;
             seen = true;

@@ -86,10 +86,9 @@ fn leave(engine: &Arc<Engine>, container: &Arc<Container>, reference: &str) -> R
     note(container, &attachments, &endpoints)?;
     step("disconnect.noted");
     container.publish(|now| {
-        if now.state.is_running() {
-            now.attachments.clone_from(&attachments);
-            now.endpoints = endpoints;
-        }
+        now.attachments.clone_from(&attachments);
+        // The container may have ended meanwhile, and all of them been taken back.
+        now.endpoints.retain(|one| one.network_id != reference);
     });
     ports::retarget(engine, container);
     naming::update(engine, container, None);
