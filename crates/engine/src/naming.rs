@@ -189,6 +189,8 @@ fn view(engine: &Engine, now: &Published, endpoints: &[Endpoint], named: &[&Endp
     let own = (!host.is_empty()).then(|| (HOST.to_owned(), host));
     let leads_out = |one: &Endpoint| one.gateway4.is_some() || one.gateway6.is_some() || one.direct;
     let servers = &now.record.spec.dns.servers;
+    // They are asked from inside, where this one is netd itself.
+    let others = servers.iter().filter(|one| **one != network::RESOLVER);
     View {
         networks: networks
             .into_iter()
@@ -196,7 +198,7 @@ fn view(engine: &Engine, now: &Published, endpoints: &[Endpoint], named: &[&Endp
             .collect(),
         own: own.into_iter().collect(),
         links: links(engine, now),
-        servers: (!servers.is_empty()).then(|| servers.clone()),
+        servers: (!servers.is_empty()).then(|| others.copied().collect()),
         internal: !endpoints.iter().any(leads_out),
     }
 }

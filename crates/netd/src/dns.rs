@@ -1,10 +1,10 @@
 //! The server at 127.0.0.11 of every container that has one: names of its networks are answered, other questions are passed
-//! on, from the host's namespace, as bytes.
+//! on, as bytes: to servers that the container was given from inside it, to the host's from the host.
 //!
 //! ```text
 //! container ──question──> known here? ──yes──> answer, NOERROR (without addresses, if only of the other family)
 //!                              │no
-//!                              ├─ internal, or nobody to ask: SERVFAIL
+//!                              ├─ nobody to ask: SERVFAIL
 //!                              └─> the first resolver; silent or failing: the next; the last one's answer, or SERVFAIL
 //! ```
 //!
@@ -17,10 +17,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use sys::epoll::Trigger;
-use sys::inet;
+use sys::{inet, netns};
 
 use crate::dns::codec::{A, AAAA, Code, PTR, Query, Record};
 use crate::dns::names::Known;
+use crate::dns::upstream::Upstream;
 use crate::protocol::View;
 use crate::server::{Server, Source};
 use crate::slab::Token;
@@ -73,8 +74,8 @@ pub(crate) struct Asking {
     /// Under this number it was passed on.
     id: u16,
     /// Those not asked so far; the last is next.
-    servers: Vec<IpAddr>,
-    server: IpAddr,
+    servers: Vec<Upstream>,
+    server: Upstream,
     /// Connected to the resolver: an answer from elsewhere does not arrive.
     pub(crate) socket: OwnedFd,
     /// When the next one is asked.
@@ -194,12 +195,7 @@ impl Server {
             return self.reply(&asker, &answer);
         }
         let now = Instant::now();
-        let view = &resolver.view;
-        let servers = if view.internal {
-            Vec::new()
-        } else {
-            self.upstreams.order(view.servers.as_deref(), now)
-        };
+        let servers = self.upstreams.order(container, &resolver.view, now);
         if servers.is_empty() || self.asked >= ASKED || resolver.asked >= ASKED_BY_ONE {
             return self.fail(&asker, &query, message);
         }
@@ -212,7 +208,7 @@ impl Server {
         asker: Asker,
         query: Query,
         message: &[u8],
-        mut servers: Vec<IpAddr>,
+        mut servers: Vec<Upstream>,
     ) {
         let share = PATIENCE / u32::try_from(servers.len()).unwrap_or(1);
         servers.reverse();
@@ -220,7 +216,7 @@ impl Server {
         let by_stream = matches!(asker, Asker::Stream(_));
         while let Some(server) = servers.pop() {
             let id = random();
-            let Ok((socket, stream)) = ask(server, id, message, by_stream) else {
+            let Ok((socket, stream)) = self.ask(&server, id, message, by_stream) else {
                 continue;
             };
             let asking = Asking {
@@ -303,8 +299,8 @@ impl Server {
         if failed && !asking.servers.is_empty() {
             return self.ask_next(token, Some(reply));
         }
-        let (server, asker) = (asking.server, asking.asker.clone());
-        self.upstreams.speaks(server);
+        let (server, asker) = (asking.server.clone(), asking.asker.clone());
+        self.upstreams.speaks(&server);
         self.end_asking(token);
         self.reply(&asker, &reply);
     }
@@ -333,7 +329,7 @@ impl Server {
         let by_stream = matches!(asker, Asker::Stream(_));
         while let Some(server) = servers.pop() {
             let id = random();
-            if let Ok((socket, stream)) = ask(server, id, &message, by_stream) {
+            if let Ok((socket, stream)) = self.ask(&server, id, &message, by_stream) {
                 return self.watch(Asking {
                     container,
                     asker,
@@ -353,6 +349,45 @@ impl Server {
         match spare {
             Some(reply) => self.reply(&asker, &reply),
             None => self.fail(&asker, &query, &message),
+        }
+    }
+
+    /// Sends a question to a resolver under another number.
+    fn ask(
+        &mut self,
+        server: &Upstream,
+        id: u16,
+        message: &[u8],
+        by_stream: bool,
+    ) -> io::Result<(OwnedFd, Option<stream::Exchange>)> {
+        let address = SocketAddr::new(server.address, DNS);
+        let open = || {
+            if by_stream {
+                inet::begin_tcp(address)
+            } else {
+                inet::connect_udp(address)
+            }
+        };
+        let socket = match &server.within {
+            Some(container) => netns::enter(self.namespace(container)?.as_fd(), open)??,
+            None => open()?,
+        };
+        let mut message = message.to_vec();
+        message[..2].copy_from_slice(&id.to_be_bytes());
+        if by_stream {
+            return Ok((socket, Some(stream::Exchange::new(&message))));
+        }
+        inet::send(socket.as_fd(), &message)?;
+        Ok((socket, None))
+    }
+
+    /// A container's network namespace, of which its server's sockets are.
+    fn namespace(&mut self, container: &str) -> io::Result<OwnedFd> {
+        let resolver = self.resolvers.get(container);
+        let token = resolver.and_then(|resolver| resolver.sockets.first().copied());
+        match token.and_then(|token| self.sources.get_mut(token)) {
+            Some(Source::Questions(socket, _)) => netns::of_socket(socket.as_fd()),
+            _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
@@ -442,25 +477,6 @@ fn room(asker: &Asker, query: &Query) -> usize {
         Asker::Datagram(..) => query.room(),
         Asker::Stream(_) => usize::from(u16::MAX),
     }
-}
-
-/// Sends a question to a resolver under another number.
-fn ask(
-    server: IpAddr,
-    id: u16,
-    message: &[u8],
-    by_stream: bool,
-) -> io::Result<(OwnedFd, Option<stream::Exchange>)> {
-    let address = SocketAddr::new(server, DNS);
-    let mut message = message.to_vec();
-    message[..2].copy_from_slice(&id.to_be_bytes());
-    if by_stream {
-        let socket = inet::begin_tcp(address)?;
-        return Ok((socket, Some(stream::Exchange::new(&message))));
-    }
-    let socket = inet::connect_udp(address)?;
-    inet::send(socket.as_fd(), &message)?;
-    Ok((socket, None))
 }
 
 /// A number that nobody can foresee.

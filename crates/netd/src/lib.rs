@@ -2,8 +2,8 @@
 //! relays where the kernel has no path, and answers the containers' queries for names.
 //!
 //! Spawned when the first port is published or the first resolver is needed; adopted by later daemons; gone when nothing is
-//! left to do. One thread, epoll. Public to others are [`protocol`] and [`client`], [`main`] to the binary, and
-//! [`dns::codec`] to those who feed it nonsense.
+//! left to do. One thread, epoll; another one only to make a socket inside a container. Public to others are [`protocol`] and
+//! [`client`], [`main`] to the binary, and [`dns::codec`] to those who feed it nonsense.
 //!
 //! - `server`: the loop, the engines' requests, and what is held.
 //! - `ports`, `relay`, `pipes`, `flows`: published ports, connections through them, datagrams through them.

@@ -115,9 +115,9 @@ pub struct View {
     pub own: Vec<(String, Vec<IpAddr>)>,
     /// Other names for containers on its networks, that only it knows: lower case, and the container's id.
     pub links: Vec<(String, String)>,
-    /// Where other questions go: these; with `None`, where the host's own go.
+    /// Where other questions go: to these, as far as they are reached from inside it; with `None`, where the host's own go.
     pub servers: Option<Vec<IpAddr>>,
-    /// Other questions go nowhere: it must not reach beyond its networks.
+    /// Nothing goes where the host's own questions go: it must not reach beyond its networks.
     pub internal: bool,
 }
 

@@ -4,10 +4,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
+/// `linux/sockios.h`.
+const SIOCGSKNS: libc::Ioctl = 0x894c;
 /// Enough for a few nested calls and netlink buffers, which live on the heap.
 const STACK: usize = 256 * 1024;
 
@@ -35,6 +37,17 @@ pub fn current() -> io::Result<OwnedFd> {
     Ok(File::open("/proc/thread-self/ns/net")?.into())
 }
 
+/// The network namespace that a socket belongs to, whoever holds it now.
+pub fn of_socket(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: SIOCGSKNS has no argument, and touches no memory.
+    let fd = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGSKNS) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has made this descriptor for the caller, and closes it at exec.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 fn unshare_net() -> io::Result<()> {
     // SAFETY: CLONE_NEWNET changes the calling thread alone and touches neither its memory nor its descriptors; the thread
     // is one of `on_own_thread` and ends after this visit.
@@ -56,6 +69,7 @@ fn on_own_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Re
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
     use std::os::linux::fs::MetadataExt;
 
     use super::*;
@@ -81,5 +95,16 @@ mod tests {
             inside
         );
         assert_eq!(inode(&current().unwrap()), before);
+    }
+
+    #[test]
+    fn a_socket_tells_where_it_was_made() {
+        let bind = || UdpSocket::bind("0.0.0.0:0").unwrap();
+        let Ok((fd, inside)) = create(|_| bind()) else {
+            return;
+        };
+        let found = |socket: &UdpSocket| inode(&of_socket(socket.as_fd()).unwrap());
+        assert_eq!(found(&inside), inode(&fd));
+        assert_eq!(found(&bind()), inode(&current().unwrap()));
     }
 }

@@ -215,6 +215,42 @@ fn other_questions_go_to_the_resolvers_and_not_from_internal_networks() {
     );
 }
 
+#[test]
+fn servers_that_were_given_are_asked_from_inside_the_container() {
+    /// Gives every name the same address.
+    const SERVER: &str = "use Socket; socket(S, PF_INET, SOCK_DGRAM, 17); bind(S, sockaddr_in(53, INADDR_LOOPBACK)) or die; \
+        while (my $who = recv(S, my $asked, 512, 0)) { send(S, substr($asked, 0, 2) . pack('H*', '81800001000100000000') . \
+        substr($asked, 12) . pack('H*', 'c00c00010001000000090004c0000263'), 0, $who) }";
+    let mut context = scene();
+    let asked = [
+        "run",
+        "-d",
+        "--name",
+        "client",
+        "--network",
+        "shop",
+        "--dns",
+        "127.0.0.1",
+        "debian:bookworm",
+        "perl",
+        "-e",
+        SERVER,
+    ];
+    context.corten(&asked).ok();
+    let pid = context.inspect("client", "{{.State.Pid}}");
+    let answers = || {
+        let found = nslookup(&pid, &["-type=a", "known.test"]);
+        found.stdout.contains("192.0.2.99")
+    };
+    assert!(command::eventually(LIMIT, answers));
+    context.kill_daemon();
+    assert!(answers());
+    context.start_daemon();
+    let netd = crate::ports::netd(&context).expect("netd runs");
+    command::signal(netd, "KILL");
+    assert!(command::eventually(LIMIT, answers));
+}
+
 /// Knows `known.test`, denies all else, ends with `stop.test`; says how many questions came.
 fn answer_all(server: &UdpSocket) -> usize {
     let mut buffer = [0; 512];

@@ -1,11 +1,15 @@
-//! The host's resolvers: read from its resolv.conf, again when that has changed; those that do not answer come last.
+//! Whom questions are passed on to: resolvers that a container was given, or the host's, read from its resolv.conf and again
+//! when that has changed. Those that do not answer come last.
 
 use std::collections::HashMap;
 use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+use crate::protocol::View;
 
 /// Resolvers that one query is taken to.
 pub(crate) const SERVERS: usize = 3;
@@ -16,14 +20,22 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long one that did not answer is asked last.
 const SULK: Duration = Duration::from_secs(30);
 
-/// The host's resolvers.
+/// A resolver, and from where it is asked: 127.0.0.1 is another one in every namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Upstream {
+    pub(crate) address: IpAddr,
+    /// From inside this container; `None`: from the host.
+    pub(crate) within: Option<Rc<str>>,
+}
+
+/// The host's resolvers, and who is silent.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     path: PathBuf,
     servers: Vec<IpAddr>,
     read: Option<(u64, i64, i64, u64)>,
     looked: Option<Instant>,
-    silent: HashMap<IpAddr, Instant>,
+    silent: HashMap<Upstream, Instant>,
 }
 
 impl Upstreams {
@@ -38,15 +50,27 @@ impl Upstreams {
         }
     }
 
-    /// Where a query goes, in this order: to those given, else to the host's.
-    pub(crate) fn order(&mut self, given: Option<&[IpAddr]>, now: Instant) -> Vec<IpAddr> {
-        let mut servers = match given {
-            Some(given) => given.to_vec(),
+    /// Where a container's query goes, in this order: to those that it was given, from where it would ask them itself; else
+    /// to the host's, unless it must not reach beyond its networks.
+    pub(crate) fn order(
+        &mut self,
+        container: &Rc<str>,
+        view: &View,
+        now: Instant,
+    ) -> Vec<Upstream> {
+        let (addresses, within) = match &view.servers {
+            Some(given) => (&given[..], Some(container)),
+            None if view.internal => (&[][..], None),
             None => {
                 self.look(now);
-                self.servers.clone()
+                (&self.servers[..], None)
             }
         };
+        let upstream = |address: &IpAddr| Upstream {
+            address: *address,
+            within: within.cloned(),
+        };
+        let mut servers: Vec<Upstream> = addresses.iter().map(upstream).collect();
         servers.truncate(SERVERS);
         self.silent
             .retain(|_, since| now.duration_since(*since) < SULK);
@@ -55,13 +79,13 @@ impl Upstreams {
     }
 
     /// One has not answered.
-    pub(crate) fn is_silent(&mut self, server: IpAddr, now: Instant) {
+    pub(crate) fn is_silent(&mut self, server: Upstream, now: Instant) {
         self.silent.insert(server, now);
     }
 
     /// One has answered.
-    pub(crate) fn speaks(&mut self, server: IpAddr) {
-        self.silent.remove(&server);
+    pub(crate) fn speaks(&mut self, server: &Upstream) {
+        self.silent.remove(server);
     }
 
     fn look(&mut self, now: Instant) {
@@ -122,14 +146,44 @@ mod tests {
         let path = directory.path().join("resolv.conf");
         fs::write(&path, "nameserver 10.0.0.1\nnameserver 10.0.0.2\n").unwrap();
         let (mut upstreams, now) = (Upstreams::new(&path), Instant::now());
-        let [one, two]: [IpAddr; 2] = ["10.0.0.1", "10.0.0.2"].map(|text| text.parse().unwrap());
-        assert_eq!(upstreams.order(None, now), [one, two]);
-        upstreams.is_silent(one, now);
-        assert_eq!(upstreams.order(None, now), [two, one]);
-        upstreams.speaks(one);
-        assert_eq!(upstreams.order(None, now), [one, two]);
+        let (container, view) = (Rc::from("1"), View::default());
+        let [one, two] = ["10.0.0.1", "10.0.0.2"].map(|address| server(address, None));
+        let both = [one.clone(), two.clone()];
+        assert_eq!(upstreams.order(&container, &view, now), both);
+        upstreams.is_silent(one.clone(), now);
+        let turned = [two.clone(), one.clone()];
+        assert_eq!(upstreams.order(&container, &view, now), turned);
+        upstreams.speaks(&one);
+        assert_eq!(upstreams.order(&container, &view, now), both);
         fs::write(&path, "nameserver 10.0.0.2\n").unwrap();
-        assert_eq!(upstreams.order(None, now + LOOK), [two]);
-        assert_eq!(upstreams.order(Some(&[one]), now), [one]);
+        assert_eq!(upstreams.order(&container, &view, now + LOOK), [two]);
+    }
+
+    #[test]
+    fn servers_that_were_given_are_each_containers_own() {
+        let (mut upstreams, now) = (Upstreams::new(Path::new("/dev/null")), Instant::now());
+        let view = View {
+            servers: Some(
+                ["127.0.0.1", "10.0.0.1"]
+                    .map(|text| text.parse().unwrap())
+                    .into(),
+            ),
+            internal: true,
+            ..View::default()
+        };
+        let of =
+            |container| ["127.0.0.1", "10.0.0.1"].map(|address| server(address, Some(container)));
+        upstreams.is_silent(server("127.0.0.1", Some("1")), now);
+        let mut turned = of("1");
+        turned.reverse();
+        assert_eq!(upstreams.order(&Rc::from("1"), &view, now), turned);
+        assert_eq!(upstreams.order(&Rc::from("2"), &view, now), of("2"));
+    }
+
+    fn server(address: &str, within: Option<&str>) -> Upstream {
+        Upstream {
+            address: address.parse().unwrap(),
+            within: within.map(Rc::from),
+        }
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use netd::protocol::{Member, Reply, Request, View};
-use sys::inet;
+use sys::{inet, netns};
 
 use crate::Netd;
 
@@ -182,6 +183,35 @@ pub(crate) fn passes_on_what_it_does_not_know() {
     stop(failing);
     stop(denying);
     assert_eq!((first.join().unwrap(), second.join().unwrap()), (1, 1));
+}
+
+pub(crate) fn asks_servers_that_were_given_from_inside_the_container() {
+    let address = "127.83.2.1";
+    // One on the host, another one at the same address inside.
+    let Some(outside) = resolver(address, 2) else {
+        return;
+    };
+    let netd = Netd::start();
+    let view = View {
+        servers: Some(vec![address.parse().unwrap()]),
+        // Its own routes say how far it reaches.
+        internal: true,
+        ..View::default()
+    };
+    let made = netns::create(|_| {
+        let up = Command::new("ip")
+            .args(["link", "set", "lo", "up"])
+            .status();
+        assert!(up.unwrap().success());
+        (serve(&netd, view), resolver(address, 3))
+    });
+    let (inside, ((udp, _), answering)) = made.unwrap();
+    let answer = netns::enter(inside.as_fd(), || ask(udp, &question("elsewhere.test", 1)));
+    assert_eq!(result(&answer.unwrap()), (3, 0));
+    netns::enter(inside.as_fd(), || stop(address)).unwrap();
+    stop(address);
+    assert_eq!(answering.unwrap().join().unwrap(), 1);
+    assert_eq!(outside.join().unwrap(), 0);
 }
 
 pub(crate) fn takes_questions_by_connection() {

@@ -64,6 +64,10 @@ const ALL: &[testkit::harness::Test] = &[
         dns::passes_on_what_it_does_not_know,
     ),
     (
+        "dns::asks_servers_that_were_given_from_inside_the_container",
+        dns::asks_servers_that_were_given_from_inside_the_container,
+    ),
+    (
         "dns::takes_questions_by_connection",
         dns::takes_questions_by_connection,
     ),
