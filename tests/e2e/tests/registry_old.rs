@@ -204,3 +204,40 @@ fn a_manifest_of_schema_1_that_lies_leaves_nothing() {
         assert_eq!(left.count(), 0);
     }
 }
+
+#[test]
+fn a_digest_that_was_asked_for_is_that_of_the_image() {
+    let (first, second) = (layer(), second());
+    let evil = payload(&digest(&first), &digest(&second));
+    // What the digest stands for is sent along, as what was signed of another image.
+    let genuine = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {
+            "mediaType": "application/vnd.docker.container.image.v1+json", "size": 2, "digest": digest(b"{}")
+        },
+        "layers": []
+    })
+    .to_string();
+    let protected = format!(
+        r#"{{"formatLength":0,"formatTail":"{}"}}"#,
+        base64(genuine.as_bytes())
+    );
+    let head = evil.strip_suffix("\n}").expect("it is pretty");
+    let signature = json!([{"protected": base64(protected.as_bytes())}]);
+    let known_as = digest(genuine.as_bytes());
+    let registry = serve(
+        format!("{head},\n   \"signatures\": {signature}\n}}"),
+        known_as.clone(),
+        vec![first, second],
+    );
+    let context = Context::new();
+    let name = format!("{}/old/box", registry.host());
+    for asked in [format!("{name}@{known_as}"), name] {
+        let pulled = context.corten(&["pull", &asked]);
+        assert!(
+            pulled.fails(1).contains("missing field `fsLayers`"),
+            "{pulled:?}"
+        );
+        assert_eq!(context.corten(&["images", "-aq"]).ok(), "");
+    }
+}

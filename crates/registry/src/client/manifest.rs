@@ -46,35 +46,38 @@ impl Repository {
             return Err(self.refusal(&call, answer, Some(reference)).await);
         }
         let headers = answer.headers().clone();
-        let bytes = read(&call, answer, "manifest", MAX_MANIFEST).await?;
-        let media_type = media_type(&headers, &bytes);
-        let digest = digest(&media_type, &bytes);
+        let whole = read(&call, answer, "manifest", MAX_MANIFEST).await?;
+        let media_type = media_type(&headers, &whole);
+        let bytes = content(&media_type, &whole);
+        let digest = sha256(&bytes);
         // By digest, that is what counts; by tag, the registry may say what it means to send.
         let said = headers.get(DIGEST).and_then(|value| value.to_str().ok());
         let (what, expected) = match reference.parse::<Digest>() {
             Ok(asked) => ("manifest", Some(asked)),
             Err(_) => ("image", said.and_then(|said| said.parse().ok())),
         };
-        // A signed manifest may be meant with its signatures.
-        if let Some(expected) = expected.filter(|expected| *expected != digest) {
-            if sha256(&bytes) != expected {
-                return Err(Error::Digest {
-                    what,
-                    expected,
-                    found: digest.to_string(),
-                });
+        match expected {
+            // A signed manifest may be meant with its signatures.
+            Some(expected) if expected != digest => {
+                if sha256(&whole) != expected {
+                    return Err(Error::Digest {
+                        what,
+                        expected,
+                        found: digest.to_string(),
+                    });
+                }
+                Ok(Manifest {
+                    media_type,
+                    digest: expected,
+                    bytes: whole,
+                })
             }
-            return Ok(Manifest {
+            _ => Ok(Manifest {
                 media_type,
-                digest: expected,
+                digest,
                 bytes,
-            });
+            }),
         }
-        Ok(Manifest {
-            media_type,
-            digest,
-            bytes,
-        })
     }
 
     /// The digest of what a tag stands for, by the registry's word alone; `None` where it does not say.
@@ -121,7 +124,7 @@ impl Repository {
         media_type: &str,
         bytes: Bytes,
     ) -> Result<(Digest, bool)> {
-        let digest = digest(media_type, &bytes);
+        let digest = sha256(&content(media_type, &bytes));
         let content_type = HeaderValue::from_str(media_type)
             .map_err(|_| Error::Settings(format!("media type {media_type:?} is invalid")))?;
         let path = path::manifest(&self.name.path, tag_or_digest);
@@ -200,14 +203,12 @@ fn media_type(headers: &HeaderMap, bytes: &[u8]) -> String {
     known.to_owned()
 }
 
-/// The digest that a manifest of this type is known by.
-fn digest(media_type: &str, bytes: &[u8]) -> Digest {
-    if matches!(media_type, media::SCHEMA1_SIGNED | media::SCHEMA1)
-        && let Some(payload) = schema1_payload(bytes)
-    {
-        return sha256(&payload);
-    }
-    sha256(bytes)
+/// What the digest of a manifest of this type is of: of a signed one the payload, whatever stands around it. Nothing else
+/// of it may be believed, for the sender alone chooses which bytes are the payload.
+fn content(media_type: &str, whole: &Bytes) -> Bytes {
+    let old = matches!(media_type, media::SCHEMA1_SIGNED | media::SCHEMA1);
+    let payload = old.then(|| schema1_payload(whole)).flatten();
+    payload.map_or_else(|| whole.clone(), Bytes::from)
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> Digest {
@@ -250,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_of_a_signed_manifest_is_that_of_its_payload() {
+    fn a_signed_manifest_is_its_payload() {
         let payload = b"{\n   \"schemaVersion\": 1,\n   \"name\": \"a\"\n}";
         let length = payload.len() - 2;
         let protected = format!(
@@ -265,10 +266,12 @@ mod tests {
             )
             .bytes(),
         );
-        assert_eq!(digest(media::SCHEMA1_SIGNED, &signed), sha256(payload));
-        assert_eq!(digest(media::OCI_MANIFEST, &signed), sha256(&signed));
+        let signed = Bytes::from(signed);
+        assert_eq!(content(media::SCHEMA1_SIGNED, &signed), payload[..]);
+        assert_eq!(content(media::OCI_MANIFEST, &signed), signed);
         let lying = br#"{"signatures":[{"protected":"eyJmb3JtYXRMZW5ndGgiOjk5OTk5OX0"}]}"#;
-        assert_eq!(digest(media::SCHEMA1_SIGNED, lying), sha256(lying));
+        let lying = Bytes::from_static(lying);
+        assert_eq!(content(media::SCHEMA1_SIGNED, &lying), lying);
     }
 
     #[test]

@@ -35,9 +35,9 @@ pub enum Scope {
 pub struct Manifest {
     /// As the registry calls it.
     pub media_type: String,
-    /// Of the bytes; of a signed schema 1 manifest, of its payload.
+    /// Of the bytes.
     pub digest: Digest,
-    /// As they came, 4 MiB at most.
+    /// What was verified, 4 MiB at most: of a signed schema 1 manifest the payload, of others all that came.
     pub bytes: Bytes,
 }
 

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::*;
+use crate::wire::media;
 
 const SIZE: usize = 3_000_000;
 
@@ -114,6 +118,42 @@ async fn a_manifest_with_another_digest_is_refused() {
     let error = pull(&evil.host()).manifest("tag").await.unwrap_err();
     let start = format!("image verification failed for digest {digest}");
     assert!(error.to_string().starts_with(&start), "{error}");
+}
+
+/// A manifest of schema 1 with layers of its own that calls another document what was signed.
+fn around(payload: &str) -> String {
+    let protected = format!(
+        r#"{{"formatLength":0,"formatTail":"{}"}}"#,
+        URL_SAFE_NO_PAD.encode(payload)
+    );
+    format!(
+        r#"{{"schemaVersion":1,"fsLayers":[{{"blobSum":"{}"}}],"history":[{{"v1Compatibility":"{{}}"}}],"signatures":[{{"protected":"{}"}}]}}"#,
+        sha256(b"evil"),
+        URL_SAFE_NO_PAD.encode(protected)
+    )
+}
+
+#[tokio::test]
+async fn nothing_is_read_of_a_signed_manifest_but_what_its_digest_is_of() {
+    for genuine in [
+        r#"{"schemaVersion":2,"config":{},"layers":[]}"#,
+        r#"{"schemaVersion":1,"fsLayers":[],"history":[]}"#,
+    ] {
+        for kind in [media::SCHEMA1_SIGNED, media::SCHEMA1] {
+            let pinned = sha256(genuine.as_bytes());
+            let said = pinned.to_string();
+            let evil = registry(move |_| {
+                Answer::ok(around(genuine))
+                    .header("Content-Type", kind)
+                    .header("Docker-Content-Digest", &said)
+            });
+            for asked in [pinned.as_str(), "tag"] {
+                let manifest = pull(&evil.host()).manifest(asked).await.unwrap();
+                assert_eq!(manifest.digest, pinned);
+                assert_eq!(manifest.bytes, genuine.as_bytes());
+            }
+        }
+    }
 }
 
 #[tokio::test]
