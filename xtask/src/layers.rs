@@ -139,6 +139,7 @@ pub(crate) const WRAPPED: &[(&str, &[&str])] = &[
     ("hyper-util", &["client", "daemon", "registry"]),
     ("http", &["client", "daemon", "registry"]),
     ("rustls", &["registry"]),
+    ("rustls-webpki", &["registry"]),
     ("tokio-rustls", &["registry"]),
     ("netlink-packet-core", &["network"]),
     ("netlink-packet-route", &["network"]),

@@ -6,5 +6,5 @@
 mod real;
 mod scripted;
 
-pub use real::{AUTHORITY, CERTIFICATE, KEY, PASSWORD, Real, USER};
+pub use real::{AUTHORITY, CERTIFICATE, KEY, PASSWORD, Real, SELF_SIGNED, USER};
 pub use scripted::{Answer, Request, Scripted};

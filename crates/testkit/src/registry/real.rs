@@ -20,7 +20,9 @@ const HASH: &str = "$2b$04$Z9ckFX8dNdqEQRFASny7.ufi4ByCw3hHXyVsPsancgKBTYhkWK16.
 pub const AUTHORITY: &str = include_str!("authority.pem");
 /// A certificate for 127.0.0.1, `localhost` and `registry.test`, for servers and clients.
 pub const CERTIFICATE: &str = include_str!("certificate.pem");
-/// Its key. It protects nothing.
+/// A certificate for the same names that is its own authority, as `openssl req -x509` makes it.
+pub const SELF_SIGNED: &str = include_str!("self_signed.pem");
+/// The key of both. It protects nothing.
 pub const KEY: &str = include_str!("key.pem");
 
 /// Tells the registries of one test program apart.
@@ -83,6 +85,7 @@ impl Real {
         for (name, text) in [
             ("authority.pem", AUTHORITY),
             ("certificate.pem", CERTIFICATE),
+            ("self_signed.pem", SELF_SIGNED),
             ("key.pem", KEY),
         ] {
             fs::write(directory.join(name), text).expect("write its certificates");

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::Write as _;
 
-use testkit::registry::{AUTHORITY, CERTIFICATE, KEY, PASSWORD, Real, USER};
+use testkit::registry::{AUTHORITY, CERTIFICATE, KEY, PASSWORD, Real, SELF_SIGNED, USER};
 
 use super::*;
 use crate::wire::media;
@@ -219,8 +219,11 @@ async fn certificates_are_checked_where_they_are_given() {
     let folder = tempfile::tempdir().unwrap();
     let repository = with_folder(&folder, &host, &[("ca.crt", AUTHORITY)]);
     assert!(repository.has_blob(&digest).await.unwrap());
-    // Changed settings count at once; TLS that fails is not tried again in clear.
+    // The host's own certificate may stand in the place of who signed it.
     let repository = with_folder(&folder, &host, &[("ca.crt", CERTIFICATE)]);
+    assert!(repository.has_blob(&digest).await.unwrap());
+    // Changed settings count at once; TLS that fails is not tried again in clear.
+    let repository = with_folder(&folder, &host, &[("ca.crt", SELF_SIGNED)]);
     let error = repository.has_blob(&digest).await.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -228,6 +231,19 @@ async fn certificates_are_checked_where_they_are_given() {
             "Get \"https://{host}/v2/\": tls: failed to verify certificate: x509: certificate signed by unknown authority"
         )
     );
+}
+
+#[tokio::test]
+async fn a_registry_may_be_its_own_authority() {
+    let tls = ", tls: {certificate: DIRECTORY/self_signed.pem, key: DIRECTORY/key.pem}";
+    let real = Real::with_settings(tls, "");
+    let folder = tempfile::tempdir().unwrap();
+    let repository = with_folder(&folder, real.host(), &[("ca.crt", SELF_SIGNED)]);
+    push(&repository, b"content").await;
+    let repository = with_folder(&folder, real.host(), &[("ca.crt", AUTHORITY)]);
+    let error = repository.has_blob(&sha256(b"x")).await.unwrap_err();
+    let words = "x509: certificate signed by unknown authority";
+    assert!(error.to_string().ends_with(words), "{error}");
 }
 
 #[tokio::test]
