@@ -19,6 +19,10 @@ use crate::{Error, Result};
 
 /// How long what a registry said of itself counts.
 const FRESH: Duration = Duration::from_mins(5);
+/// How long a place that said nothing is passed over, where another follows.
+const PASSED_OVER: Duration = Duration::from_mins(1);
+/// How long such a place has to say something, once. Docker waits as long for mirrors.
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 15 });
 
 /// Scopes of one token.
 const MAX_SCOPES: usize = 8;
@@ -33,13 +37,15 @@ pub(super) struct Registry {
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) place: Place,
-    known: Mutex<Option<Known>>,
+    /// Whether another is asked where this one fails.
+    followed: bool,
+    /// What it said when it was asked, or why it did not.
+    known: Mutex<Option<(Instant, Result<Known>)>>,
 }
 
 /// What a place said of itself.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
-    since: Instant,
     pub(super) http: Http,
     pub(super) secure: bool,
     /// Of this machine: it may name its neighbours.
@@ -66,9 +72,13 @@ pub(super) struct Asker<'a> {
 
 impl Registry {
     pub(super) fn new(places: Vec<Place>) -> Self {
-        Self {
-            endpoints: places.into_iter().map(Endpoint::new).collect(),
+        let mut endpoints: Vec<Endpoint> = places.into_iter().map(Endpoint::new).collect();
+        if let Some((_, mirrors)) = endpoints.split_last_mut() {
+            for mirror in mirrors {
+                mirror.followed = true;
+            }
         }
+        Self { endpoints }
     }
 
     pub(super) fn has_places(&self, places: &[Place]) -> bool {
@@ -83,19 +93,29 @@ impl Endpoint {
     pub(super) fn new(place: Place) -> Self {
         Self {
             place,
+            followed: false,
             known: Mutex::default(),
         }
     }
 
     /// What is known of the place; asks it (specification: end-1) where that is nothing, or old.
     pub(super) async fn known(&self, shared: &Shared) -> Result<Known> {
+        let arrived = Instant::now();
         let mut known = self.known.lock().await;
-        if let Some(fresh) = known.as_ref().filter(|known| known.since.elapsed() < FRESH) {
-            return Ok(fresh.clone());
+        if let Some((at, said)) = known.as_ref() {
+            let counts = match said {
+                Ok(_) => FRESH,
+                Err(_) if self.followed => PASSED_OVER,
+                // Only those who waited for the answer share it: whoever comes later asks anew.
+                Err(_) => Duration::ZERO,
+            };
+            if arrived < *at + counts {
+                return said.clone();
+            }
         }
-        let found = self.ask(shared).await?;
-        *known = Some(found.clone());
-        Ok(found)
+        let said = self.ask(shared).await;
+        *known = Some((Instant::now(), said.clone()));
+        said
     }
 
     /// Forgets it all, after a failure that may come of it.
@@ -137,7 +157,10 @@ impl Endpoint {
             .map_err(|error| vec![error])?;
         let mut failures = Vec::new();
         for secure in schemes {
-            let call = self.call(Method::GET, *secure, path);
+            let mut call = self.call(Method::GET, *secure, path);
+            if self.followed {
+                (call.limit, call.attempts) = (PATIENCE, 1);
+            }
             let error = match shared.send(http.clone(), local, call).await {
                 Ok((call, answer)) => {
                     return Ok(Way {
@@ -173,7 +196,6 @@ impl Endpoint {
         }
         let (secure, local, http) = (way.secure, way.local, way.http.clone());
         let mut known = Known {
-            since: Instant::now(),
             http,
             secure,
             local,
@@ -251,7 +273,7 @@ impl Endpoint {
             }
             asked = more;
             known.take(&call.url, challenges)?;
-            *self.known.lock().await = Some(known.clone());
+            *self.known.lock().await = Some((Instant::now(), Ok(known.clone())));
         }
     }
 

@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
 use super::connect::{Connector, intercept, plain};
+use super::send::ATTEMPTS;
 use super::url::Url;
 use crate::error::Cause;
 use crate::wire::{Challenge, Code, Errors, challenge};
@@ -48,6 +49,8 @@ pub(super) struct Call {
     pub(super) body: Bytes,
     /// For the answer's head.
     pub(super) limit: Duration,
+    /// How often it is sent, while the failure may pass.
+    pub(super) attempts: u32,
 }
 
 impl Call {
@@ -59,6 +62,7 @@ impl Call {
             authorization: None,
             body: Bytes::new(),
             limit: HEAD,
+            attempts: ATTEMPTS,
         }
     }
 

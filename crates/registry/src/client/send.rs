@@ -44,7 +44,7 @@ impl Shared {
                 _ => return outcome,
             };
             attempt += 1;
-            if attempt == ATTEMPTS || wait > MAX_WAIT {
+            if attempt == call.attempts || wait > MAX_WAIT {
                 return outcome;
             }
             sleep(wait).await;

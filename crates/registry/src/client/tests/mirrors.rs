@@ -5,10 +5,14 @@
 )]
 
 use std::fs;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use testkit::registry::{PASSWORD, Real, USER};
+use testkit::registry::{PASSWORD, Real, Scripted, USER};
 
 use super::*;
 use crate::wire::media;
@@ -70,4 +74,72 @@ async fn a_mirror_is_shown_the_credentials_of_its_own() {
     assert!(ask("").await.is_err());
     let canary = STANDARD.encode("canary-user:canary-password");
     assert!(!mirror.log().contains(&canary) && !mirror.log().contains("canary-user"));
+}
+
+/// A client with this `hosts.toml` for `registry.invalid`.
+fn with_hosts(certs: &tempfile::TempDir, text: &str) -> Client {
+    let folder = certs.path().join("registry.invalid");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("hosts.toml"), text).unwrap();
+    Client::new(Options {
+        certs: vec![certs.path().to_owned()],
+        ..options()
+    })
+    .unwrap()
+}
+
+/// Somebody who takes connections and never says a word; how many came.
+fn silent() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let count = Arc::new(AtomicUsize::new(0));
+    let came = count.clone();
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for connection in listener.incoming() {
+            came.fetch_add(1, Ordering::SeqCst);
+            kept.push(connection);
+        }
+    });
+    (host, count)
+}
+
+#[tokio::test]
+async fn a_mirror_that_says_nothing_costs_little_and_once() {
+    let (mirror, came) = silent();
+    let own = registry(|_| Answer::ok(MANIFEST));
+    let certs = tempfile::tempdir().unwrap();
+    let text = format!(
+        "server = \"http://{}\"\n[host.\"http://{mirror}\"]\n",
+        own.host()
+    );
+    let client = with_hosts(&certs, &text);
+    let name = name("registry.invalid");
+    let ask = || async {
+        let repository = client.repository(&name, Credentials::Anonymous, Scope::Pull);
+        repository.manifest("tag").await.unwrap();
+    };
+    let begun = Instant::now();
+    // Those who come while it is waited for do not wait for it again.
+    tokio::join!(ask(), ask(), ask());
+    ask().await;
+    assert!(begun.elapsed() < Duration::from_secs(8));
+    assert_eq!(came.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_registry_that_nothing_follows_is_asked_again_at_once() {
+    let mended = Arc::new(AtomicBool::new(false));
+    let good = mended.clone();
+    let own = Scripted::start(move |_| {
+        if good.load(Ordering::SeqCst) {
+            Answer::ok(MANIFEST)
+        } else {
+            Answer::challenge(r#"Bearer realm="nowhere""#)
+        }
+    });
+    let repository = pull(&own.host());
+    assert!(repository.manifest("tag").await.is_err());
+    mended.store(true, Ordering::SeqCst);
+    repository.manifest("tag").await.unwrap();
 }
