@@ -118,6 +118,11 @@ impl Endpoint {
         said
     }
 
+    /// Where its users' credentials belong.
+    pub(super) async fn origin(&self, shared: &Shared) -> Result<Url> {
+        Ok(self.place.url(self.known(shared).await?.secure, "/"))
+    }
+
     /// Forgets it all, after a failure that may come of it.
     async fn forget(&self) {
         *self.known.lock().await = None;

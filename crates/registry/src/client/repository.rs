@@ -178,6 +178,7 @@ impl Repository {
 
     async fn tags_of(&self, endpoint: &Endpoint) -> Result<Vec<String>> {
         let first = path::tags(&self.name.path, PAGE);
+        let own = endpoint.origin(&self.shared).await?;
         let (mut tags, mut next) = (Vec::new(), None);
         for _ in 0..MAX_PAGES {
             let fill = |call: &mut Call| {
@@ -207,10 +208,11 @@ impl Repository {
             let Some(link) = link else {
                 return Ok(tags);
             };
+            // Asked as this place's user: what answered may be elsewhere, after a redirect.
             let url = call
                 .url
                 .join(&link)
-                .filter(|url| url.same_origin(&call.url) && *url != call.url)
+                .filter(|url| url.same_origin(&own) && *url != call.url)
                 .ok_or_else(|| wrong("its next page of tags is elsewhere".to_owned()))?;
             next = Some(url);
         }

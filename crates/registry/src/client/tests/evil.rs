@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use testkit::registry::Scripted;
 
 use super::*;
 use crate::wire::media;
@@ -226,6 +227,25 @@ async fn an_endless_list_of_tags_is_an_error() {
     });
     let error = pull(&evil.host()).tags().await.unwrap_err();
     assert!(error.to_string().ends_with("is elsewhere"), "{error}");
+}
+
+#[tokio::test]
+async fn a_page_of_tags_after_a_redirect_is_asked_for_with_no_credentials() {
+    let other = Scripted::start(|_| {
+        Answer::ok(r#"{"tags":["a"]}"#).header("Link", "</v2/a/b/tags/list?last=a>; rel=next")
+    });
+    let target = format!("http://{}/v2/a/b/tags/list", other.host());
+    let evil = Scripted::start(move |request| match request.header("authorization") {
+        None => Answer::challenge(r#"Basic realm="r""#),
+        Some(_) if request.path == "/v2/" => Answer::ok("{}"),
+        Some(_) => Answer::new(307).header("Location", &target),
+    });
+    let repository = client().repository(&name(&evil.host()), user(), Scope::Pull);
+    let error = repository.tags().await.unwrap_err();
+    assert!(error.to_string().ends_with("is elsewhere"), "{error}");
+    let requests = other.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].header("authorization"), None);
 }
 
 #[tokio::test]
