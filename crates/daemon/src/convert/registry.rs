@@ -20,20 +20,25 @@ const HUB: &str = "https://index.docker.io/v1/";
 /// `POST /images/create?fromImage=…`.
 pub fn pull(request: &Request) -> Result<Pull> {
     let query = &request.query;
-    let mut reference = reference(query.text("fromImage"))?;
-    let tag = query.text("tag");
-    // As moby does: a digest may come in the tag's place.
-    if tag.contains(':') {
-        reference.tag = None;
-        reference.digest = Some(tag.parse().map_err(wrong)?);
-    } else if !tag.is_empty() {
-        reference = reference.with_tag(tag).map_err(wrong)?;
-    }
+    let reference = wanted(query.text("fromImage"), query.text("tag"))?;
     Ok(Pull {
         reference,
         platform: platform(request)?,
         credentials: header(request),
     })
+}
+
+/// A name with a tag that comes beside it.
+fn wanted(name: &str, tag: &str) -> Result<Reference> {
+    let mut reference = reference(name)?;
+    // As moby does: a digest may come in the tag's place, and a tag takes no digest away, so that it says nothing beside it.
+    if tag.contains(':') {
+        reference.tag = None;
+        reference.digest = Some(tag.parse().map_err(wrong)?);
+    } else if !tag.is_empty() {
+        reference.tag = reference.with_tag(tag).map_err(wrong)?.tag;
+    }
+    Ok(reference)
 }
 
 /// `POST /images/{name}/push`.
@@ -222,6 +227,29 @@ mod tests {
         ] {
             assert_eq!(super::host(address), host);
         }
+    }
+
+    #[test]
+    fn a_tag_takes_no_digest_away() {
+        let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
+        let (a, b) = (digest("a"), digest("b"));
+        let pinned = format!("busybox@{a}");
+        for (name, tag, expected) in [
+            ("busybox", "", "busybox"),
+            ("busybox", "1", "busybox:1"),
+            ("busybox:1", "2", "busybox:2"),
+            ("busybox:1", a.as_str(), pinned.as_str()),
+            (pinned.as_str(), "", pinned.as_str()),
+            (
+                pinned.as_str(),
+                "latest",
+                format!("busybox:latest@{a}").as_str(),
+            ),
+            (pinned.as_str(), b.as_str(), format!("busybox@{b}").as_str()),
+        ] {
+            assert_eq!(wanted(name, tag).unwrap().familiar(), expected);
+        }
+        assert!(wanted(&pinned, "x/y").is_err());
     }
 
     #[test]
