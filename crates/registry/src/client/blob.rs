@@ -94,21 +94,21 @@ impl Repository {
         Ok(bytes)
     }
 
-    /// Whether the repository has a blob.
+    /// Whether the repository has a blob, where it would be uploaded to: what other places have says nothing of that.
     pub async fn has_blob(&self, digest: &Digest) -> Result<bool> {
-        Ok(self.head_blob(digest).await?.is_some())
+        let endpoint = self.endpoints(Need::Push)?[0];
+        Ok(self.head_blob(endpoint, digest).await?.is_some())
     }
 
     /// A blob's size, for manifests that do not say it; `None` where the blob is missing or its size unknown.
     pub async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
-        Ok(self.head_blob(digest).await?.flatten())
-    }
-
-    async fn head_blob(&self, digest: &Digest) -> Result<Option<Option<u64>>> {
-        let path = path::blob(&self.name.path, digest);
-        // What a mirror has says nothing of where we push to: the registry itself is asked.
         let endpoints = self.endpoints(Need::Content)?;
         let endpoint = endpoints.last().expect("there is one place at least");
+        Ok(self.head_blob(endpoint, digest).await?.flatten())
+    }
+
+    async fn head_blob(&self, endpoint: &Endpoint, digest: &Digest) -> Result<Option<Option<u64>>> {
+        let path = path::blob(&self.name.path, digest);
         let (call, answer) = self.ask(endpoint, Method::HEAD, &path, |_| ()).await?;
         match answer.status() {
             StatusCode::OK => Ok(Some(length(&answer))),

@@ -143,3 +143,19 @@ async fn a_registry_that_nothing_follows_is_asked_again_at_once() {
     mended.store(true, Ordering::SeqCst);
     repository.manifest("tag").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_blob_is_looked_for_where_it_would_be_uploaded() {
+    let first = registry(|_| Answer::new(404));
+    let own = registry(|_| Answer::ok("content"));
+    let certs = tempfile::tempdir().unwrap();
+    let text = format!(
+        "server = \"http://{}\"\n[host.\"http://{}\"]\n",
+        own.host(),
+        first.host()
+    );
+    let client = with_hosts(&certs, &text);
+    let name = name("registry.invalid");
+    let pushing = client.repository(&name, Credentials::Anonymous, Scope::Push);
+    assert!(!pushing.has_blob(&sha256(b"content")).await.unwrap());
+}
