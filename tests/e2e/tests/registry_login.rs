@@ -61,6 +61,36 @@ fn a_registry_with_a_password_is_logged_in_to() {
 }
 
 #[test]
+fn stored_credentials_that_are_not_taken_are_asked_for_anew() {
+    let registry = Real::with_password();
+    let host = registry.host();
+    for cli in clis() {
+        let context = Context::new();
+        cli(&context, &["login", "-u", USER, "-p", PASSWORD, host]).ok();
+        let said = format!(
+            "Authenticating with existing credentials... [Username: {USER}]\n\n \
+             Info -> To login with a different account, run 'docker logout' followed by 'docker login'\n\n\n"
+        );
+        let again = cli(&context, &["login", host]);
+        assert_eq!(again.ok(), "Login Succeeded");
+        assert!(again.stderr.starts_with(&said), "{again:?}");
+        let config = context.directory().join("docker/config.json");
+        // test-user:stale
+        let auths = format!(r#"{{"auths": {{"{host}": {{"auth": "dGVzdC11c2VyOnN0YWxl"}}}}}}"#);
+        fs::write(&config, auths).expect("write config");
+        let stale = cli(&context, &["login", host]);
+        stale.fails(1);
+        assert_eq!(
+            stale.stderr.trim_end(),
+            format!(
+                "{said}Stored credentials invalid or expired\n\
+                 Error: Cannot perform an interactive login from a non TTY device"
+            )
+        );
+    }
+}
+
+#[test]
 fn helpers_keep_credentials() {
     use std::os::unix::fs::PermissionsExt as _;
     let registry = Real::with_password();

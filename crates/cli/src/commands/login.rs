@@ -4,6 +4,7 @@ use std::io::Read as _;
 
 use api::auth::{AuthConfig, LoggedIn};
 use client::{Method, Request};
+use stdx::ErrorKind;
 
 use crate::credentials::{self, HUB, hostname};
 use crate::flags::Given;
@@ -20,21 +21,51 @@ pub(crate) async fn login(session: &Session, given: &Given) -> Outcome {
         ..AuthConfig::default()
     };
     read_password(given, &mut auth)?;
-    if auth.username.is_empty() && auth.password.is_empty() {
-        // A stored account is tried before anybody is asked.
-        if let Some(known) = credentials::get(session, &server)?
-            && !(known.username.is_empty() && known.identitytoken.is_empty())
-        {
-            report::print("Authenticating with existing credentials...\n");
-            auth = AuthConfig {
-                serveraddress: server.clone(),
-                ..known
-            };
+    let mut user = String::new();
+    if auth.username.is_empty()
+        && auth.password.is_empty()
+        && let Some(known) = credentials::get(session, &server)?
+    {
+        user.clone_from(&known.username);
+        let known = AuthConfig {
+            serveraddress: server,
+            ..known
+        };
+        if enter_as_before(session, known).await {
+            return Ok(0);
         }
     }
-    if auth.identitytoken.is_empty() {
-        ask(session, &mut auth)?;
+    ask(session, &mut auth, &user)?;
+    enter(session, auth).await?;
+    Ok(0)
+}
+
+/// Tries a stored account before anybody is asked; whether it was taken.
+async fn enter_as_before(session: &Session, auth: AuthConfig) -> bool {
+    if auth.identitytoken.is_empty() && (auth.username.is_empty() || auth.password.is_empty()) {
+        return false;
     }
+    let user = match auth.username.as_str() {
+        "" => String::new(),
+        user => format!(" [Username: {user}]"),
+    };
+    report::print_error(&format!(
+        "Authenticating with existing credentials...{user}\n\n \
+         Info -> To login with a different account, run 'docker logout' followed by 'docker login'\n\n"
+    ));
+    let Err(failure) = enter(session, auth).await else {
+        return true;
+    };
+    if failure.kind == ErrorKind::Unauthorized {
+        report::print_error("Stored credentials invalid or expired");
+    } else {
+        report::print_error(&format!("Login did not succeed, error: {}", failure.text));
+    }
+    false
+}
+
+/// Shows the registry an account, and keeps it where it is taken.
+async fn enter(session: &Session, mut auth: AuthConfig) -> Result<(), Failure> {
     let request = Request::new(Method::Post, "/auth").json(&auth)?;
     let answer: LoggedIn = session.client().await?.call(request).await?;
     if !answer.identity_token.is_empty() {
@@ -45,7 +76,7 @@ pub(crate) async fn login(session: &Session, given: &Given) -> Outcome {
     if !answer.status.is_empty() {
         report::print(&format!("{}\n", answer.status));
     }
-    Ok(0)
+    Ok(())
 }
 
 fn server(given: &Given) -> String {
@@ -85,8 +116,8 @@ fn read_password(given: &Given, auth: &mut AuthConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Asks the user for what is missing; only where there is one.
-fn ask(session: &Session, auth: &mut AuthConfig) -> Result<(), Failure> {
+/// Asks the user for what is missing; only where there is one. `known`: whom an empty answer means.
+fn ask(session: &Session, auth: &mut AuthConfig, known: &str) -> Result<(), Failure> {
     if !auth.username.is_empty() && !auth.password.is_empty() {
         return Ok(());
     }
@@ -96,8 +127,14 @@ fn ask(session: &Session, auth: &mut AuthConfig) -> Result<(), Failure> {
         ));
     }
     if auth.username.is_empty() {
-        report::print("Username: ");
+        report::print(&match known {
+            "" => "Username: ".to_owned(),
+            known => format!("Username ({known}): "),
+        });
         auth.username = read_line()?;
+        if auth.username.is_empty() {
+            known.clone_into(&mut auth.username);
+        }
         if auth.username.is_empty() {
             return Err(Failure::new("Error: Non-null Username Required"));
         }
