@@ -32,30 +32,34 @@ impl<'a> Ingest<'a> {
         })
     }
 
-    /// Checks digest and length, brings the bytes onto the medium and gives them their name.
-    pub fn commit(
-        mut self,
-        expected: Option<&Digest>,
-        length: Option<u64>,
-    ) -> Result<(Digest, u64), Error> {
+    /// The digest of what was written so far.
+    pub fn digest(&self) -> Digest {
+        self.hasher.clone().finish()
+    }
+
+    /// Checks digest and length, brings the bytes onto the medium and gives them their name; returns the length.
+    ///
+    /// The digest is the caller's: from the moment of its name a blob can be swept, so who keeps it from that must know it
+    /// before.
+    pub fn commit(self, expected: &Digest, length: Option<u64>) -> Result<u64, Error> {
         if let Some(expected) = length.filter(|length| *length != self.length) {
             return Err(Error::Size {
                 expected,
                 found: self.length,
             });
         }
-        let digest = std::mem::take(&mut self.hasher).finish();
-        if let Some(expected) = expected.filter(|expected| **expected != digest) {
+        let found = self.digest();
+        if found != *expected {
             return Err(Error::Mismatch {
                 expected: expected.clone(),
-                found: digest,
+                found,
             });
         }
         self.file
             .sync_all()
-            .map_err(Error::io("sync blob", digest.as_str()))?;
-        store::rename(&self.dir.join("data"), &self.content.path(&digest), true)?;
-        Ok((digest, self.length))
+            .map_err(Error::io("sync blob", expected.as_str()))?;
+        store::rename(&self.dir.join("data"), &self.content.path(expected), true)?;
+        Ok(self.length)
     }
 }
 

@@ -65,7 +65,7 @@ impl Content {
             ingest
                 .write_all(bytes)
                 .map_err(Error::io("write blob", digest.as_str()))?;
-            ingest.commit(Some(&digest), Some(bytes.len() as u64))?;
+            ingest.commit(&digest, Some(bytes.len() as u64))?;
         }
         Ok(digest)
     }

@@ -37,13 +37,13 @@ fn wrong_digest_and_wrong_length_leave_nothing() {
     let mut ingest = content.ingest().unwrap();
     ingest.write_all(b"hello").unwrap();
     assert!(matches!(
-        ingest.commit(Some(&other), None),
+        ingest.commit(&other, None),
         Err(Error::Mismatch { .. })
     ));
     let mut ingest = content.ingest().unwrap();
     ingest.write_all(b"hello").unwrap();
     assert!(matches!(
-        ingest.commit(None, Some(4)),
+        ingest.commit(&digest_of(b"hello"), Some(4)),
         Err(Error::Size {
             expected: 4,
             found: 5

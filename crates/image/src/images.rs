@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
-use content::Content;
+use content::{Content, digest_of};
 use oci::image::{Descriptor, MAX_DOCUMENT};
 use oci::{Digest, ImageConfig, Reference, digest};
 use snapshots::Snapshots;
@@ -228,8 +228,15 @@ impl Images {
     }
 
     /// Makes an image of a configuration whose layers are there; one that exists gets the manifest with which it came.
+    ///
+    /// The caller has pinned the layers' archives since before they got their names.
     pub(crate) fn add(&self, config: &[u8], origin: Origin) -> Result<Arc<Image>, Error> {
         let _change = self.change();
+        let documents = [Some(config), origin.manifest.as_deref()];
+        let mut blobs: Vec<Digest> = documents.into_iter().flatten().map(digest_of).collect();
+        blobs.extend(origin.layers.iter().map(|layer| layer.digest.clone()));
+        // Until the record names them.
+        let _pins = self.layers.pin_blobs(&blobs);
         let id = self.content.add(config)?;
         let manifest = origin
             .manifest
@@ -243,6 +250,10 @@ impl Images {
         };
         if let Some(image) = known.as_ref().filter(|image| !replaces(image)) {
             return Ok(Arc::clone(image));
+        }
+        for layer in &origin.layers {
+            // A record never names what is not there, least of all in the place of one whose blobs are.
+            self.content.size(&layer.digest)?;
         }
         let image = match &known {
             Some(image) => Image {

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write as _};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use content::Ingest;
+use content::{Ingest, digest_of};
 use oci::image::{ContainerConfig, History, Platform, RootFs};
 use oci::{ImageConfig, Reference};
 use snapshots::archive::Writer;
@@ -86,7 +86,7 @@ impl Images {
             ingest: self.content.ingest()?,
         };
         let (digest, _pins) = self.layers.import(&mut kept)?;
-        let (_, size) = kept.ingest.commit(Some(&digest), None)?;
+        let size = kept.ingest.commit(&digest, None)?;
         let origin = Origin {
             manifest: None,
             layers: vec![descriptor(LAYER, digest.clone(), size)],
@@ -97,7 +97,10 @@ impl Images {
             comment: config.comment.clone(),
             ..History::default()
         }];
-        let image = self.add(&config.encode(), origin)?;
+        let config = config.encode();
+        // Until it has its name: nobody prunes it before.
+        let _unnamed = self.layers.pin_blobs(&[digest_of(&config)]);
+        let image = self.add(&config, origin)?;
         if let Some(reference) = reference {
             self.name(&image.id, reference)?;
         }

@@ -20,15 +20,19 @@ pub(crate) struct Layers {
     pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) limits: Limits,
     /// Chains and blobs that a load or a pull needs although no image has them yet, with how many do.
-    pinned: Mutex<HashMap<String, usize>>,
+    pinned: Arc<Pinned>,
     /// Held while a layer is unpacked, so that no two do the same one.
     unpacking: Mutex<()>,
     count: AtomicU64,
 }
 
-/// Keeps the layers and blobs of a load or a pull in progress; they are free when it is dropped.
-pub(crate) struct Pins<'a> {
-    layers: &'a Layers,
+/// Keys with how many need each.
+type Pinned = Mutex<HashMap<String, usize>>;
+
+/// Keeps the layers and blobs of a load, a pull or a push in progress; they are free when it is dropped. What is pinned
+/// before it gets its name is never swept.
+pub(crate) struct Pins {
+    pinned: Arc<Pinned>,
     chains: Vec<String>,
 }
 
@@ -74,22 +78,27 @@ impl Layers {
         Ok(Self {
             snapshots,
             limits: Limits::default(),
-            pinned: Mutex::default(),
+            pinned: Arc::default(),
             unpacking: Mutex::default(),
             count: AtomicU64::new(0),
         })
     }
 
     /// Protects chains from [`Layers::collect`].
-    pub(crate) fn pin(&self, chains: &[String]) -> Pins<'_> {
-        let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
-        for chain in chains {
-            *pinned.entry(chain.clone()).or_default() += 1;
-        }
-        Pins {
-            layers: self,
-            chains: chains.to_vec(),
-        }
+    pub(crate) fn pin(&self, chains: &[String]) -> Pins {
+        let mut pins = Pins {
+            pinned: Arc::clone(&self.pinned),
+            chains: Vec::new(),
+        };
+        pins.add(chains.iter().cloned());
+        pins
+    }
+
+    /// Protects blobs from [`Images::sweep`](crate::Images::sweep).
+    pub(crate) fn pin_blobs(&self, blobs: &[Digest]) -> Pins {
+        let mut pins = self.pin(&[]);
+        pins.add(blobs.iter().map(Digest::to_string));
+        pins
     }
 
     /// Unpacks a layer with a known digest, unless it is there; whether it did. `open` is called only when it is needed.
@@ -98,7 +107,7 @@ impl Layers {
         &self,
         position: usize,
         diff_ids: &[Digest],
-        pins: &Pins<'_>,
+        pins: &Pins,
         open: impl FnOnce() -> Result<Hashed<'r>, Error>,
     ) -> Result<bool, Error> {
         let expected = &diff_ids[position];
@@ -127,7 +136,7 @@ impl Layers {
     }
 
     /// Unpacks a layer whose digest is yet to be found; returns it with its pin.
-    pub(crate) fn import(&self, reader: impl Read) -> Result<(Digest, Pins<'_>), Error> {
+    pub(crate) fn import(&self, reader: impl Read) -> Result<(Digest, Pins), Error> {
         let mut pins = self.pin(&[]);
         let _one = self
             .unpacking
@@ -135,7 +144,7 @@ impl Layers {
             .unwrap_or_else(PoisonError::into_inner);
         let reader = Hashed::now(Box::new(reader));
         let digest = self.extract(None, reader, |found| {
-            pins = self.pin(&[found.to_string()]);
+            pins.add([found.to_string()]);
             Ok(found.to_string())
         })?;
         self.snapshots.persist(&pins.chains)?;
@@ -212,20 +221,25 @@ impl Layers {
     }
 }
 
-impl Pins<'_> {
+impl Pins {
+    /// Keeps more.
+    pub(crate) fn add(&mut self, keys: impl IntoIterator<Item = String>) {
+        let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in keys {
+            *pinned.entry(key.clone()).or_default() += 1;
+            self.chains.push(key);
+        }
+    }
+
     /// Whether this key is among them.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.chains.iter().any(|pinned| pinned == key)
     }
 }
 
-impl Drop for Pins<'_> {
+impl Drop for Pins {
     fn drop(&mut self) {
-        let mut pinned = self
-            .layers
-            .pinned
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
         for chain in &self.chains {
             if let Some(count) = pinned.get_mut(chain) {
                 *count -= 1;

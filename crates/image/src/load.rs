@@ -156,14 +156,18 @@ impl Images {
         let made = self
             .unpack(archive, parts, diff_ids, &pins)
             .and_then(|()| self.add(parts.config, origin));
-        drop(pins);
-        if made.is_err() {
-            // Layers below the one that failed were good, and are of no use now.
-            self.collect()?;
-            self.release(&blobs)?;
-            self.snapshots.reap()?;
-        }
-        let image = made?;
+        // Held until the image has its names: nobody prunes it before.
+        let (image, _pins) = match made {
+            Ok(image) => (image, pins),
+            Err(error) => {
+                drop(pins);
+                // Layers below the one that failed were good, and are of no use now.
+                self.collect()?;
+                self.release(&blobs)?;
+                self.snapshots.reap()?;
+                return Err(error);
+            }
+        };
         for name in names {
             let name = name.clone().with_default_tag();
             if let Some(old) = self.name(&image.id, &name)? {
@@ -197,8 +201,8 @@ impl Images {
         let mut layers = Vec::new();
         for (name, diff_id) in parts.layers.iter().zip(diff_ids) {
             let found = match self.archive_of(diff_id) {
-                Some(known) => known,
-                None => {
+                Some(known) if self.content.has(&known.digest)? => known,
+                _ => {
                     let (digest, size) = archive.descriptor(name)?;
                     descriptor(layer_type(&archive.open(name)?), digest, size)
                 }
@@ -217,7 +221,7 @@ impl Images {
         archive: &Archive,
         parts: &Parts<'_>,
         diff_ids: &[Digest],
-        pins: &Pins<'_>,
+        pins: &Pins,
     ) -> Result<(), Error> {
         let mut kept = Vec::new();
         for (position, layer) in parts.layers.iter().enumerate() {

@@ -23,7 +23,7 @@ const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub struct Saving<'a> {
     images: &'a Images,
     chosen: Vec<(Arc<Image>, Vec<Reference>)>,
-    _pins: Pins<'a>,
+    _pins: Pins,
 }
 
 /// An image, and the tag by which it was found.
@@ -55,15 +55,11 @@ impl Images {
                 tags.extend(tag.filter(|tag| !tags.contains(tag)));
             }
         }
-        let keys: Vec<String> = chosen
-            .iter()
-            .flat_map(|(image, _)| image.blobs())
-            .map(|digest| digest.to_string())
-            .collect();
+        let blobs: Vec<Digest> = chosen.iter().flat_map(|(image, _)| image.blobs()).collect();
         Ok(Saving {
             images: self,
             chosen,
-            _pins: self.layers.pin(&keys),
+            _pins: self.layers.pin_blobs(&blobs),
         })
     }
 

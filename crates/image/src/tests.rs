@@ -8,5 +8,6 @@ mod fsck;
 mod hostile;
 mod load;
 mod names;
+mod prune;
 mod restart;
 mod scene;

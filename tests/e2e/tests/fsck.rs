@@ -1,17 +1,19 @@
-//! `image fsck`, and what a pull in progress holds: neither it nor `rmi` nor pruning takes anything from under a pull or a
-//! running container.
+//! `image fsck`, and what a pull or a push in progress holds: neither it nor `rmi` nor pruning takes anything from under
+//! them or a running container.
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use testkit::command::{self, eventually};
-use testkit::registry::Answer;
+use testkit::registry::{Answer, Real};
 use testkit::{Context, fixtures};
 
-use crate::registry_evil::{Repository, filter, serve, tar};
+use crate::images::load_layers;
+use crate::registry_evil::{Repository, digest, filter, serve, tar};
 
 /// A directory of the daemon's whose name begins so.
 fn entry(context: &Context, directory: &str, prefix: &str) -> PathBuf {
@@ -188,4 +190,42 @@ fn nothing_takes_away_what_a_pull_needs() {
             "{left:?}"
         );
     }
+}
+
+#[test]
+fn nothing_takes_away_what_a_push_has_made() {
+    let registry = Real::start();
+    let context = Context::new();
+    let tree = context.directory().join("tree");
+    let lower = tar(&tree, &["bin"]);
+    fs::write(tree.join("upper"), "upper").expect("write");
+    let upper = tar(&tree, &["upper"]);
+    let name = format!("{}/made:v1", registry.host());
+    load_layers(&context, &name, &[(&lower, &lower), (&upper, &upper)]);
+    // A pipe in the place of the second layer: the push has compressed the first one, and waits.
+    let blobs = context.directory().join("data/content/blobs/sha256");
+    let pipe = blobs.join(&digest(&upper)["sha256:".len()..]);
+    fs::remove_file(&pipe).expect("remove the blob");
+    command::run(Command::new("mkfifo").arg(&pipe)).ok();
+    let count = || fs::read_dir(&blobs).expect("the blobs").count();
+    let before = count();
+    let push = context.corten_start(&["push", &name]);
+    assert!(eventually(Duration::from_secs(20), || count() > before));
+    context.corten(&["image", "prune", "-af"]).ok();
+    context.corten(&["system", "prune", "-af"]).ok();
+    fs::write(&pipe, &upper).expect("write the layer");
+    let pushed = push.wait(command::LIMIT).expect("the push ends");
+    assert!(pushed.ok().contains("v1: digest: "), "{pushed:?}");
+
+    context.corten(&["image", "fsck"]).ok();
+    let archive = context.directory().join("saved.tar");
+    context
+        .corten(&["save", "-o", &archive.to_string_lossy(), &name])
+        .ok();
+    let other = format!("{}/again:v1", registry.host());
+    context.corten(&["tag", &name, &other]).ok();
+    context.corten(&["push", "-q", &other]).ok();
+    context.corten(&["rmi", "-f", &name, &other]).ok();
+    context.corten(&["pull", "-q", &other]).ok();
+    assert_eq!(context.corten(&["run", "--rm", &other]).ok(), "whole");
 }

@@ -3,7 +3,34 @@
 use std::fs;
 use std::process::Command;
 
+use serde_json::json;
 use testkit::{Context, command, fixtures};
+
+use crate::registry_evil::{digest, filter};
+
+/// Loads an image as docker saved it for years, of layers: each plain, and as the archive has it.
+pub(crate) fn load_layers(context: &Context, name: &str, layers: &[(&[u8], &[u8])]) {
+    let directory = context.directory().join("saved-layers");
+    fs::create_dir_all(&directory).expect("create the directory");
+    let mut files = Vec::new();
+    for (number, (_, stored)) in layers.iter().enumerate() {
+        files.push(format!("{number}.tar"));
+        fs::write(directory.join(&files[number]), stored).expect("write a layer");
+    }
+    let diff_ids: Vec<String> = layers.iter().map(|(plain, _)| digest(plain)).collect();
+    let config = json!({
+        "architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/busybox", "echo", "whole"]},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids}
+    });
+    let manifest = json!([{"Config": "config.json", "RepoTags": [name], "Layers": files}]);
+    for (file, document) in [("config.json", config), ("manifest.json", manifest)] {
+        fs::write(directory.join(file), document.to_string()).expect("write a document");
+    }
+    let directory = directory.to_str().expect("UTF-8");
+    let archive = filter("tar", &["-C", directory, "-c", "."], b"");
+    let loaded = context.corten_with(&["load"], &archive);
+    assert_eq!(loaded.ok(), format!("Loaded image: {name}"));
+}
 
 #[test]
 fn load_names_what_it_loaded() {

@@ -156,12 +156,12 @@ impl Remote {
     }
 
     /// Fetches configuration and layers, and makes the image.
-    async fn get<'a>(
-        self: &'a Arc<Self>,
+    async fn get(
+        self: &Arc<Self>,
         repository: &Repository,
         found: Found,
         progress: &Progress,
-    ) -> Result<(Arc<Image>, Pins<'a>), Error> {
+    ) -> Result<(Arc<Image>, Pins), Error> {
         let manifest = &found.manifest;
         check_kind(&manifest.config.media_type)?;
         let config = tokio::select! {
@@ -177,12 +177,12 @@ impl Remote {
     }
 
     /// Unpacks the layers, those first fetched that are not there, and makes the image.
-    pub(super) async fn make<'a>(
-        self: &'a Arc<Self>,
+    pub(super) async fn make(
+        self: &Arc<Self>,
         repository: &Repository,
         parts: Parts,
         progress: &Progress,
-    ) -> Result<(Arc<Image>, Pins<'a>), Error> {
+    ) -> Result<(Arc<Image>, Pins), Error> {
         let parsed = ImageConfig::parse(&parts.config)?;
         if !matches!(parsed.os.as_str(), "linux" | "") {
             return Err(Error::ForeignSystem(parsed.os));

@@ -14,6 +14,7 @@ use super::step::{Progress, Step};
 use super::upload::{Sources, Upload};
 use super::{AT_ONCE, Credentials, Remote, blocking};
 use crate::image::Origin;
+use crate::layers::Pins;
 use crate::load::{LAYER, LAYER_GZIP, descriptor};
 use crate::{Error, Image, Images, gzip};
 
@@ -76,32 +77,25 @@ impl Remote {
         for diff_id in image.config.rootfs.diff_ids.iter().rev() {
             progress.line(diff_id.short()).say("Preparing");
         }
-        let images = Arc::clone(&self.images);
-        let keys: Vec<String> = image.blobs().iter().map(ToString::to_string).collect();
         // Kept even when the image is removed meanwhile.
-        let pins = images.layers.pin(&keys);
-        let before = image.blobs();
+        let pins = self.images.layers.pin_blobs(&image.blobs());
         // Each layer goes out as soon as it is what the manifest will name.
         let (sender, layers) = mpsc::unbounded_channel();
         let uploading =
             self.upload_layers(repository, reference, Arc::clone(&image), layers, progress);
         let preparing = {
             let images = Arc::clone(&self.images);
-            blocking(move || prepare(&images, &image, &sender))
+            blocking(move || prepare(&images, &image, pins, &sender))
         };
         let (prepared, uploaded) = tokio::join!(preparing, uploading);
-        let (image, bytes) = prepared?;
+        let Prepared {
+            image,
+            manifest: bytes,
+            _pins,
+        } = prepared?;
         let Document::Manifest(manifest) = Document::parse(&bytes)? else {
             return Err(Error::Archive("its manifest is an index".to_owned()));
         };
-        let keys: Vec<String> = image.blobs().iter().map(ToString::to_string).collect();
-        let _prepared = images.layers.pin(&keys);
-        drop(pins);
-        {
-            // What was compressed is kept in that form alone.
-            let images = Arc::clone(&self.images);
-            blocking(move || images.release(&before)).await?;
-        }
         uploaded?;
         self.upload_config(repository, &manifest.config).await?;
         let tag = reference
@@ -206,12 +200,25 @@ impl Remote {
 /// Where the layers go, each with its position, as soon as they are there.
 type Layers = mpsc::UnboundedSender<(usize, Descriptor)>;
 
+/// An image that can go out.
+struct Prepared {
+    image: Arc<Image>,
+    /// The bytes of its manifest.
+    manifest: Vec<u8>,
+    /// Of its blobs.
+    _pins: Pins,
+}
+
 /// The image with its manifest: the one with which it came, or one that is made now and kept.
+///
+/// The pins are its own, as it goes on when the push is given up. What it makes is pinned before anybody could sweep it, and
+/// the archives that the image came with go last, once the record names others that are there.
 fn prepare(
     images: &Images,
     image: &Arc<Image>,
+    mut pins: Pins,
     to: &Layers,
-) -> Result<(Arc<Image>, Vec<u8>), Error> {
+) -> Result<Prepared, Error> {
     // Whoever uploads has failed where a send does, and says so.
     let send = |position: usize, layer: &Descriptor| drop(to.send((position, layer.clone())));
     if let Some(manifest) = &image.manifest {
@@ -219,7 +226,11 @@ fn prepare(
         for (position, layer) in image.layers.iter().enumerate().rev() {
             send(position, layer);
         }
-        return Ok((Arc::clone(image), bytes));
+        return Ok(Prepared {
+            image: Arc::clone(image),
+            manifest: bytes,
+            _pins: pins,
+        });
     }
     let diff_ids = &image.config.rootfs.diff_ids;
     let mut layers = Vec::new();
@@ -229,7 +240,7 @@ fn prepare(
             layer: diff_id.clone(),
         })?;
         let layer = if layer.media_type == LAYER {
-            compress(images, layer)?
+            compress(images, layer, &mut pins)?
         } else {
             layer.clone()
         };
@@ -245,18 +256,30 @@ fn prepare(
     };
     let bytes = serde_json::to_vec(&manifest)
         .expect("strings, numbers and maps with string keys are always JSON");
+    pins.add([digest_of(&bytes).to_string()]);
     let origin = Origin {
         manifest: Some(bytes.clone()),
         layers,
     };
-    Ok((images.add(&config, origin)?, bytes))
+    let made = images.add(&config, origin)?;
+    let kept = images.layers.pin_blobs(&made.blobs());
+    drop(pins);
+    // What was compressed is kept in that form alone.
+    images.release(&image.blobs())?;
+    Ok(Prepared {
+        image: made,
+        manifest: bytes,
+        _pins: kept,
+    })
 }
 
 /// Compresses a layer: the same bytes every time.
-fn compress(images: &Images, layer: &Descriptor) -> Result<Descriptor, Error> {
+fn compress(images: &Images, layer: &Descriptor, pins: &mut Pins) -> Result<Descriptor, Error> {
     let mut plain = images.content.open_blob(&layer.digest)?;
     let mut ingest = images.content.ingest()?;
     gzip::compress(&mut plain, &mut ingest).map_err(Error::io("compress layer"))?;
-    let (digest, size) = ingest.commit(None, None)?;
+    let digest = ingest.digest();
+    pins.add([digest.to_string()]);
+    let size = ingest.commit(&digest, None)?;
     Ok(descriptor(LAYER_GZIP, digest, size))
 }

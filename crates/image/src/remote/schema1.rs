@@ -24,15 +24,14 @@ const PIECE: usize = 128 * 1024;
 
 impl Remote {
     /// Fetches the layers, makes the configuration, and of both the image.
-    pub(super) async fn get_old<'a>(
-        self: &'a Arc<Self>,
+    pub(super) async fn get_old(
+        self: &Arc<Self>,
         repository: &Repository,
         old: &Schema1,
         progress: &Progress,
-    ) -> Result<(Arc<Image>, Pins<'a>), Error> {
+    ) -> Result<(Arc<Image>, Pins), Error> {
         check_depth(old.layers.len())?;
-        let keys: Vec<String> = old.layers.iter().map(ToString::to_string).collect();
-        let pins = self.images.layers.pin(&keys);
+        let pins = self.images.layers.pin_blobs(&old.layers);
         let fetched = tokio::select! {
             fetched = self.fetch(repository, &old.layers, progress) => fetched,
             error = progress.cancelled() => Err(error),
