@@ -21,6 +21,7 @@ mod behind;
 mod beyond;
 mod bounded;
 mod compare;
+mod parents;
 
 pub use alone::Alone;
 pub(crate) use alone::{layer as layer_alone, settle};
@@ -37,7 +38,7 @@ const BUFFER: usize = 128 * 1024;
 /// How large a layer may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Most entries.
+    /// Most entries, together with directories that are made on the way to them.
     pub entries: u64,
     /// Most bytes of the whole archive, uncompressed.
     pub bytes: u64,
@@ -69,10 +70,10 @@ pub(crate) fn layer(
     limits: &Limits,
     disk: Option<Dir>,
 ) -> Result<Applied, Error> {
-    let mut unpack = Unpack::new(view);
+    let mut unpack = Unpack::new(view, limits);
     unpack.behind = disk.map(Behind::new);
     unpack.made = layered.then(|| (HashSet::new(), RandomState::new()));
-    unpack.all(reader, limits)?;
+    unpack.all(reader)?;
     Ok(unpack.applied)
 }
 
@@ -82,6 +83,11 @@ fn damaged(error: io::Error) -> Error {
 
 struct Unpack<'a> {
     view: &'a RootDir,
+    limits: Limits,
+    /// Entries and directories so far.
+    counted: u64,
+    /// Bytes of paths that are kept until the end.
+    kept: usize,
     /// The directory of the last entry: the next one is most often in it, too.
     parent: Option<(PathBuf, Dir)>,
     /// Hashes of all paths of this layer and their parents, which an opaque mark spares.
@@ -96,9 +102,12 @@ struct Unpack<'a> {
 }
 
 impl<'a> Unpack<'a> {
-    fn new(view: &'a RootDir) -> Self {
+    fn new(view: &'a RootDir, limits: &Limits) -> Self {
         Self {
             view,
+            limits: *limits,
+            counted: 0,
+            kept: 0,
             parent: None,
             made: None,
             directories: Vec::new(),
@@ -112,20 +121,15 @@ impl<'a> Unpack<'a> {
         }
     }
 
-    fn all(&mut self, reader: &mut dyn Read, limits: &Limits) -> Result<(), Error> {
+    fn all(&mut self, reader: &mut dyn Read) -> Result<(), Error> {
         let mut archive = Reader::new(Bounded {
             inner: reader,
-            left: limits.bytes,
-            max: limits.bytes,
+            left: self.limits.bytes,
+            max: self.limits.bytes,
         });
         while let Some(entry) = archive.next_entry().map_err(damaged)? {
             self.applied.entries += 1;
-            if self.applied.entries > limits.entries {
-                return Err(Error::Layer(format!(
-                    "it has more than {} entries",
-                    limits.entries
-                )));
-            }
+            self.count()?;
             self.entry(&entry, &mut archive)?;
             if let Some(behind) = &mut self.behind {
                 behind.add(entry.size);
@@ -171,14 +175,17 @@ impl<'a> Unpack<'a> {
         }
         let parent = self.parent(path.parent().unwrap_or(Path::new("")))?;
         let name = name.to_owned();
-        if let Some(notes) = &mut self.alone {
-            notes.fill(&path, entry);
+        if let Some(notes) = &mut self.alone
+            && notes.fill(&path, entry)
+        {
+            self.keep(&path)?;
         }
         self.make(&parent, &name, entry, content)
             .map_err(at("create", &path))?;
         self.remember(&path);
         Self::attributes(&parent, &name, entry).map_err(at("set attributes of", &path))?;
         if entry.kind == Kind::Node(FileKind::Directory) {
+            self.keep(&path)?;
             self.directories.push((path.clone(), entry.modified));
         }
         self.parent = Some((path.parent().unwrap_or(Path::new("")).to_owned(), parent));
@@ -206,28 +213,6 @@ impl<'a> Unpack<'a> {
         }
         self.directories.push((PathBuf::new(), entry.modified));
         Ok(())
-    }
-
-    /// The directory of an entry, made when neither this layer nor one below has it.
-    fn parent(&mut self, path: &Path) -> Result<Dir, Error> {
-        match self.parent.take() {
-            Some((cached, dir)) if cached == path => return Ok(dir),
-            _ => {}
-        }
-        match self.view.open_dir(path) {
-            Err(error) if self.alone.is_some() && absent(&error) => return self.borrow(path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => return other.map_err(at("open directory", path)),
-        }
-        let dir = self
-            .view
-            .create_dir_all(path, 0o755)
-            .map_err(at("create directory", path))?;
-        // Whatever the umask was.
-        let dir = Dir::from_fd(dir);
-        dir.set_self(0, 0, 0o755, None)
-            .map_err(at("create directory", path))?;
-        Ok(dir)
     }
 
     fn make(
@@ -347,7 +332,8 @@ impl<'a> Unpack<'a> {
             return Ok(());
         }
         self.mark(&dir, path, hidden)
-            .map_err(at("apply whiteout", path))
+            .map_err(at("apply whiteout", path))?;
+        self.keep(path)
     }
 
     /// Deletes what lower layers have in a directory.

@@ -4,7 +4,7 @@
 //! result depends on what lies below (a hard link to a lower file, a file that becomes a directory) is recognised, given
 //! up, and unpacked in its turn. A directory that it does not bring itself is made and gets its attributes at the end.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -38,20 +38,23 @@ pub(super) struct Notes {
     pub(super) root: bool,
     /// Where marks of deleted files are.
     marks: Vec<PathBuf>,
-    /// Directories that were made for what is in them, each after its parent.
-    borrowed: Vec<PathBuf>,
+    /// Directories that were made for what is in them.
+    pub(super) borrowed: BTreeSet<PathBuf>,
     /// Those of them in which this layer makes something.
     filled: HashSet<PathBuf>,
 }
 
 impl Notes {
-    /// Notes where an entry is made. Whether a directory is a new one is seen later.
-    pub(super) fn fill(&mut self, path: &Path, entry: &Entry) {
-        let Some(parent) = path.parent() else { return };
+    /// Notes where an entry is made; whether that is new. Whether a directory is a new one is seen later.
+    pub(super) fn fill(&mut self, path: &Path, entry: &Entry) -> bool {
+        let Some(parent) = path.parent() else {
+            return false;
+        };
         let directory = entry.kind == Kind::Node(FileKind::Directory);
-        if !directory && !self.borrowed.is_empty() && !self.filled.contains(parent) {
-            self.filled.insert(parent.to_owned());
-        }
+        !directory
+            && !self.borrowed.is_empty()
+            && !self.filled.contains(parent)
+            && self.filled.insert(parent.to_owned())
     }
 }
 
@@ -62,10 +65,10 @@ pub(crate) fn layer(
     limits: &Limits,
     disk: Option<Dir>,
 ) -> Result<Option<Alone>, Error> {
-    let mut unpack = Unpack::new(view);
+    let mut unpack = Unpack::new(view, limits);
     unpack.behind = disk.map(Behind::new);
     unpack.alone = Some(Notes::default());
-    let done = unpack.all(reader, limits);
+    let done = unpack.all(reader);
     let notes = unpack.alone.take().unwrap_or_default();
     if notes.depends {
         return Ok(None);
@@ -109,12 +112,17 @@ pub(crate) fn settle(own: &RootDir, below: &RootDir, alone: &Alone) -> io::Resul
         let (from, to) = (below.dir()?.stat_self()?, own.dir()?);
         to.set_self(from.uid, from.gid, from.mode, None)?;
     }
-    if !lend(own, below, alone)? {
+    let mut merged = Merged {
+        own,
+        below,
+        known: HashMap::new(),
+    };
+    if !lend(&mut merged, alone)? {
         return Ok(false);
     }
     for path in &alone.notes.marks {
         let (dir, name) = own.parent(path)?;
-        if dir.stat(&name).is_ok_and(|stat| stat.kind == DELETED) && !shows(own, below, path)? {
+        if dir.stat(&name).is_ok_and(|stat| stat.kind == DELETED) && !merged.shows(path)? {
             let before = dir.stat_self()?;
             dir.remove_file(&name)?;
             dir.set_self(before.uid, before.gid, before.mode, Some(before.modified))?;
@@ -123,38 +131,102 @@ pub(crate) fn settle(own: &RootDir, below: &RootDir, alone: &Alone) -> io::Resul
     Ok(true)
 }
 
-/// What a borrowed directory is below.
+/// What a directory is below.
+#[derive(Clone, Copy)]
 enum Lower {
     Same(Stat),
     Absent,
-    /// It has more than owner, mode and time, or is no directory, or is reached by a link, or is hidden.
+    /// It is no directory, or is reached by a link, or is hidden.
     Other,
+}
+
+/// What directories of a layer are below, each looked at once: they may be thousands deep.
+struct Merged<'a> {
+    own: &'a RootDir,
+    below: &'a RootDir,
+    known: HashMap<&'a Path, Lower>,
+}
+
+impl<'a> Merged<'a> {
+    /// What a directory is below, which depends on all that it is in. Nothing for the root.
+    fn lower(&mut self, path: &'a Path) -> io::Result<Option<Lower>> {
+        let mut unknown = Vec::new();
+        let mut lower = None;
+        for path in path.ancestors().filter(|path| path.file_name().is_some()) {
+            lower = self.known.get(path).copied();
+            if lower.is_some() {
+                break;
+            }
+            unknown.push(path);
+        }
+        for path in unknown.into_iter().rev() {
+            let found = match lower {
+                None | Some(Lower::Same(_)) => self.look(path)?,
+                Some(above) => above,
+            };
+            self.known.insert(path, found);
+            lower = Some(found);
+        }
+        Ok(lower)
+    }
+
+    /// What a directory is in one that is the same below.
+    fn look(&self, path: &Path) -> io::Result<Lower> {
+        let (dir, name) = self.own.parent(path)?;
+        if dir.xattr(&name, OsStr::new(OPAQUE.0))?.is_some() {
+            return Ok(Lower::Other);
+        }
+        // Links below are not followed: overlayfs merges directories alone.
+        match self.below.stat(path, false) {
+            Ok(stat) if stat.kind == FileKind::Directory => Ok(Lower::Same(stat)),
+            Ok(_) => Ok(Lower::Other),
+            Err(error) if absent(&error) => Ok(Lower::Absent),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the trees below have something at this path that no directory of this one hides.
+    fn shows(&mut self, path: &'a Path) -> io::Result<bool> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        match self.lower(parent)? {
+            None | Some(Lower::Same(_)) => {}
+            Some(_) => return Ok(false),
+        }
+        match self.below.stat(path, false) {
+            Ok(_) => Ok(true),
+            Err(error) if absent(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Gives borrowed directories what they have below; false when one of them is not simply the same directory.
 ///
 /// One in which nothing was made keeps its time, too.
-fn lend(own: &RootDir, below: &RootDir, alone: &Alone) -> io::Result<bool> {
-    let (mut filled, mut lent) = (alone.notes.filled.clone(), Vec::new());
+fn lend<'a>(merged: &mut Merged<'a>, alone: &'a Alone) -> io::Result<bool> {
+    let (own, below) = (merged.own, merged.below);
+    let brought: HashSet<&Path> = alone.directories.iter().map(PathBuf::as_path).collect();
+    let filled = alone.notes.filled.iter().map(PathBuf::as_path);
+    let (mut filled, mut lent) = (filled.collect::<HashSet<&Path>>(), Vec::new());
     for path in &alone.notes.borrowed {
-        if alone.directories.contains(path) || !is_directory(own, path)? {
+        if brought.contains(path.as_path()) || !is_directory(own, path)? {
             continue;
         }
-        match lower(own, below, path)? {
-            Lower::Same(stat) => lent.push((path, stat)),
-            Lower::Absent => filled.extend(path.parent().map(Path::to_owned)),
-            Lower::Other => return Ok(false),
+        match merged.lower(path)? {
+            Some(Lower::Same(stat)) if is_plain(below, path)? => lent.push((path, stat)),
+            Some(Lower::Absent) => filled.extend(path.parent()),
+            _ => return Ok(false),
         }
     }
     if !lent.is_empty() {
         for path in &alone.directories {
             if !is_directory(below, path)? {
-                filled.extend(path.parent().map(Path::to_owned));
+                filled.extend(path.parent());
             }
         }
     }
     for (path, stat) in lent {
-        let time = (!filled.contains(path)).then_some(stat.modified);
+        let time = (!filled.contains(path.as_path())).then_some(stat.modified);
         own.open_dir(path)?
             .set_self(stat.uid, stat.gid, stat.mode, time)?;
     }
@@ -170,53 +242,10 @@ fn is_directory(tree: &RootDir, path: &Path) -> io::Result<bool> {
     }
 }
 
-fn lower(own: &RootDir, below: &RootDir, path: &Path) -> io::Result<Lower> {
-    let mut found = None;
-    let mut paths: Vec<&Path> = path.ancestors().collect();
-    // The last one is the root.
-    paths.pop();
-    for path in paths.into_iter().rev() {
-        let (dir, name) = own.parent(path)?;
-        if dir.xattr(&name, OsStr::new(OPAQUE.0))?.is_some() {
-            return Ok(Lower::Other);
-        }
-        match below.stat(path, false) {
-            Ok(stat) if stat.kind == FileKind::Directory => found = Some(stat),
-            Ok(_) => return Ok(Lower::Other),
-            Err(error) if absent(&error) => return Ok(Lower::Absent),
-            Err(error) => return Err(error),
-        }
-    }
-    let (dir, name) = below.parent(path)?;
-    Ok(match found {
-        Some(stat) if dir.xattr_names(&name)?.is_empty() => Lower::Same(stat),
-        _ => Lower::Other,
-    })
-}
-
-/// Whether the trees below have something at this path that no directory of this one hides.
-fn shows(own: &RootDir, below: &RootDir, path: &Path) -> io::Result<bool> {
-    for directory in path.ancestors().skip(1) {
-        let Some(name) = directory.file_name() else {
-            break;
-        };
-        let (parent, _) = own.parent(directory)?;
-        if parent.xattr(name, OsStr::new(OPAQUE.0))?.is_some() {
-            return Ok(false);
-        }
-        // Links below are not followed: overlayfs merges directories alone.
-        match below.stat(directory, false) {
-            Ok(stat) if stat.kind == FileKind::Directory => {}
-            Ok(_) => return Ok(false),
-            Err(error) if absent(&error) => return Ok(false),
-            Err(error) => return Err(error),
-        }
-    }
-    match below.stat(path, false) {
-        Ok(_) => Ok(true),
-        Err(error) if absent(&error) => Ok(false),
-        Err(error) => Err(error),
-    }
+/// Whether a directory has nothing beside owner, mode and time.
+fn is_plain(tree: &RootDir, path: &Path) -> io::Result<bool> {
+    let (dir, name) = tree.parent(path)?;
+    Ok(dir.xattr_names(&name)?.is_empty())
 }
 
 impl Unpack<'_> {
@@ -231,30 +260,6 @@ impl Unpack<'_> {
     /// The same, for callers with an error of this crate.
     pub(super) fn depends(&mut self) -> Error {
         Error::Layer(self.depends_io().to_string())
-    }
-
-    /// Makes a directory that only the trees below may have, with those above it. What is no directory, or leads
-    /// elsewhere, is for a sequential unpack.
-    pub(super) fn borrow(&mut self, path: &Path) -> Result<Dir, Error> {
-        let mut dir = self.view.dir().map_err(at("open", Path::new("/")))?;
-        let mut walked = PathBuf::new();
-        for name in path {
-            walked.push(name);
-            match dir.stat(name) {
-                Ok(stat) if stat.kind == FileKind::Directory => {}
-                Err(error) if absent(&error) => {
-                    dir.create_dir(name, 0o755)
-                        .and_then(|()| dir.open_dir(name)?.set_self(0, 0, 0o755, None))
-                        .map_err(at("create directory", &walked))?;
-                    if let Some(notes) = &mut self.alone {
-                        notes.borrowed.push(walked.clone());
-                    }
-                }
-                _ => return Err(self.depends()),
-            }
-            dir = dir.open_dir(name).map_err(at("open directory", &walked))?;
-        }
-        Ok(dir)
     }
 
     /// Whether this layer itself made what a path names.
@@ -282,7 +287,7 @@ impl Unpack<'_> {
         let Some(name) = path.file_name() else {
             return Err(self.depends());
         };
-        let borrowed = |notes: &Notes| notes.borrowed.iter().any(|borrowed| borrowed == path);
+        let borrowed = |notes: &Notes| notes.borrowed.contains(path);
         if !self.is_own(path) || self.alone.as_ref().is_some_and(borrowed) {
             return Err(self.depends());
         }

@@ -1,5 +1,7 @@
 //! Layers unpacked before those below them: the same trees as one after the other, or given up.
 
+use std::time::{Duration, Instant};
+
 use snapshots::Limits;
 use tar::EntryType;
 
@@ -196,5 +198,49 @@ fn attributes_of_a_directory_below_are_not_lost() {
         .unwrap();
     assert!(!alone(&scene, &Layer::new().dir("usr", 0o755).done()));
     assert!(alone(&scene, &Layer::new().dir("opaque", 0o755).done()));
+    scene.check();
+}
+
+#[test]
+fn a_layer_of_more_paths_than_are_kept_is_given_up() {
+    let Some(scene) = Scene::new() else { return };
+    scene.stack(&[base()]).unwrap();
+    let layer = |count: usize| {
+        let tops = 0..count;
+        tops.fold(Layer::new(), |layer, top| {
+            layer.deep(&top.to_string(), 1990, "file")
+        })
+        .done()
+    };
+    assert!(!alone(&scene, &layer(3)));
+    // However few entries the limit allows: those below may have the directories.
+    scene.snapshots.prepare("extract", None).unwrap();
+    let limits = Limits {
+        entries: 100,
+        ..Limits::default()
+    };
+    let archive = layer(1);
+    let applied = scene
+        .snapshots
+        .apply_alone("extract", &mut archive.as_slice(), &limits);
+    assert!(applied.unwrap().is_none());
+    scene.snapshots.remove("extract").unwrap();
+    scene.snapshots.reap().unwrap();
+    scene.check();
+}
+
+#[test]
+fn deep_directories_that_are_below_are_each_looked_at_once() {
+    let Some(scene) = Scene::new() else { return };
+    let layer = |name| Layer::new().deep("top", 1500, name).done();
+    scene.stack(&[layer("lower")]).unwrap();
+    let begun = Instant::now();
+    assert!(alone(&scene, &layer("upper")));
+    let taken = begun.elapsed();
+    assert!(taken < Duration::from_secs(20), "{taken:?}");
+    for key in ["layer-alone", "layer-0"] {
+        scene.snapshots.remove(key).unwrap();
+        scene.snapshots.reap().unwrap();
+    }
     scene.check();
 }

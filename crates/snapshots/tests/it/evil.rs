@@ -229,3 +229,31 @@ fn truncated_layers_leave_nothing() {
         scene.check();
     }
 }
+
+#[test]
+fn directories_on_the_way_count_as_entries_do() {
+    let Some(scene) = Scene::new() else { return };
+    scene
+        .stack(&[Layer::new().file("base", "x").done()])
+        .unwrap();
+    let layer = (0..4).fold(Layer::new(), |layer, top| {
+        layer.deep(&top.to_string(), 1990, "file")
+    });
+    let layer = layer.done();
+    for (parent, entries, fits) in [
+        (None, 7_000, false),
+        (Some("layer-0"), 7_000, false),
+        (None, 8_000, true),
+        (Some("layer-0"), 8_000, true),
+    ] {
+        let limits = Limits {
+            entries,
+            ..Limits::default()
+        };
+        let applied = scene.apply(parent, &layer, &limits, "layer-deep");
+        assert_eq!(applied.is_ok(), fits, "{parent:?} {entries}: {applied:?}");
+        scene.snapshots.remove("layer-deep").unwrap();
+        scene.snapshots.reap().unwrap();
+        scene.check();
+    }
+}

@@ -196,6 +196,13 @@ impl Layer {
         self.entry(EntryType::Link, path, target, b"", 0o644)
     }
 
+    /// A file whose name is nearly all directories, which nothing else brings.
+    pub(crate) fn deep(self, top: &str, depth: usize, name: &str) -> Self {
+        let path = format!("{top}/{}{name}", "d/".repeat(depth));
+        self.entry(EntryType::GNULongName, "long", "", path.as_bytes(), 0)
+            .file("short", "")
+    }
+
     pub(crate) fn done(mut self) -> Vec<u8> {
         self.0.extend_from_slice(&[0; 1024]);
         self.0
