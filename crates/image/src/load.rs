@@ -21,6 +21,8 @@ const LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 /// How deep indexes may be nested, and how many images an archive may have.
 const MAX_DEPTH: usize = 4;
 const MAX_IMAGES: usize = 1000;
+/// Most bytes of all manifests and indexes of a layout together: the manifests are kept while it is loaded.
+const MAX_DOCUMENTS: u64 = 4 * MAX_DOCUMENT;
 
 /// Where an OCI layout keeps an image's full name.
 pub(crate) const IMAGE_NAME: &str = "io.containerd.image.name";
@@ -62,12 +64,12 @@ impl Images {
             let index = archive.document("index.json", MAX_DOCUMENT)?;
             let mut layout = Layout::new(&archive, wanted);
             layout.find(&index, None, 0)?;
-            for (manifest, name) in layout.found {
-                let config = &manifest.0.config;
+            for listed in layout.found {
+                let config = &listed.manifest.config;
                 let config =
                     archive.document(&archive.blob(&config.digest, config.size)?, MAX_DOCUMENT)?;
                 if wanted.has(&config)? {
-                    self.load_manifest(&archive, (&manifest, &config), name.as_deref(), progress)?;
+                    self.load_manifest(&archive, &listed, &config, progress)?;
                 }
             }
             return Ok(());
@@ -100,11 +102,12 @@ impl Images {
         };
         let manifest = manifests
             .iter()
+            .map(|listed| (&listed.manifest, listed.bytes.as_slice()))
             .find(|(manifest, _)| manifest.config.digest == id && same_layers(manifest));
         let parts = Parts {
             config,
             layers: &image.layers,
-            manifest: manifest.map(|(manifest, bytes)| (manifest, bytes.as_slice())),
+            manifest,
         };
         self.load_image(archive, &parts, &names, progress)
     }
@@ -112,19 +115,22 @@ impl Images {
     fn load_manifest(
         &self,
         archive: &Archive,
-        ((manifest, bytes), config): (&Listed, &[u8]),
-        name: Option<&str>,
+        listed: &Listed,
+        config: &[u8],
         progress: &mut dyn FnMut(Loaded),
     ) -> Result<(), Error> {
         let mut layers = Vec::new();
-        for layer in &manifest.layers {
+        for layer in &listed.manifest.layers {
             layers.push(archive.blob(&layer.digest, layer.size)?);
         }
-        let names: Vec<Reference> = name.map(str::parse).transpose()?.into_iter().collect();
+        let mut names = Vec::new();
+        for name in &listed.names {
+            names.push(name.parse::<Reference>()?);
+        }
         let parts = Parts {
             config,
             layers: &layers,
-            manifest: Some((manifest, bytes)),
+            manifest: Some((&listed.manifest, &listed.bytes)),
         };
         self.load_image(archive, &parts, &names, progress)
     }
@@ -325,13 +331,17 @@ fn compressed_manifests(archive: &Archive) -> Vec<Listed> {
     layout
         .found
         .into_iter()
-        .map(|(image, _)| image)
-        .filter(|(manifest, _)| packed(manifest))
+        .filter(|listed| packed(&listed.manifest))
         .collect()
 }
 
-/// A manifest with its bytes.
-type Listed = (Manifest, Vec<u8>);
+/// A manifest with its bytes, and the names that the layout gives to the image.
+struct Listed {
+    manifest: Manifest,
+    digest: Digest,
+    bytes: Vec<u8>,
+    names: Vec<String>,
+}
 
 /// For which machines images are wanted; for any when there is none.
 #[derive(Clone, Copy)]
@@ -359,11 +369,14 @@ impl Wanted<'_> {
     }
 }
 
-/// The images of a layout.
+/// The images of a layout, each once however often it is listed.
 struct Layout<'a> {
     archive: &'a Archive,
     wanted: Wanted<'a>,
-    found: Vec<(Listed, Option<String>)>,
+    found: Vec<Listed>,
+    /// How many images were listed, and how many bytes of documents there may be yet.
+    listed: usize,
+    left: u64,
 }
 
 impl<'a> Layout<'a> {
@@ -372,21 +385,28 @@ impl<'a> Layout<'a> {
             archive,
             wanted,
             found: Vec::new(),
+            listed: 0,
+            left: MAX_DOCUMENTS,
         }
     }
 
     /// Finds the images of an index: all that it lists, and of an index within it the one for the machine.
     fn find(&mut self, bytes: &[u8], name: Option<&str>, depth: usize) -> Result<(), Error> {
-        if depth > MAX_DEPTH || self.found.len() >= MAX_IMAGES {
+        if depth > MAX_DEPTH {
             return Err(Error::Archive(
-                "its indexes are nested too deeply or list too many images".to_owned(),
+                "its indexes are nested too deeply".to_owned(),
             ));
         }
         let index = match Document::parse(bytes)? {
             Document::Manifest(manifest) => {
-                let listed = (manifest, bytes.to_vec());
-                self.found.push((listed, name.map(str::to_owned)));
-                return Ok(());
+                let listed = Listed {
+                    manifest,
+                    digest: digest_of(bytes),
+                    bytes: bytes.to_vec(),
+                    names: Vec::new(),
+                };
+                self.found.push(listed);
+                return self.name(self.found.len() - 1, name);
             }
             Document::Index(index) => index,
         };
@@ -401,13 +421,38 @@ impl<'a> Layout<'a> {
             self.wanted.choose(&images)
         };
         for descriptor in chosen {
-            let blob = self.archive.document(
-                &self.archive.blob(&descriptor.digest, descriptor.size)?,
-                MAX_DOCUMENT,
-            )?;
             let own = name_of(descriptor);
-            self.find(&blob, own.as_deref().or(name), depth + 1)?;
+            let name = own.as_deref().or(name);
+            let known = |listed: &Listed| listed.digest == descriptor.digest;
+            if let Some(position) = self.found.iter().position(known) {
+                self.name(position, name)?;
+                continue;
+            }
+            let blob = self.archive.blob(&descriptor.digest, descriptor.size)?;
+            self.left = self.left.checked_sub(descriptor.size).ok_or_else(|| {
+                Error::Archive(format!(
+                    "its manifests and indexes are larger than {MAX_DOCUMENTS} bytes"
+                ))
+            })?;
+            let document = self.archive.document(&blob, MAX_DOCUMENT)?;
+            self.find(&document, name, depth + 1)?;
         }
+        Ok(())
+    }
+
+    /// Notes that an image is listed, under this name.
+    fn name(&mut self, position: usize, name: Option<&str>) -> Result<(), Error> {
+        self.listed += 1;
+        if self.listed > MAX_IMAGES {
+            return Err(Error::Archive(
+                "its indexes list too many images".to_owned(),
+            ));
+        }
+        let names = &mut self.found[position].names;
+        names.extend(
+            name.filter(|name| !names.iter().any(|other| other == name))
+                .map(str::to_owned),
+        );
         Ok(())
     }
 }

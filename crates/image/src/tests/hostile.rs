@@ -194,3 +194,46 @@ fn bombs_are_bounded() {
     assert!(scene.load(&pack(&many)).is_err());
     scene.check_empty();
 }
+
+#[test]
+fn a_manifest_that_is_listed_again_is_read_once_and_all_of_them_are_bounded() {
+    let Some(scene) = Scene::new() else { return };
+    let layers = [tar(&[("file", b"x")])];
+    let stored = [gzip(&layers[0])];
+    let named = |name: &str| format!(r#","annotations":{{"io.containerd.image.name":"{name}"}}}}"#);
+    let mut layout = Layout::default();
+    let image = layout.large_image(&layers, &stored, 4 << 20);
+    let mut listed = vec![image.clone() + "}"; 500];
+    listed.extend((0..3).map(|number| image.clone() + &named(&format!("a:{}", number / 2))));
+    let said = scene.load(&layout.done(&listed)).unwrap();
+    assert_eq!(said, ["Loaded image: a:0", "Loaded image: a:1"]);
+
+    // The same with a list beside it, as it is read for its manifests.
+    let mut layout = Layout::default();
+    let image = layout.large_image(&layers, &stored, 4 << 20);
+    layout.0.push(("layer".to_owned(), stored[0].clone()));
+    layout.0.push(("config".to_owned(), config(&layers, "")));
+    let list = r#"[{"Config":"config","RepoTags":["b:1"],"Layers":["layer"]}]"#;
+    layout.0.push(("manifest.json".to_owned(), list.into()));
+    let archive = layout.done(&vec![image + "}"; 500]);
+    assert_eq!(scene.load(&archive).unwrap(), ["Loaded image: b:1"]);
+
+    for nested in [false, true] {
+        let mut layout = Layout::default();
+        let listed: Vec<String> = (0..9)
+            .map(|number| {
+                let image = layout.large_image(&layers, &stored, (4 << 20) + number) + "}";
+                if nested {
+                    layout.blob("", &Layout::index(&[image])) + "}"
+                } else {
+                    image
+                }
+            })
+            .collect();
+        let error = Scene::new().map(|scene| scene.load(&layout.done(&listed)).unwrap_err());
+        assert!(error.is_some_and(|error| error.to_string().contains("larger than")));
+    }
+    let mut layout = Layout::default();
+    let image = layout.image(&layers, &stored) + "}";
+    refuse("listed too often", &layout.done(&vec![image; 1001]));
+}

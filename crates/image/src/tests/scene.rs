@@ -176,6 +176,16 @@ impl Layout {
     }
 
     pub(super) fn image(&mut self, layers: &[Vec<u8>], stored: &[Vec<u8>]) -> String {
+        self.large_image(layers, stored, 0)
+    }
+
+    /// An image with so many blanks in its manifest.
+    pub(super) fn large_image(
+        &mut self,
+        layers: &[Vec<u8>],
+        stored: &[Vec<u8>],
+        blanks: usize,
+    ) -> String {
         let config = config(layers, "");
         let config = self.blob("application/vnd.oci.image.config.v1+json", &config);
         let layers: Vec<String> = stored
@@ -183,8 +193,9 @@ impl Layout {
             .map(|layer| self.blob("application/vnd.oci.image.layer.v1.tar+gzip", layer) + "}")
             .collect();
         let manifest = format!(
-            r#"{{"schemaVersion":2,"config":{config}}},"layers":[{}]}}"#,
-            layers.join(",")
+            r#"{{"schemaVersion":2,"config":{config}}},"layers":[{}]{}}}"#,
+            layers.join(","),
+            " ".repeat(blanks)
         );
         self.blob(
             "application/vnd.oci.image.manifest.v1+json",
