@@ -43,6 +43,9 @@ pub enum Error {
     /// An archive that is not what it should be.
     #[error("invalid archive: {0}")]
     Archive(String),
+    /// A name that an archive cannot give.
+    #[error("{0}")]
+    Name(String),
     /// A layer's content is not what the configuration says.
     #[error(
         "layer {position}: its content has the digest {found}, the image's configuration says {expected}"
@@ -150,6 +153,7 @@ impl Error {
             Self::ReferenceInUse { .. } | Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Invalid(_)
             | Self::Archive(_)
+            | Self::Name(_)
             | Self::DiffId { .. }
             | Self::MediaType(_)
             | Self::Plugin(_)

@@ -82,7 +82,7 @@ impl Images {
     ) -> Result<(), Error> {
         let mut names = Vec::new();
         for tag in image.repo_tags.iter().flatten() {
-            names.push(tag.parse::<Reference>()?);
+            names.push(tag_of(tag)?);
         }
         let id = digest_of(config);
         let same_layers = |manifest: &Manifest| {
@@ -259,6 +259,17 @@ struct Parts<'a> {
     layers: &'a [String],
     /// The manifest with its bytes, where there is one.
     manifest: Option<(&'a Manifest, &'a [u8])>,
+}
+
+/// A tag of a list, which gives names that anybody may choose. Which image a digest stands for is not the archive's to say.
+fn tag_of(text: &str) -> Result<Reference, Error> {
+    let reference: Reference = text.parse()?;
+    let refused = match (&reference.tag, &reference.digest) {
+        (_, None) => return Ok(reference),
+        (None, Some(_)) => format!("invalid tag {text:?}"),
+        (Some(_), Some(_)) => "refusing to create a tag with a digest reference".to_owned(),
+    };
+    Err(Error::Name(refused))
 }
 
 /// An image has as many layers as its configuration says.

@@ -2,7 +2,7 @@
 
 use content::digest_of;
 use oci::image::{Descriptor, Document, MAX_DOCUMENT, Manifest, Platform};
-use oci::{Digest, ImageConfig};
+use oci::{Digest, ImageConfig, Reference};
 
 use super::MAX_IMAGES;
 use crate::archive::Archive;
@@ -116,7 +116,7 @@ impl<'a> Layout<'a> {
             self.wanted.choose(&images)
         };
         for descriptor in chosen {
-            let own = name_of(descriptor);
+            let own = name_of(descriptor)?;
             let name = own.as_deref().or(name);
             let known = |listed: &Listed| listed.digest == descriptor.digest;
             if let Some(position) = self.found.iter().position(known) {
@@ -177,8 +177,9 @@ fn for_this_machine<'a>(images: &[&'a Descriptor]) -> Option<&'a Descriptor> {
         .or_else(|| images.first().copied())
 }
 
-/// The name that a layout gives to an image. A mere tag, as some tools write it, names nothing.
-fn name_of(descriptor: &Descriptor) -> Option<String> {
+/// The name that a layout gives to an image. A mere tag, as some tools write it, names nothing; a digest in a name must be
+/// that of what has the name, or a loaded image would pass for any that is asked for by its digest.
+fn name_of(descriptor: &Descriptor) -> Result<Option<String>, Error> {
     let annotation = |key: &str| {
         descriptor
             .annotations
@@ -186,6 +187,15 @@ fn name_of(descriptor: &Descriptor) -> Option<String> {
             .filter(|name| !name.is_empty())
             .cloned()
     };
-    annotation(IMAGE_NAME)
-        .or_else(|| annotation(REFERENCE_NAME).filter(|name| name.contains([':', '/'])))
+    let name = annotation(IMAGE_NAME)
+        .or_else(|| annotation(REFERENCE_NAME).filter(|name| name.contains([':', '/'])));
+    let claimed = name.as_deref().and_then(|name| name.parse().ok());
+    match claimed.and_then(|reference: Reference| reference.digest) {
+        Some(digest) if digest != descriptor.digest => Err(Error::Name(format!(
+            "invalid name {:?}: its image has the digest {}",
+            name.unwrap_or_default(),
+            descriptor.digest
+        ))),
+        _ => Ok(name),
+    }
 }

@@ -1,6 +1,7 @@
 //! Archives that lie. Nothing of them is stored, and the canary is not touched.
 
 use super::scene::{Layout, Scene, config, gzip, pack, saved, simple, tar};
+use content::digest_of;
 use snapshots::Limits;
 
 fn refuse(what: &str, archive: &[u8]) {
@@ -236,4 +237,36 @@ fn a_manifest_that_is_listed_again_is_read_once_and_all_of_them_are_bounded() {
     let mut layout = Layout::default();
     let image = layout.image(&layers, &stored) + "}";
     refuse("listed too often", &layout.done(&vec![image; 1001]));
+}
+
+#[test]
+fn no_archive_says_which_image_a_digest_stands_for() {
+    let digest = digest_of(b"another image");
+    let pinned = format!("victim/app@{digest}");
+    let both = format!("victim/app:1@{digest}");
+    let refused = |archive: &[u8], words: &str| {
+        let Some(scene) = Scene::new() else { return };
+        let error = scene.load(archive).unwrap_err();
+        assert_eq!(error.to_string(), words);
+        scene.check_empty();
+    };
+    let invalid = format!("invalid tag {pinned:?}");
+    refused(&simple(&[&pinned], "x"), &invalid);
+    let words = "refusing to create a tag with a digest reference";
+    refused(&simple(&["good:1", &both], "x"), words);
+
+    let layers = [tar(&[("file", b"x")])];
+    for key in [
+        "io.containerd.image.name",
+        "org.opencontainers.image.ref.name",
+    ] {
+        for name in [&pinned, &both] {
+            let mut layout = Layout::default();
+            let image = layout.image(&layers, &[gzip(&layers[0])]);
+            let own = digest_of(&layout.0.last().unwrap().1);
+            let image = image + &format!(r#","annotations":{{"{key}":"{name}"}}}}"#);
+            let words = format!("invalid name {name:?}: its image has the digest {own}");
+            refused(&layout.done(&[image]), &words);
+        }
+    }
 }

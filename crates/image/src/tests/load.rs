@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::scene::{Layout, Scene, config, gzip, saved, simple, tar};
 use crate::{Description, ImageConfigChanges};
+use content::digest_of;
 use oci::image::ContainerConfig;
 
 #[test]
@@ -128,7 +129,7 @@ fn layouts_are_loaded_for_this_machine() {
     assert!(said[1].starts_with("Loaded image ID: sha256:"));
     assert_eq!(
         scene.images.resolve("multi:1").unwrap().chains[0],
-        content::digest_of(&layers[0]).as_str()
+        digest_of(&layers[0]).as_str()
     );
 }
 
@@ -209,4 +210,33 @@ fn of_an_archive_only_what_is_for_the_platform_is_loaded_and_saved() {
         );
         scene.images.remove(&name, true, false, &|_| None).unwrap();
     }
+}
+
+#[test]
+fn a_name_with_the_images_own_digest_is_kept() {
+    let Some(scene) = Scene::new() else { return };
+    let layers = [tar(&[("file", b"x")])];
+    let mut layout = Layout::default();
+    let image = layout.image(&layers, &[gzip(&layers[0])]);
+    let name = format!("a@{}", digest_of(&layout.0.last().unwrap().1));
+    let named = image + &format!(r#","annotations":{{"io.containerd.image.name":"{name}"}}}}"#);
+    let said = scene.load(&layout.done(&[named])).unwrap();
+    assert_eq!(said, [format!("Loaded image: {name}")]);
+
+    // What was asked for by its digest is saved without a name, and loads again.
+    let image = scene.images.resolve(&name).unwrap();
+    assert_eq!(image.repo_digests, std::slice::from_ref(&name));
+    let mut archive = Vec::new();
+    scene
+        .images
+        .begin_save(&[name], &[])
+        .unwrap()
+        .write(&mut archive)
+        .unwrap();
+    scene
+        .images
+        .remove(image.id.as_str(), true, false, &|_| None)
+        .unwrap();
+    let said = scene.load(&archive).unwrap();
+    assert_eq!(said, [format!("Loaded image ID: {}", image.id)]);
 }
