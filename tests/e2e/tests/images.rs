@@ -1,6 +1,7 @@
 //! `load`, `import`, `images`, `tag`, `rmi`: images from archives.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
 use serde_json::json;
@@ -255,6 +256,9 @@ fn saved_images_load_again_and_elsewhere() {
     context
         .corten(&["save", "-o", &path, "busybox", "other:v1"])
         .ok();
+    // As docker's: an image may hold secrets.
+    let mode = fs::metadata(&archive).expect("the archive").mode();
+    assert_eq!(mode & 0o7777, 0o600);
     if let Some(mut skopeo) = fixtures::client("skopeo") {
         let source = format!("docker-archive:{path}:busybox:latest");
         let target = format!("dir:{}", context.directory().join("copied").display());

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use client::{Method, Request, query};
@@ -86,8 +87,14 @@ fn check_output(session: &Session, path: &str) -> Result<(), Failure> {
 }
 
 async fn write(response: &mut client::Response, path: &Path) -> Result<(), Failure> {
-    let mut file =
-        File::create(path).map_err(|error| io_failure("open", &path.to_string_lossy(), &error))?;
+    // One that was killed may have left it, and nobody else's is written to: what is in images is their owner's alone.
+    drop(std::fs::remove_file(path));
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| io_failure("open", &path.to_string_lossy(), &error))?;
     let mut tail = Tail::default();
     while let Some(piece) = response.body.chunk().await? {
         tail.add(&piece);
