@@ -10,6 +10,9 @@ use testkit::command::{self, eventually};
 use testkit::registry::Real;
 use testkit::{Context, Output, Settings, fixtures};
 
+use crate::images::load_layers;
+use crate::registry_evil::{filter, tar};
+
 /// One of the two command lines.
 pub(crate) type Cli = fn(&Context, &[&str]) -> Output;
 
@@ -445,4 +448,18 @@ fn the_api_streams_dockers_json() {
     let path = format!("/distribution/{name}/json");
     let answer = context.request("GET", &path, None).expect("an answer");
     assert_eq!(answer.json()["Platforms"][0]["os"], "linux");
+}
+
+#[test]
+fn a_layer_in_another_compression_is_pushed_in_one_that_registries_know() {
+    let registry = Real::start();
+    let context = Context::new();
+    let name = format!("{}/packed:v1", registry.host());
+    let plain = tar(&context.directory().join("tree"), &["bin"]);
+    let stored = filter("xz", &["-1", "-c"], &plain);
+    load_layers(&context, &name, &[(&plain, &stored)]);
+    context.corten(&["push", "-q", &name]).ok();
+    let elsewhere = Context::new();
+    elsewhere.corten(&["pull", "-q", &name]).ok();
+    assert_eq!(elsewhere.corten(&["run", "--rm", &name]).ok(), "whole");
 }

@@ -16,7 +16,7 @@ use super::{AT_ONCE, Credentials, Remote, blocking};
 use crate::image::Origin;
 use crate::layers::Pins;
 use crate::load::{LAYER, LAYER_GZIP, descriptor};
-use crate::{Error, Image, Images, gzip};
+use crate::{Error, Image, Images, decompress, gzip};
 
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const CONFIG: &str = "application/vnd.docker.container.image.v1+json";
@@ -273,11 +273,12 @@ fn prepare(
     })
 }
 
-/// Compresses a layer: the same bytes every time.
+/// Compresses a layer: the same bytes every time. What came in a compression that registries do not know is unpacked first.
 fn compress(images: &Images, layer: &Descriptor, pins: &mut Pins) -> Result<Descriptor, Error> {
-    let mut plain = images.content.open_blob(&layer.digest)?;
+    let failed = || Error::io("compress layer");
+    let mut plain = decompress(images.content.open_blob(&layer.digest)?).map_err(failed())?;
     let mut ingest = images.content.ingest()?;
-    gzip::compress(&mut plain, &mut ingest).map_err(Error::io("compress layer"))?;
+    gzip::compress(&mut plain, &mut ingest).map_err(failed())?;
     let digest = ingest.digest();
     pins.add([digest.to_string()]);
     let size = ingest.commit(&digest, None)?;
