@@ -137,12 +137,7 @@ async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited)
         engine.network_event(endpoint, "disconnect", &container.id);
     }
     if before.record.spec.auto_remove {
-        let lease = container.lease().await;
-        if !container.now().removed
-            && let Err(error) = crate::ops::container::remove::erase(engine, &lease).await
-        {
-            tracing::warn!(container = %container.id, %error, "remove a container that ended");
-        }
+        remove_ended(engine, container).await;
     } else if unseen {
         // The monitor wrote nothing: this record is all there will ever be.
         let (path, stored) = (container.paths.record(), container.now().stored());
@@ -153,6 +148,19 @@ async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, exited: Exited)
         if let Err(error) = saved {
             tracing::warn!(container = %container.id, %error, "record a lost exit");
         }
+    }
+}
+
+/// Removes a container that goes with its end, unless it is about to run again, or does already.
+pub(crate) async fn remove_ended(engine: &Arc<Engine>, container: &Arc<Container>) {
+    if !container.now().record.spec.auto_remove {
+        return;
+    }
+    let lease = container.lease().await;
+    let now = container.now();
+    let over = matches!(now.state, State::Exited(_)) && !now.removed && !container.is_kept();
+    if over && let Err(error) = crate::ops::container::remove::erase(engine, &lease).await {
+        tracing::warn!(container = %container.id, %error, "remove a container that ended");
     }
 }
 

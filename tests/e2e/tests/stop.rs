@@ -76,6 +76,37 @@ fn start_again_keeps_the_files() {
 }
 
 #[test]
+fn restart_keeps_what_goes_with_its_end() {
+    let context = Context::busybox();
+    let script = "echo run >> /count; while [ ! -e /end ]; do sleep 0.1; done";
+    context
+        .corten(&[
+            "run", "-d", "--rm", "--name", "box", "busybox", "sh", "-c", script,
+        ])
+        .ok();
+    let id = context.inspect("box", "{{.Id}}");
+    let mut expected = String::new();
+    for _ in 0..3 {
+        expected.push_str("run\n");
+        let seen = testkit::command::eventually(Duration::from_secs(5), || {
+            context.corten(&["exec", "box", "cat", "/count"]).stdout == expected
+        });
+        assert!(seen, "its files are kept: {expected:?}");
+        assert_eq!(context.corten(&["restart", "-t", "0", "box"]).ok(), "box");
+        assert_eq!(
+            context.inspect("box", "{{.Id}} {{.State.Status}}"),
+            format!("{id} running")
+        );
+    }
+    context.corten(&["exec", "box", "touch", "/end"]).ok();
+    let gone = testkit::command::eventually(Duration::from_secs(5), || {
+        context.corten(&["ps", "-aq"]).stdout.is_empty()
+    });
+    assert!(gone, "it goes with its own end");
+    context.assert_no_containers_left();
+}
+
+#[test]
 fn remove_wants_force_for_what_runs() {
     let context = Context::busybox();
     context

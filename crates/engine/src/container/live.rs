@@ -1,5 +1,6 @@
 //! A container in the engine's memory: a published snapshot for readers, a lease for the one writer.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use network::{Attachment, Endpoint, Port};
@@ -79,7 +80,12 @@ pub struct Container {
     task: Mutex<Option<Arc<Task>>>,
     former: Mutex<Option<Arc<Task>>>,
     pending: Mutex<Vec<Pending>>,
+    kept: AtomicUsize,
 }
+
+/// An end is not the last one while this is there: whoever has it starts the container again.
+#[derive(Debug)]
+pub(crate) struct Kept(Arc<Container>);
 
 impl Container {
     /// A container that is recorded.
@@ -93,6 +99,7 @@ impl Container {
             task: Mutex::default(),
             former: Mutex::default(),
             pending: Mutex::default(),
+            kept: AtomicUsize::new(0),
         })
     }
 
@@ -146,6 +153,17 @@ impl Container {
         self.publish(|published| published.name = name);
     }
 
+    /// Keeps it beyond an end that would remove it, until the value is dropped.
+    pub(crate) fn keep(self: &Arc<Self>) -> Kept {
+        self.kept.fetch_add(1, Ordering::SeqCst);
+        Kept(self.clone())
+    }
+
+    /// Somebody is about to start it again.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::SeqCst) > 0
+    }
+
     pub(crate) fn add_pending(&self, pending: Pending) {
         lock(&self.pending).push(pending);
     }
@@ -160,6 +178,12 @@ impl Container {
         drop(lock(&self.name).take());
         drop(self.take_pending());
         self.publish(|now| now.removed = true);
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.kept.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
