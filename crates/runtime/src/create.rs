@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use sys::process::{self, Forked, PidFd, SingleThreaded, namespace};
 use sys::socket::SeqPacket;
@@ -11,6 +12,9 @@ use crate::child::{self, Inherited};
 use crate::error::{Error, Failure, Result, Step};
 use crate::handshake::{self, RuntimeEnd};
 use crate::plan::{Namespace, NamespaceKind, Plan};
+
+/// How long a killed child is waited for.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Descriptors that a plan needs and cannot name.
 #[derive(Debug)]
@@ -150,12 +154,15 @@ fn make(proof: &SingleThreaded, plan: &Plan, fds: Fds) -> std::result::Result<Cr
     }
 }
 
-/// Ends and reaps a child that failed.
+/// Ends a child that failed, and reaps it. One that does not end at once, as the kernel waits for something on its behalf, is
+/// left to whoever reaps the caller's children.
 pub(crate) fn discard(pidfd: &PidFd) {
     const SIGKILL: i32 = 9;
     // It has usually ended by itself.
     pidfd.send_signal(SIGKILL).ok();
-    pidfd.wait().ok();
+    if pidfd.ends_within(MOMENT).unwrap_or(false) {
+        pidfd.wait().ok();
+    }
 }
 
 /// Clones with the pid namespace given (the caller's own children otherwise stay in its own).

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use sys::mount::TrustedProc;
 use sys::process::{self, Forked, PidFd, SingleThreaded, namespace};
@@ -13,6 +14,10 @@ use crate::error::{Error, Failure, Result, Step};
 use crate::handshake;
 use crate::plan::{Cgroup, Process};
 use crate::program;
+
+/// How long a process may take to its program. The container's own processes see it before, and may stop it; its working
+/// directory may be on a mount that does not answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The container that is joined.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +43,8 @@ pub struct Executed {
     pub warnings: Vec<String>,
 }
 
-/// Runs a process in a container.
+/// Runs a process in a container. One that does not come to its program in time is killed; whoever reaps the caller's children
+/// reaps it, should it take longer to end.
 pub fn exec(
     proof: &SingleThreaded,
     target: Target<'_>,
@@ -80,6 +86,7 @@ fn run(
     };
     drop(child_end);
     let pidfd = PidFd::from_fd(child.pidfd);
+    let runtime_end = runtime_end.within(PATIENCE);
     let finished = runtime_end
         .ready()
         .and_then(|ready| runtime_end.executed().map(|()| ready));

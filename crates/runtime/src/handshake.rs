@@ -11,9 +11,12 @@
 //!
 //! A runtime that ends before Go makes the child end, too.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use sys::poll::{Interest, Poll};
 use sys::socket::SeqPacket;
 
 use crate::error::{Failure, Step};
@@ -34,7 +37,11 @@ const GO: &[u8] = b"go";
 
 /// The runtime's end.
 #[derive(Debug)]
-pub(crate) struct RuntimeEnd(SeqPacket);
+pub(crate) struct RuntimeEnd {
+    socket: SeqPacket,
+    /// When the child is given up.
+    deadline: Option<Instant>,
+}
 
 /// The child's end.
 #[derive(Debug)]
@@ -43,23 +50,47 @@ pub(crate) struct ChildEnd(SeqPacket);
 /// Two ends.
 pub(crate) fn pair() -> Result<(RuntimeEnd, ChildEnd), Failure> {
     let (runtime, child) = SeqPacket::pair().step(|| "make a socket pair")?;
-    Ok((RuntimeEnd(runtime), ChildEnd(child)))
+    Ok((RuntimeEnd::connected(runtime), ChildEnd(child)))
 }
 
 impl RuntimeEnd {
     /// Takes a connection to a gate.
     pub(crate) fn connected(socket: SeqPacket) -> Self {
-        Self(socket)
+        Self {
+            socket,
+            deadline: None,
+        }
+    }
+
+    /// Waits only so long from now on: for a child that others may hold up.
+    pub(crate) fn within(self, limit: Duration) -> Self {
+        Self {
+            deadline: Some(Instant::now() + limit),
+            ..self
+        }
+    }
+
+    fn receive(&self) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+        if let Some(deadline) = self.deadline {
+            let mut poll = Poll::new();
+            poll.add(self.socket.as_fd(), Interest::Read);
+            // A signal ends a wait early.
+            while poll.wait(Some(deadline.saturating_duration_since(Instant::now())))? == 0 {
+                if Instant::now() >= deadline {
+                    let held_up = "it was held up for too long";
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, held_up));
+                }
+            }
+        }
+        let mut buffer = Vec::new();
+        let (_, fds) = self.socket.recv(&mut buffer)?;
+        Ok((buffer, fds))
     }
 
     /// Waits until the child is ready.
     pub(crate) fn ready(&self) -> Result<(Vec<String>, Option<OwnedFd>), Failure> {
-        let mut buffer = Vec::new();
-        let (size, mut fds) = self
-            .0
-            .recv(&mut buffer)
-            .step(|| "wait for the container's process")?;
-        if size == 0 {
+        let (buffer, mut fds) = self.receive().step(|| "wait for the container's process")?;
+        if buffer.is_empty() {
             return Err(died());
         }
         match decode(&buffer)? {
@@ -70,7 +101,7 @@ impl RuntimeEnd {
 
     /// Lets the child execute, and waits until it has.
     pub(crate) fn go(self) -> Result<(), Failure> {
-        self.0
+        self.socket
             .send(GO, &[])
             .step(|| "let the container's process go")?;
         self.executed()
@@ -78,12 +109,8 @@ impl RuntimeEnd {
 
     /// Waits until the child has executed its program.
     pub(crate) fn executed(self) -> Result<(), Failure> {
-        let mut buffer = Vec::new();
-        let (size, _) = self
-            .0
-            .recv(&mut buffer)
-            .step(|| "wait for the container's program")?;
-        if size == 0 {
+        let (buffer, _) = self.receive().step(|| "wait for the container's program")?;
+        if buffer.is_empty() {
             return Ok(());
         }
         match decode(&buffer)? {
@@ -95,7 +122,7 @@ impl RuntimeEnd {
 
 fn decode(bytes: &[u8]) -> Result<Report, Failure> {
     postcard::from_bytes(bytes)
-        .map_err(|error| Failure::setup("read the child's report", &std::io::Error::other(error)))
+        .map_err(|error| Failure::setup("read the child's report", &io::Error::other(error)))
 }
 
 fn died() -> Failure {
@@ -123,7 +150,7 @@ impl ChildEnd {
 
     fn send(&self, report: &Report, fd: Option<&OwnedFd>) -> Result<(), Failure> {
         let bytes = postcard::to_allocvec(report)
-            .map_err(|error| Failure::setup("write the report", &std::io::Error::other(error)))?;
+            .map_err(|error| Failure::setup("write the report", &io::Error::other(error)))?;
         let fds: Vec<_> = fd.iter().map(|fd| fd.as_fd()).collect();
         self.0.send(&bytes, &fds).step(|| "report to the runtime")
     }
