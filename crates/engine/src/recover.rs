@@ -224,7 +224,8 @@ async fn settle(engine: Arc<Engine>, container: Arc<Container>, run: Option<Run>
 
 type Alive = (Arc<Task>, Events, Running, bool);
 
-/// Asks a monitor; one that is alive but has not started its container is told to go.
+/// Asks a monitor; one that is alive but has not started its container is told to go. One whose container has ended goes by
+/// itself: it has yet to record that, and lets go of its engines when it has, which is not the end of it while a client reads.
 async fn ask(container: &Arc<Container>, run: &Run) -> Option<Alive> {
     let socket = container.paths.socket();
     let connected = blocking("connect to a monitor", Class::Kernel, move || {
@@ -254,10 +255,12 @@ async fn ask(container: &Arc<Container>, run: &Run) -> Option<Alive> {
             };
             Some((task, events, running, paused))
         }
-        _ => {
-            task.kill();
-            // It has a moment to go; what does not go by itself is killed with its control group.
-            drop(tokio::time::timeout(PATIENCE, task.gone()).await);
+        reply => {
+            let ended = matches!(reply, Ok(Ok(Reply::NotRunning) | Err(_)));
+            if !(ended && tokio::time::timeout(PATIENCE, task.gone()).await.is_ok()) {
+                task.kill();
+                drop(tokio::time::timeout(PATIENCE, task.gone()).await);
+            }
             None
         }
     }

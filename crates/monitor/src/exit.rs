@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! first process reaped ─> rest of the cgroup killed ─> output drained, log written ─> exit.json on disk
-//!   ─> Event::Exited ─> clients get what they have not read and see its end ─> cgroup removed ─> the monitor ends
+//!   ─> Event::Exited ─> cgroup removed ─> engines let go of ─> clients get what they have not read ─> the monitor ends
 //! ```
+//!
+//! As in Docker, a client has as long as it stays to read the rest of its output: the exit code says that this is all of it.
+//! Nobody else waits for that: a monitor without engines, socket and control group is nothing but that output's bearer.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime};
@@ -18,9 +21,6 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// How long engines have to take the news of an end before clients see it.
 const HEARING: Duration = Duration::from_millis(50);
-
-/// How long a client has to read the rest of its output.
-const FAREWELL: Duration = Duration::from_secs(10);
 
 /// A process that was put into the container.
 #[derive(Debug)]
@@ -37,8 +37,8 @@ pub(crate) struct Exec {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ended {
     code: i32,
-    /// When what is still waited for is given up.
-    pub(crate) deadline: Instant,
+    /// When output that is still waited for is given up.
+    deadline: Instant,
 }
 
 /// A container whose first process is no more.
@@ -46,8 +46,8 @@ pub(crate) struct Ended {
 pub(crate) struct Ending {
     /// What is to be recorded; none if it never ran, or when it has been recorded.
     exit: Option<Exit>,
-    /// When what is still waited for is given up.
-    pub(crate) deadline: Instant,
+    /// When output that is still waited for is given up.
+    deadline: Instant,
     /// Nothing but farewells is left.
     recorded: bool,
 }
@@ -108,10 +108,6 @@ impl Monitor {
             if !exec.announced && (exec.streams.has_ended() || now >= ended.deadline) {
                 exec.streams.end(&mut None);
                 exec.announced = true;
-                exec.ended = Some(Ended {
-                    deadline: now + FAREWELL,
-                    ..ended
-                });
                 let event = Event::ExecExited {
                     id: exec.id.clone(),
                     code: ended.code,
@@ -121,10 +117,8 @@ impl Monitor {
                 self.execs[place].streams.dismiss();
             }
         }
-        self.execs.retain(|exec| {
-            let over = exec.ended.is_some_and(|ended| now >= ended.deadline);
-            !exec.announced || (!over && exec.streams.has_clients())
-        });
+        self.execs
+            .retain(|exec| !exec.announced || exec.streams.has_clients());
     }
 
     /// Records and announces the end of the container once its output is complete.
@@ -138,10 +132,9 @@ impl Monitor {
             return;
         }
         ending.recorded = true;
-        ending.deadline = now + FAREWELL;
         let exit = ending.exit.take();
         self.streams.end(&mut self.log);
-        if let Some(log) = &mut self.log {
+        if let Some(mut log) = self.log.take() {
             log.flush();
         }
         if let Some(exit) = exit {
@@ -150,8 +143,29 @@ impl Monitor {
             self.heard();
         }
         self.streams.dismiss();
+        for exec in self.execs.iter_mut().filter(|exec| !exec.announced) {
+            exec.streams.end(&mut None);
+            exec.streams.dismiss();
+            exec.announced = true;
+        }
         self.container.release_mounts();
         self.container.remove_cgroup();
+        self.let_go();
+    }
+
+    /// Is not the container's monitor any more: its place is free for that of the next run.
+    fn let_go(&mut self) {
+        self.settings.clear_run_dir();
+        self.listener = None;
+        self.engines.clear();
+    }
+
+    /// When output that is still waited for is given up.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let execs = self.execs.iter().filter(|exec| !exec.announced);
+        let execs = execs.filter_map(|exec| exec.ended.map(|ended| ended.deadline));
+        let ending = self.ending.iter().filter(|ending| !ending.recorded);
+        execs.chain(ending.map(|ending| ending.deadline)).min()
     }
 
     /// Waits a moment until the engines have taken their messages: a client that sees the end of its stream asks them
@@ -177,8 +191,8 @@ impl Monitor {
         let Some(ending) = &self.ending else {
             return false;
         };
-        let all_read = !self.streams.has_clients()
-            && self.execs.iter().all(|exec| !exec.streams.has_clients());
-        ending.recorded && (all_read || Instant::now() >= ending.deadline)
+        let mut all =
+            std::iter::once(&self.streams).chain(self.execs.iter().map(|exec| &exec.streams));
+        ending.recorded && !all.any(Streams::has_clients)
     }
 }

@@ -140,7 +140,7 @@ fn create(ready: Ready, (launch, handed): (OwnedFd, Inherited)) -> Result<Monito
             Ok(Monitor {
                 settings,
                 engines: Vec::new(),
-                listener,
+                listener: Some(listener),
                 children,
                 poll: Poll::new(),
                 buffer: Vec::new(),

@@ -24,7 +24,8 @@ const HUNG_UP: Duration = Duration::from_millis(100);
 pub(crate) struct Monitor {
     pub(crate) settings: Settings,
     pub(crate) engines: Vec<Engine>,
-    pub(crate) listener: SeqPacket,
+    /// Where engines find it, until the container's end has been told.
+    pub(crate) listener: Option<SeqPacket>,
     /// Readable when a child has ended.
     pub(crate) children: OwnedFd,
     pub(crate) poll: Poll,
@@ -52,7 +53,6 @@ impl Monitor {
                 return 1;
             }
         }
-        self.settings.clear_run_dir();
         0
     }
 
@@ -60,7 +60,10 @@ impl Monitor {
         let drain = self.ending.is_some();
         self.poll.clear();
         let children = self.poll.add(self.children.as_fd(), Interest::Read);
-        let listener = self.poll.add(self.listener.as_fd(), Interest::Read);
+        let listener = match &self.listener {
+            Some(listener) => self.poll.add(listener.as_fd(), Interest::Read),
+            None => NOWHERE,
+        };
         for engine in &mut self.engines {
             engine.place = self.poll.add(engine.socket.as_fd(), Interest::Read);
         }
@@ -79,7 +82,8 @@ impl Monitor {
         self.finish_container();
         self.serve_engines();
         if self.poll.ready(listener).readable
-            && let Ok(socket) = self.listener.accept()
+            && let Some(listener) = &self.listener
+            && let Ok(socket) = listener.accept()
             && let Ok(engine) = Engine::new(socket)
         {
             self.engines.push(engine);
@@ -89,19 +93,13 @@ impl Monitor {
 
     fn timeout(&self) -> Option<Duration> {
         let now = Instant::now();
-        let deadlines = self
-            .execs
-            .iter()
-            .filter_map(|exec| exec.ended.map(|ended| ended.deadline));
-        let deadline = deadlines
-            .chain(self.ending.as_ref().map(|ending| ending.deadline))
-            .min();
         let hung_up =
             self.streams.is_hung_up() || self.execs.iter().any(|exec| exec.streams.is_hung_up());
         let holds =
             self.buffer.capacity() > 0 || self.log.as_ref().is_some_and(Writer::holds_memory);
         [
-            deadline.map(|deadline| deadline.saturating_duration_since(now)),
+            self.deadline()
+                .map(|deadline| deadline.saturating_duration_since(now)),
             hung_up.then_some(HUNG_UP),
             holds.then_some(IDLE),
         ]

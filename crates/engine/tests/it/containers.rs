@@ -275,7 +275,7 @@ async fn auto_remove() {
 }
 
 /// What came on stdout and stderr; how it was cut into frames is nobody's promise.
-fn streams(mut frames: &[u8]) -> [String; 2] {
+pub(crate) fn streams(mut frames: &[u8]) -> [String; 2] {
     let mut texts = [String::new(), String::new()];
     while let [stream @ (1 | 2), 0, 0, 0, a, b, c, d, rest @ ..] = frames {
         let (text, more) = rest.split_at(u32::from_be_bytes([*a, *b, *c, *d]) as usize);

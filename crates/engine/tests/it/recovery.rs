@@ -1,7 +1,10 @@
 //! A daemon that dies, and the next one.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,6 +12,7 @@ use engine::Engine;
 use engine::container::Spec;
 use engine::container::spec::NetworkMode;
 use engine::ops::container as ops;
+use engine::ops::container::attach::Attach;
 use engine::ops::container::list::List;
 use engine::ops::container::remove::Remove;
 use engine::ops::container::wait::Condition;
@@ -17,7 +21,7 @@ use network::{Create, Driver, Pool, Settings};
 use testkit::harness::promised;
 
 use crate::Test;
-use crate::containers::block;
+use crate::containers::{block, streams};
 use crate::context::{Context, config, create, shell};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -28,6 +32,10 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "an_address_is_free_when_its_container_ended_while_no_daemon_ran",
         freed_address,
+    ),
+    (
+        "a_client_that_reads_late_keeps_nobody_waiting_and_gets_everything",
+        late_reader,
     ),
     ("a_killed_monitor_ends_its_container_and_no_other", || {
         block(killed_monitor);
@@ -126,6 +134,49 @@ fn freed_address() {
         ops::start(engine, "db").await.unwrap();
         let place = ops::inspect(engine, "db").unwrap().1.endpoints[0].clone();
         assert_eq!(place.ipv4.unwrap().addr(), address);
+        context.finish().await;
+    });
+}
+
+fn late_reader() {
+    let (mut client, directory) = block(|| async {
+        let context = Context::new().await;
+        let engine = context.engine();
+        // More than a socket takes, less than what may wait in all.
+        let id = context.create("late", shell("busybox seq 1 35200")).await;
+        let wanted = Attach {
+            stdout: true,
+            ..Attach::default()
+        };
+        let prepared = ops::attach::prepare(engine, &id, wanted).unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let connected = prepared.connect(OwnedFd::from(theirs), Vec::new());
+        connected.await.unwrap();
+        for _ in 0..2 {
+            let begun = Instant::now();
+            let waited = ops::wait(engine, &id, Condition::NextExit).unwrap();
+            ops::start(engine, &id).await.unwrap();
+            assert_eq!(waited.await.code, 0);
+            assert!(begun.elapsed() < promised(Duration::from_secs(2)));
+        }
+        // What cleans up behind the second run is not what is cut off here.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        (ours, context.abandon())
+    });
+    block(|| async {
+        let context = Context::open(directory).await;
+        let state = ops::inspect(context.engine(), "late")
+            .unwrap()
+            .1
+            .state
+            .clone();
+        assert_eq!((state.docker_status(), state.exit_code()), ("exited", 0));
+        let mut bytes = Vec::new();
+        client.read_to_end(&mut bytes).unwrap();
+        let lines: String = (1..=35_200)
+            .map(|number| number.to_string() + "\n")
+            .collect();
+        assert!(streams(&bytes) == [lines, String::new()]);
         context.finish().await;
     });
 }
