@@ -12,7 +12,7 @@ use oci::runtime::{ConsoleSize, Linux, Namespace, Process, Rlimit, Root, Spec, U
 pub use caps::{check as check_capabilities, mask as capability_mask};
 pub(crate) use mounts::clean;
 
-pub use devices::{host as host_devices, resolve as resolve_devices};
+pub use devices::{Granted, host as host_devices, resolve as resolve_devices};
 
 use crate::container::merge::environment;
 use crate::container::record::{Paths, Record};
@@ -39,7 +39,7 @@ pub struct Facts<'a> {
     /// The control group below which containers live.
     pub cgroup_parent: &'a str,
     /// Devices of the host that it gets.
-    pub devices: Vec<oci::runtime::Device>,
+    pub devices: Vec<Granted>,
 }
 
 /// The specification.
@@ -138,7 +138,11 @@ fn linux(facts: &Facts<'_>) -> Linux {
     masked.extend(facts.host.thermal_throttle.iter().cloned());
     Linux {
         namespaces: namespaces(facts),
-        devices: facts.devices.clone(),
+        devices: facts
+            .devices
+            .iter()
+            .map(|granted| granted.device.clone())
+            .collect(),
         cgroups_path: format!("{}/{}", facts.cgroup_parent, facts.record.id),
         resources: Some(resources::all(facts)),
         sysctl: spec.sysctls.clone(),

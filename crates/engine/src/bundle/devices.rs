@@ -24,33 +24,55 @@ const SKIPPED: [&str; 9] = [
 /// How deep /dev is searched.
 const MAX_DEPTH: u32 = 8;
 
+/// A device of the host that a container gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// The device.
+    pub device: Device,
+    /// What may be done with it: some of `rwm`.
+    pub access: String,
+}
+
 /// Looks up the devices asked for, with the rights to them.
-pub fn resolve(asked: &[Asked]) -> Result<Vec<Device>> {
-    let mut devices = Vec::new();
+pub fn resolve(asked: &[Asked]) -> Result<Vec<Granted>> {
+    let mut granted = Vec::new();
     for device in asked {
-        // A link, as udev makes them, means what it points at.
-        let host = fs::canonicalize(&device.host).map_err(|_| missing(device))?;
-        let metadata = fs::metadata(&host).map_err(|_| missing(device))?;
-        if metadata.is_dir() {
-            let before = devices.len();
-            collect(&host, &device.container, MAX_DEPTH, &mut devices);
-            if devices.len() == before {
-                return Err(missing(device));
-            }
-        } else {
-            devices.push(
-                entry(&metadata, device.container.clone()).ok_or_else(|| not_a_device(device))?,
-            );
-        }
+        let found = find(device)?.into_iter();
+        granted.extend(found.map(|found| grant(found, &device.permissions)));
     }
-    Ok(devices)
+    Ok(granted)
 }
 
 /// All devices of the host, for privileged containers.
-pub fn host() -> Vec<Device> {
+pub fn host() -> Vec<Granted> {
     let mut devices = Vec::new();
     collect(Path::new("/dev"), "/dev", MAX_DEPTH, &mut devices);
-    devices
+    let devices = devices.into_iter();
+    devices.map(|device| grant(device, "rwm")).collect()
+}
+
+fn grant(device: Device, access: &str) -> Granted {
+    Granted {
+        device,
+        access: access.to_owned(),
+    }
+}
+
+/// The device that was asked for, or all below the directory.
+fn find(asked: &Asked) -> Result<Vec<Device>> {
+    // A link, as udev makes them, means what it points at.
+    let host = fs::canonicalize(&asked.host).map_err(|_| missing(asked))?;
+    let metadata = fs::metadata(&host).map_err(|_| missing(asked))?;
+    if !metadata.is_dir() {
+        let device = entry(&metadata, asked.container.clone());
+        return Ok(vec![device.ok_or_else(|| not_a_device(asked))?]);
+    }
+    let mut devices = Vec::new();
+    collect(&host, &asked.container, MAX_DEPTH, &mut devices);
+    if devices.is_empty() {
+        return Err(missing(asked));
+    }
+    Ok(devices)
 }
 
 fn collect(host: &Path, container: &str, depth: u32, into: &mut Vec<Device>) {

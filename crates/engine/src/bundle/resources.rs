@@ -2,7 +2,7 @@
 
 use oci::runtime::{Cpu, DeviceRule, Memory, Pids, Resources};
 
-use super::Facts;
+use super::{Facts, Granted};
 
 /// Docker's period for a number of CPUs.
 const PERIOD: u64 = 100_000;
@@ -80,13 +80,7 @@ fn device_rules(facts: &Facts<'_>) -> Vec<DeviceRule> {
     for (major, minor) in [(1, 5), (1, 3), (1, 9), (1, 8), (5, 0), (5, 1)] {
         rules.push(allow("c", Some(major), Some(minor), "rwm"));
     }
-    for device in &facts.devices {
-        let asked = spec
-            .resources
-            .devices
-            .iter()
-            .find(|asked| device.path.starts_with(&asked.container));
-        let access = asked.map_or("rwm", |asked| asked.permissions.as_str());
+    for Granted { device, access } in &facts.devices {
         rules.push(allow(
             &device.kind,
             Some(device.major),

@@ -6,9 +6,13 @@ use std::time::SystemTime;
 use super::*;
 use crate::container::Spec as Asked;
 use crate::container::record::Effective;
-use crate::container::spec::{Capabilities, Mount, Propagation, Resources};
+use crate::container::spec::{Capabilities, Device, Mount, Propagation, Resources};
 
 fn made(spec: Asked) -> Spec {
+    made_with(spec, Vec::new())
+}
+
+fn made_with(spec: Asked, devices: Vec<Granted>) -> Spec {
     let effective = Effective {
         command: Some(vec!["sh".into(), "-c".into(), "true".into()]),
         hostname: "abc".into(),
@@ -41,7 +45,7 @@ fn made(spec: Asked) -> Spec {
         identity: &identity,
         host: &host,
         cgroup_parent: "/corten",
-        devices: Vec::new(),
+        devices,
     })
 }
 
@@ -157,6 +161,30 @@ fn capabilities_are_added_and_dropped() {
         count(&["FOO"], &[]),
         Err("invalid CapAdd: unknown capability: \"CAP_FOO\"".into())
     );
+}
+
+#[test]
+fn a_device_has_its_own_permissions_whatever_the_name_of_another() {
+    let asked = |host: &str, container: &str, permissions: &str| Device {
+        host: host.into(),
+        container: container.into(),
+        permissions: permissions.into(),
+    };
+    let devices = [
+        asked("/dev/zero", "/dev/x", "rwm"),
+        asked("/dev/full", "/dev/x1", "r"),
+    ];
+    let spec = made_with(Asked::default(), resolve_devices(&devices).unwrap());
+    let linux = spec.linux.unwrap();
+    let paths: Vec<&str> = linux.devices.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(paths, ["/dev/x", "/dev/x1"]);
+    let rules = linux.resources.unwrap().devices;
+    let access = |minor| {
+        let rule = rules.iter().rfind(|rule| rule.minor == Some(minor));
+        rule.map(|rule| (rule.major, rule.access.as_str()))
+    };
+    assert_eq!(access(5), Some((Some(1), "rwm")));
+    assert_eq!(access(7), Some((Some(1), "r")));
 }
 
 #[test]
