@@ -7,7 +7,7 @@ use testkit::Context;
 use testkit::registry::{Answer, Scripted};
 
 use crate::registry::clis;
-use crate::registry_evil::{digest, filter, tar};
+use crate::registry_evil::{Repository, digest, filter, serve_index, tar};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -286,4 +286,46 @@ fn layers_are_told_in_their_order_there_or_not() {
             .contains(&format!("{}: Pull complete\n", short(&more))),
         "{pulled:?}"
     );
+}
+
+#[test]
+fn a_container_for_another_machine_takes_no_image_of_this_one() {
+    let context = Context::new();
+    let layer = tar(&context.directory().join("tree"), &["bin"]);
+    let mut repository = Repository::default();
+    repository.layer(&layer);
+    let (registry, _) = serve_index(repository);
+    let name = format!("{}/multi:v1", registry.host());
+    for cli in clis() {
+        let import = ["import", "--platform", "linux/arm64", "-", &name];
+        context.corten_with(&import, &layer).ok();
+        let run = cli(
+            &context,
+            &["run", "--rm", "--platform", "linux/amd64", &name],
+        );
+        assert_eq!(run.ok(), "whole");
+        let told = format!("Unable to find image '{name}' locally\n");
+        assert!(run.stderr.starts_with(&told), "{run:?}");
+        let create = |platform| {
+            let arguments = ["create", "--pull=never", "--platform", platform, &name];
+            cli(&context, &arguments)
+        };
+        let refused = create("linux/arm64");
+        let why = format!(
+            "Error response from daemon: image with reference {name} was found but its platform (linux/amd64) does not match \
+             the specified platform (linux/arm64)\n"
+        );
+        assert_eq!(refused.fails(1), why);
+        create("linux/amd64").ok();
+    }
+    let body = json!({ "Image": name });
+    for (path, status) in [
+        ("/containers/create?platform=nonsense", 400),
+        ("/containers/create?platform=linux/arm64", 404),
+        ("/v1.40/containers/create?platform=linux/arm64", 201),
+        ("/containers/create", 201),
+    ] {
+        let answer = context.request("POST", path, Some(&body));
+        assert_eq!(answer.expect("an answer").status, status, "{path}");
+    }
 }

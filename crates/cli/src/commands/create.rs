@@ -67,9 +67,11 @@ pub(crate) async fn container(
     Ok(created.id)
 }
 
+/// Says whether a pull may help: there is no such image, or it is for another machine than `--platform` asks for.
 fn is_missing_image(failure: &Failure) -> bool {
+    let text = failure.text.to_ascii_lowercase();
     failure.kind == ErrorKind::NotFound
-        && failure.text.to_ascii_lowercase().contains("no such image")
+        && (text.contains("no such image") || text.contains("the specified platform"))
 }
 
 async fn post(
@@ -77,10 +79,10 @@ async fn post(
     given: &Given,
     request: &CreateRequest,
 ) -> Result<CreateResponse, Failure> {
-    let pairs: Vec<(&str, &str)> = ["name", "platform"]
-        .iter()
-        .filter_map(|name| Some((*name, given.get(name)?)))
-        .collect();
+    let platform = super::platform(session, given);
+    let name = given.get("name").map(|name| ("name", name));
+    let platform = platform.as_deref().map(|platform| ("platform", platform));
+    let pairs: Vec<(&str, &str)> = name.into_iter().chain(platform).collect();
     let path = query("/containers/create", &pairs);
     let request = Request::new(Method::Post, path).json(request)?;
     Ok(session.client().await?.call(request).await?)

@@ -56,6 +56,7 @@ pub fn request(
         request: Create {
             name,
             spec,
+            platform: None,
             request,
         },
         warnings,

@@ -58,8 +58,8 @@ pub fn push(request: &Request, name: &str) -> Result<Push> {
     })
 }
 
-/// The machine that a pull is for.
-fn platform(request: &Request) -> Result<Option<oci::image::Platform>> {
+/// The machine that a pull or a container is for.
+pub fn platform(request: &Request) -> Result<Option<oci::image::Platform>> {
     let text = request.query.text("platform");
     if text.is_empty() {
         return Ok(None);

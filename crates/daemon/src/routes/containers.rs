@@ -54,7 +54,15 @@ pub async fn create(daemon: &Arc<Daemon>, request: Request) -> Result<Answer> {
         .default_bridge()
         .ok()
         .and_then(|bridge| bridge.info().gateway4());
-    let create = convert::create::request(&name, &request.json_bytes().await?, version, gateway)?;
+    // Older versions have no such parameter.
+    let platform = if version.at_least(41) {
+        convert::registry::platform(&request)?
+    } else {
+        None
+    };
+    let mut create =
+        convert::create::request(&name, &request.json_bytes().await?, version, gateway)?;
+    create.request.platform = platform;
     let warnings = create.warnings;
     let created = ops::create(&daemon.engine, create.request).await?;
     let warnings = warnings.into_iter().chain(created.warnings).collect();

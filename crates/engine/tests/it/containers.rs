@@ -178,6 +178,7 @@ async fn failures() {
             image: "nope:1".into(),
             ..Spec::default()
         },
+        platform: None,
         request: serde_json::Value::Null,
     };
     assert_eq!(
@@ -440,6 +441,7 @@ async fn names() {
     let again = Create {
         name: Some("/one".into()),
         spec: shell("true"),
+        platform: None,
         request: serde_json::Value::Null,
     };
     let error = ops::create(engine, again).await.unwrap_err().to_string();

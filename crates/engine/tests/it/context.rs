@@ -196,6 +196,7 @@ pub(crate) async fn create(engine: &Arc<Engine>, name: &str, spec: Spec) -> Stri
     let request = Create {
         name: Some(name.to_owned()).filter(|name| !name.is_empty()),
         spec,
+        platform: None,
         request: serde_json::Value::Null,
     };
     ops::create(engine, request).await.unwrap().id

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use image::Image;
+use image::{Image, platform};
 use network::Attachment;
+use oci::image::Platform;
 use stdx::Undo;
 
 use crate::blocking::{Class, blocking};
@@ -26,6 +27,8 @@ pub struct Create {
     pub name: Option<String>,
     /// What is asked.
     pub spec: Spec,
+    /// The machine that its image has to be for; `None`: any.
+    pub platform: Option<Platform>,
     /// The request as it came, for `inspect`.
     pub request: serde_json::Value,
 }
@@ -55,12 +58,14 @@ fn make(engine: &Arc<Engine>, request: Create) -> Result<Created> {
     let Create {
         name,
         mut spec,
+        platform,
         request,
     } = request;
     let warnings = check::check(&spec, &engine.host)?;
     bundle::check_capabilities(&spec)?;
     links::resolve(engine, &mut spec.links)?;
     let image = hello::resolve(engine, &spec.image)?;
+    platform::check(&image, &spec.image, platform.as_slice())?;
     let id = stdx::id::random_hex();
     let record = record(engine, &id, spec, request, &image)?;
     let name = match name.as_deref().filter(|name| !name.is_empty()) {
