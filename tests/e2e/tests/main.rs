@@ -26,6 +26,7 @@ mod links;
 mod logs;
 mod manifest;
 mod many_networks;
+mod mounts;
 mod names;
 mod network;
 mod network_faults;

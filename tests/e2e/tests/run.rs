@@ -4,7 +4,7 @@ use std::fs;
 
 use testkit::{Context, skip};
 
-fn check(context: &Context, arguments: &[&str], stdout: &str) {
+pub(crate) fn check(context: &Context, arguments: &[&str], stdout: &str) {
     let mut all = vec!["run", "--rm"];
     all.extend(arguments);
     let output = context.corten(&all);
@@ -183,53 +183,6 @@ fn a_read_only_root_is_read_only_but_for_its_mounts() {
         ],
         "700",
     );
-}
-
-#[test]
-fn binds_are_the_hosts_files() {
-    let context = Context::busybox();
-    let shared = context.directory().join("shared");
-    fs::create_dir(&shared).expect("create the directory");
-    fs::write(shared.join("in"), "from the host\n").expect("write the file");
-    let volume = format!("{}:/mnt", shared.display());
-    check(
-        &context,
-        &[
-            "-v",
-            &volume,
-            "busybox",
-            "sh",
-            "-c",
-            "cat /mnt/in; echo back > /mnt/out",
-        ],
-        "from the host",
-    );
-    assert_eq!(
-        fs::read_to_string(shared.join("out")).expect("the container wrote it"),
-        "back\n"
-    );
-
-    let read_only = format!("{volume}:ro");
-    let output = context.corten(&[
-        "run", "--rm", "-v", &read_only, "busybox", "touch", "/mnt/x",
-    ]);
-    assert_eq!(output.code, 1, "{}", output.stdout);
-
-    let mount = format!(
-        "type=bind,source={},target=/mnt/a/file",
-        shared.join("in").display()
-    );
-    check(
-        &context,
-        &["--mount", &mount, "busybox", "cat", "/mnt/a/file"],
-        "from the host",
-    );
-
-    // `-v` makes a missing directory, as Docker does.
-    let missing = shared.join("missing");
-    let volume = format!("{}:/mnt", missing.display());
-    check(&context, &["-v", &volume, "busybox", "true"], "");
-    assert!(missing.is_dir());
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Tree {
                     .map(|(key, value)| (key.as_str(), value.as_deref()))
                     .collect();
                 let mode;
-                if kind == "tmpfs" && !options.iter().any(|(key, _)| *key == "mode") {
+                if takes_mode(&entry.source) {
                     mode = mode_below(&target).step(what)?;
                     options.push(("mode", Some(&mode)));
                 }
@@ -167,7 +167,7 @@ impl Tree {
         }
         let target = match self.root.open(path, OpenFlags::PATH, 0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && directory => {
-                self.root.create_dir_all(path, 0o755).step(what)?
+                self.make_directory(entry, path).step(what)?
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.make_file(path).step(what)?
@@ -197,6 +197,20 @@ impl Tree {
         }
     }
 
+    /// A directory to mount on. A tmpfs whose place was missing is open to all, as with runc: its directory has that mode
+    /// already, so that later starts, which find it there, are like the first.
+    fn make_directory(&self, entry: &Mount, path: &Path) -> io::Result<OwnedFd> {
+        let mode = if takes_mode(&entry.source) {
+            0o1777
+        } else {
+            0o755
+        };
+        if let Some(parent) = path.parent() {
+            self.root.create_dir_all(parent, 0o755)?;
+        }
+        self.root.create_dir_all(path, mode)
+    }
+
     /// An empty file to mount a file on.
     fn make_file(&self, path: &Path) -> io::Result<OwnedFd> {
         if let Some(parent) = path.parent() {
@@ -224,7 +238,12 @@ fn check_proc(destination: &str, target: &OwnedFd) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A tmpfs takes the mode of the directory that it covers, as with runc.
+/// A tmpfs takes the mode of the directory that it covers, as with runc, unless it is given one.
+fn takes_mode(source: &Source) -> bool {
+    matches!(source, Source::Filesystem { kind, options, .. }
+        if kind == "tmpfs" && !options.iter().any(|(key, _)| key == "mode"))
+}
+
 fn mode_below(target: &OwnedFd) -> io::Result<String> {
     let stat = sys::root::Dir::from_fd(target.try_clone()?).stat_self()?;
     Ok(format!("{:o}", stat.mode & 0o7777))
