@@ -47,7 +47,7 @@ pub fn request(
     adapt(&mut wire, version);
     fields::check(&wire)?;
     let mut warnings = Vec::new();
-    let mut spec = spec(&wire, &mut warnings)?;
+    let mut spec = spec(&wire, version, &mut warnings)?;
     resolve_host_gateway(&mut spec.extra_hosts, gateway)?;
     let request = serde_json::to_value(&wire)
         .map_err(|error| Error::Internal(format!("keep request: {error}")))?;
@@ -82,7 +82,7 @@ fn adapt(wire: &mut CreateRequest, version: ApiVersion) {
     host.pids_limit = host.pids_limit.filter(|limit| *limit > 0);
 }
 
-fn spec(wire: &CreateRequest, warnings: &mut Vec<String>) -> Result<Spec> {
+fn spec(wire: &CreateRequest, version: ApiVersion, warnings: &mut Vec<String>) -> Result<Spec> {
     let (config, default) = (&wire.config, HostConfig::default());
     let host = wire.host_config.as_ref().unwrap_or(&default);
     check_config(config)?;
@@ -111,7 +111,7 @@ fn spec(wire: &CreateRequest, warnings: &mut Vec<String>) -> Result<Spec> {
         stop_signal: signal(&config.stop_signal)?,
         stop_timeout: config.stop_timeout,
         console_size: console_size(Some(host.console_size))?,
-        mounts: mounts::convert(host)?,
+        mounts: mounts::convert(host, version)?,
         network,
         endpoints,
         links,

@@ -4,19 +4,22 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use api::host_config::{HostConfig, Mount as WireMount};
+use api::version::ApiVersion;
 use engine::container::spec::{Mount, Propagation};
 
 use super::{invalid, refused};
 use crate::error::{Error, Result};
 
 /// All mounts of a request, in the order binds, `--mount`, tmpfs.
-pub fn convert(host: &HostConfig) -> Result<Vec<Mount>> {
+pub fn convert(host: &HostConfig, version: ApiVersion) -> Result<Vec<Mount>> {
+    // To older clients a read-only bind leaves the mounts below it writable, as all of them did once.
+    let recursive = version.at_least(44);
     let mut mounts = Vec::new();
     for text in host.binds.iter().flatten() {
-        mounts.push(bind(text)?);
+        mounts.push(bind(text, recursive)?);
     }
     for mount in host.mounts.iter().flatten() {
-        mounts.push(from_mount(mount)?);
+        mounts.push(from_mount(mount, recursive)?);
     }
     for (target, options) in &host.tmpfs {
         let target = destination(target)
@@ -49,7 +52,7 @@ pub fn split(text: &str) -> Option<(Option<&str>, &str, &str)> {
 }
 
 /// `-v SOURCE:TARGET[:MODE]`.
-fn bind(text: &str) -> Result<Mount> {
+fn bind(text: &str, recursive: bool) -> Result<Mount> {
     let specification = format!("invalid volume specification: '{text}'");
     let Some((source, target, mode)) = split(text) else {
         return invalid(specification);
@@ -74,10 +77,12 @@ fn bind(text: &str) -> Result<Mount> {
         .iter()
         .find_map(|word| propagation(word))
         .unwrap_or_default();
+    let read_only = words.contains(&"ro");
     Ok(Mount::Bind {
         source: PathBuf::from(clean(source)),
         target,
-        read_only: words.contains(&"ro"),
+        read_only,
+        recursive_read_only: read_only && recursive,
         create_source: true,
         non_recursive: false,
         propagation,
@@ -101,7 +106,7 @@ fn named_volume<T>(name: &str) -> Result<T> {
 }
 
 /// `--mount`.
-fn from_mount(mount: &WireMount) -> Result<Mount> {
+fn from_mount(mount: &WireMount, recursive: bool) -> Result<Mount> {
     let wrong = |why: String| {
         Error::Invalid(format!(
             "invalid mount config for type \"{}\": {why}",
@@ -131,13 +136,18 @@ fn from_mount(mount: &WireMount) -> Result<Mount> {
         return Err(wrong(format!("field {field} must not be specified")));
     }
     if bind {
-        bind_mount(mount, target, wrong)
+        bind_mount(mount, target, recursive, wrong)
     } else {
         tmpfs_mount(mount, target, wrong)
     }
 }
 
-fn bind_mount(mount: &WireMount, target: String, wrong: impl Fn(String) -> Error) -> Result<Mount> {
+fn bind_mount(
+    mount: &WireMount,
+    target: String,
+    recursive: bool,
+    wrong: impl Fn(String) -> Error,
+) -> Result<Mount> {
     let options = mount.bind_options.clone().unwrap_or_default();
     if mount.source.is_empty() {
         return Err(wrong("field Source must not be empty".to_owned()));
@@ -153,13 +163,18 @@ fn bind_mount(mount: &WireMount, target: String, wrong: impl Fn(String) -> Error
         ("ReadOnlyNonRecursive", options.read_only_non_recursive),
         ("ReadOnlyForceRecursive", options.read_only_force_recursive),
     ];
-    if let Some((field, _)) = advanced.iter().find(|(_, set)| *set) {
-        if !mount.read_only {
-            return Err(wrong(format!(
-                "mount options conflict: !ReadOnly && BindOptions.{field}"
-            )));
-        }
-        return refused(format!("Mounts.BindOptions.{field}"));
+    if let Some((field, _)) = advanced.iter().find(|(_, set)| *set)
+        && !mount.read_only
+    {
+        return Err(wrong(format!(
+            "mount options conflict: !ReadOnly && BindOptions.{field}"
+        )));
+    }
+    if advanced.iter().all(|(_, set)| *set) {
+        return Err(wrong(
+            "mount options conflict: ReadOnlyNonRecursive && BindOptions.ReadOnlyForceRecursive"
+                .to_owned(),
+        ));
     }
     if !options.create_mountpoint && std::fs::metadata(&source).is_err() {
         return Err(Error::BindSource(source.into()));
@@ -168,6 +183,8 @@ fn bind_mount(mount: &WireMount, target: String, wrong: impl Fn(String) -> Error
         source: source.into(),
         target,
         read_only: mount.read_only,
+        // There is nothing to force: where the kernel cannot do it (before 5.12), no container is made at all.
+        recursive_read_only: mount.read_only && recursive && !options.read_only_non_recursive,
         create_source: options.create_mountpoint,
         non_recursive: options.non_recursive,
         propagation,

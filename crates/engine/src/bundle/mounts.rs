@@ -18,13 +18,19 @@ pub(super) fn all(facts: &Facts<'_>) -> Vec<Entry> {
             Mount::Bind {
                 source,
                 read_only,
+                recursive_read_only,
                 propagation,
                 non_recursive,
                 ..
             } => {
                 let bind = if *non_recursive { "bind" } else { "rbind" };
                 let mut options = vec![bind.to_owned(), propagation.as_str().to_owned()];
-                options.push(if *read_only { "ro" } else { "rw" }.to_owned());
+                let access = match (read_only, recursive_read_only) {
+                    (false, _) => "rw",
+                    (true, false) => "ro",
+                    (true, true) => "rro",
+                };
+                options.push(access.to_owned());
                 Entry {
                     destination: target,
                     kind: "bind".into(),

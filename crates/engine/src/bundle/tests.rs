@@ -218,6 +218,7 @@ fn what_is_asked_for_takes_the_place_of_the_default_and_outer_mounts_come_first(
         source: "/data".into(),
         target: "/etc/hosts/".into(),
         read_only: true,
+        recursive_read_only: true,
         create_source: false,
         non_recursive: false,
         propagation: Propagation::default(),
@@ -230,7 +231,7 @@ fn what_is_asked_for_takes_the_place_of_the_default_and_outer_mounts_come_first(
         mounts: vec![bind, tmpfs],
         ..Asked::default()
     });
-    assert_eq!(mount(&spec, "/etc/hosts"), "bind /data rbind,rprivate,ro");
+    assert_eq!(mount(&spec, "/etc/hosts"), "bind /data rbind,rprivate,rro");
     assert_eq!(
         mount(&spec, "/dev/shm"),
         "tmpfs tmpfs nosuid,nodev,exec,size=1m"

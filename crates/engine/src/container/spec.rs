@@ -190,6 +190,9 @@ pub enum Mount {
         target: String,
         /// No writing through it.
         read_only: bool,
+        /// With `read_only`: nor through the mounts below the source. Containers of before this field have it off.
+        #[serde(default)]
+        recursive_read_only: bool,
         /// `-v` creates a missing source directory, `--mount` refuses.
         create_source: bool,
         /// Mounts below the source are not taken along.

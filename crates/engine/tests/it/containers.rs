@@ -476,6 +476,7 @@ async fn binds() {
         source: source.clone(),
         target: "/data".into(),
         read_only: false,
+        recursive_read_only: false,
         create_source: true,
         non_recursive: false,
         propagation: Propagation::default(),

@@ -1,14 +1,19 @@
 //! Binds and mounts as the command line writes them.
 
 use api::host_config::HostConfig;
+use api::version::{ApiVersion, MAXIMUM};
 use engine::container::spec::{Mount, Propagation};
 use serde_json::{Value, json};
 
 use super::convert;
 
 fn mounts(host: &Value) -> Result<Vec<Mount>, String> {
+    mounts_of(host, MAXIMUM)
+}
+
+fn mounts_of(host: &Value, version: ApiVersion) -> Result<Vec<Mount>, String> {
     let host: HostConfig = api::fold::from_value(host.clone()).unwrap();
-    convert(&host).map_err(|error| format!("{} {error}", error.status().as_u16()))
+    convert(&host, version).map_err(|error| format!("{} {error}", error.status().as_u16()))
 }
 
 fn bind(text: &str) -> Result<Mount, String> {
@@ -21,6 +26,7 @@ fn binds_are_taken_apart() {
         source: "/a".into(),
         target: "/b".into(),
         read_only,
+        recursive_read_only: read_only,
         create_source: true,
         non_recursive: false,
         propagation,
@@ -33,6 +39,46 @@ fn binds_are_taken_apart() {
     assert_eq!(
         bind("/a:/b:ro,z,rshared"),
         Ok(expected(true, Propagation::RShared))
+    );
+}
+
+#[test]
+fn read_only_is_recursive_unless_the_client_is_old_or_wants_it_otherwise() {
+    let recursive = |host: &Value, minor| {
+        let mounts = mounts_of(host, ApiVersion::new(1, minor))?;
+        let [
+            Mount::Bind {
+                read_only: true,
+                recursive_read_only,
+                ..
+            },
+        ] = mounts[..]
+        else {
+            return Err(format!("{mounts:?}"));
+        };
+        Ok(recursive_read_only)
+    };
+    let mount = |options: Value| {
+        json!({ "Mounts": [{
+            "Type": "bind", "Source": "/", "Target": "/b", "ReadOnly": true, "BindOptions": options
+        }] })
+    };
+    let bind = json!({ "Binds": ["/a:/b:ro"] });
+    for (host, minor, expect) in [
+        (&bind, 44, true),
+        (&bind, 43, false),
+        (&mount(Value::Null), 44, true),
+        (&mount(Value::Null), 43, false),
+        (&mount(json!({ "ReadOnlyForceRecursive": true })), 44, true),
+        (&mount(json!({ "ReadOnlyNonRecursive": true })), 44, false),
+    ] {
+        assert_eq!(recursive(host, minor), Ok(expect), "{minor} {host}");
+    }
+    let both = json!({ "ReadOnlyNonRecursive": true, "ReadOnlyForceRecursive": true });
+    assert_eq!(
+        recursive(&mount(both), 44).unwrap_err(),
+        "400 invalid mount config for type \"bind\": mount options conflict: ReadOnlyNonRecursive && \
+         BindOptions.ReadOnlyForceRecursive"
     );
 }
 

@@ -346,6 +346,7 @@ mod tests {
             source: source.into(),
             target: target.into(),
             read_only: false,
+            recursive_read_only: false,
             create_source: false,
             non_recursive: false,
             propagation: crate::container::spec::Propagation::default(),
