@@ -165,7 +165,7 @@ impl Reader {
             return Ok(false);
         };
         if file.metadata()?.len() < self.offset {
-            // Truncated, by rotation with a single file or by hand.
+            // Truncated by hand.
             self.offset = 0;
             self.buffer.clear();
             self.start = 0;

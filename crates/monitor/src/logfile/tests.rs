@@ -148,6 +148,26 @@ fn a_single_file_is_begun_anew() {
 }
 
 #[test]
+fn a_follower_of_a_single_file_misses_nothing_when_it_is_begun_anew() {
+    let (_directory, path) = fresh();
+    let mut writer = Writer::open(&log(&path, 200, 1)).expect("opens");
+    let mut follower = Reader::open(&path, 1).expect("opens");
+    let mut followed = Vec::new();
+    for number in 0..20 {
+        let line = format!("line {number}\n");
+        writer.write(Stream::Stdout, line.as_bytes(), now(number));
+        writer.flush();
+        // A file takes three records: of each the last is not read before the next file is begun.
+        if number % 3 == 1 {
+            let new = follower.by_ref().map(|record| record.expect("reads").line);
+            followed.extend(new.map(|line| String::from_utf8(line).expect("UTF-8")));
+        }
+    }
+    let all: Vec<String> = (0..20).map(|number| format!("line {number}\n")).collect();
+    assert_eq!(followed, all);
+}
+
+#[test]
 fn filters() {
     let (_directory, path) = fresh();
     write(&path, &["a\n", "b\n", "c\n", "d\n"]);

@@ -50,18 +50,15 @@ impl Writer {
             unfinished: [Vec::new(), Vec::new()],
             torn: false,
         };
-        writer.open_file(false)?;
+        writer.open_file()?;
         writer.torn = writer.size > 0 && !ends_with_newline(&writer.path)?;
         Ok(writer)
     }
 
-    fn open_file(&mut self, truncate: bool) -> io::Result<()> {
+    fn open_file(&mut self) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.append(true).create(true).mode(0o640);
         let file = options.open(&self.path)?;
-        if truncate {
-            file.set_len(0)?;
-        }
         self.size = file.metadata()?.len();
         self.file = Some(file);
         Ok(())
@@ -177,14 +174,27 @@ impl Writer {
     }
 
     /// Begins a new file. When that fails the present one is written on.
+    ///
+    /// The oldest one, which with a single file is the present one, is removed and never emptied: whoever reads it still
+    /// reads it to its end.
     fn rotate(&mut self) {
         if self.size < self.max_size {
             return;
         }
-        let shifted = (1..self.max_files).rev().all(|age| shift(&self.path, age));
-        if shifted && self.open_file(self.max_files == 1).is_ok() {
+        let mut ages = (1..self.max_files).rev();
+        let shifted = remove(&rotated(&self.path, self.max_files - 1))
+            && ages.all(|age| shift(&self.path, age));
+        if shifted && self.open_file().is_ok() {
             self.torn = false;
         }
+    }
+}
+
+/// Removes a file; a missing one is no failure.
+fn remove(path: &Path) -> bool {
+    match std::fs::remove_file(path) {
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+        Ok(()) => true,
     }
 }
 
