@@ -224,7 +224,14 @@ fn otherwise_ufw_rules_them_as_routed() {
     ufw(&context, &["--force", "enable"]);
     assert!(!answers(&outside, &address));
     assert!(!gets_out(&context, &outside));
-    // As documented: whoever is on the bridge may go out, and the container's port may be asked.
+    // As documented: all that is routed, as with Docker.
+    ufw(&context, &["default", "allow", "routed"]);
+    assert!(gets_out(&context, &outside));
+    assert!(answers(&outside, &address));
+    ufw(&context, &["default", "deny", "routed"]);
+    assert!(!gets_out(&context, &outside));
+    assert!(!answers(&outside, &address));
+    // Or else whoever is on the bridge may go out, and the container's port may be asked.
     let bridge = context.names().bridge.clone();
     ufw(&context, &["route", "allow", "in", "on", &bridge]);
     assert!(gets_out(&context, &outside));

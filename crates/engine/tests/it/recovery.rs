@@ -125,7 +125,7 @@ fn freed_address() {
         ops::start(engine, &id).await.unwrap();
         context.abandon()
     });
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(promised(Duration::from_millis(900)));
     block(|| async {
         let context = Context::open(directory).await;
         let engine = context.engine();
