@@ -349,21 +349,24 @@ impl<'a> Unpack<'a> {
             Err(error) if absent(&error) => Ok(()),
             other => {
                 let dir = other.map_err(at("open directory", path))?;
-                self.clear(&dir, path).map_err(at("clear", path))
+                self.clear(&dir, path)
             }
         }
     }
 
-    fn clear(&self, dir: &Dir, path: &Path) -> io::Result<()> {
-        for (name, directory) in dir.entries()? {
+    fn clear(&mut self, dir: &Dir, path: &Path) -> Result<(), Error> {
+        for (name, directory) in dir.entries().map_err(at("clear", path))? {
             let path = path.join(&name);
-            match self.made.as_ref() {
-                Some((made, state)) if made.contains(&state.hash_one(&path)) => {
-                    if directory {
-                        self.clear(&dir.open_dir(&name)?, &path)?;
-                    }
-                }
-                _ => dir.remove_all(&name)?,
+            let made = self.made.as_ref();
+            if !made.is_some_and(|(made, state)| made.contains(&state.hash_one(&path))) {
+                dir.remove_all(&name).map_err(at("clear", &path))?;
+                continue;
+            }
+            // Many marks over many entries cost as much as so many entries.
+            self.count()?;
+            if directory {
+                let dir = dir.open_dir(&name).map_err(at("clear", &path))?;
+                self.clear(&dir, &path)?;
             }
         }
         Ok(())

@@ -246,6 +246,31 @@ fn limits_hold() {
 }
 
 #[test]
+fn many_opaque_marks_over_many_files_are_too_many() {
+    let Some(scene) = Scene::new() else { return };
+    let below = scene.stack(&[Layer::new().file("dir/old", "x").done()]);
+    let below = below.unwrap();
+    let mut layer = Layer::new();
+    for count in 0..20 {
+        layer = layer.file(&format!("dir/f{count}"), "");
+    }
+    for _ in 0..10 {
+        layer = layer.file("dir/.wh..wh..opq", "");
+    }
+    let layer = layer.done();
+    let limits = |entries| Limits {
+        entries,
+        ..Limits::default()
+    };
+    let apply = |entries| scene.apply(Some(&below), &layer, &limits(entries), "layer-x");
+    let error = apply(100).unwrap_err().to_string();
+    assert!(error.contains("more than 100 entries"), "{error}");
+    scene.check();
+    apply(250).unwrap();
+    scene.check();
+}
+
+#[test]
 fn a_hard_link_to_itself_keeps_its_file() {
     let Some(scene) = Scene::new() else {
         return;
