@@ -106,6 +106,16 @@ impl Images {
         })
     }
 
+    /// Whether an image has this archive as this layer: then the archive was once found to be what the layer's DiffID says.
+    pub(crate) fn vouches_for(&self, archive: &Digest, diff_id: &Digest) -> bool {
+        self.read().images.values().any(|image| {
+            let diff_ids = image.config.rootfs.diff_ids.iter();
+            diff_ids
+                .zip(&image.layers)
+                .any(|(known, layer)| known == diff_id && layer.digest == *archive)
+        })
+    }
+
     fn read_records(&mut self) -> Result<(), Error> {
         let mut state = State::default();
         let found = self.records.images()?;

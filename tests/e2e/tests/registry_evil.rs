@@ -240,6 +240,36 @@ fn lies_about_content_are_refused_and_nothing_is_stored() {
     refused(&context, &serve(torn, |_, _, _| None), "layer");
 }
 
+/// Otherwise a push of the image that a stranger made would hand out the other image's layer.
+#[test]
+fn a_layer_that_is_there_is_not_taken_for_another_of_the_same_tree() {
+    let context = Context::new();
+    let tree = context.directory().join("tree");
+    let mut images = ["./bin", "."].map(|part| {
+        let mut image = Repository::default();
+        image.layer(&tar(&tree, &[part]));
+        image
+    });
+    for (name, image) in ["public", "private"].iter().zip(&images) {
+        let registry = serve(image.clone(), |_, _, _| None);
+        context
+            .corten(&["pull", "-q", &format!("{}/{name}", registry.host())])
+            .ok();
+    }
+    let blobs = context.directory().join("data/content/blobs/sha256");
+    let before = entries(&blobs);
+
+    let [public, private] = &mut images;
+    // Its server need not have what it names.
+    public.layers.clone_from(&private.layers);
+    let registry = serve(public.clone(), |_, _, _| None);
+    let output = context.corten(&["pull", &format!("{}/evil", registry.host())]);
+    let text = output.fails(1);
+    assert!(text.contains("its content has the digest"), "{text}");
+    assert_eq!(entries(&blobs), before);
+    assert_eq!(context.corten(&["images", "-q"]).ok().lines().count(), 2);
+}
+
 #[test]
 fn archives_that_lead_out_are_refused() {
     let context = Context::new();

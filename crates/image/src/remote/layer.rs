@@ -60,8 +60,11 @@ impl Layer {
         let lock = remote.chain_lock(&self.place.chain);
         let Some(mut download) = self.download.take() else {
             let _one = self.or_cancelled(lock.lock()).await?;
-            if !remote.images.snapshots.has(&self.place.chain) {
+            let (images, place) = (&remote.images, &self.place);
+            if !images.snapshots.has(&place.chain) {
                 self.unpack_blob(&mut line).await?;
+            } else if !images.vouches_for(&self.blob.digest, &place.diff_id) {
+                self.verify().await?;
             }
             if !self.there {
                 line.say("Pull complete");

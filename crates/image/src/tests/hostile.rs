@@ -270,3 +270,25 @@ fn no_archive_says_which_image_a_digest_stands_for() {
         }
     }
 }
+
+#[test]
+fn what_is_there_of_two_images_is_not_taken_for_one_layer() {
+    let Some(scene) = Scene::new() else { return };
+    let layers = [tar(&[("file", b"x")])];
+    let secret = [tar(&[("file", b"secret")])];
+    let packed = [&layers, &secret].map(|layers| [gzip(&layers[0])]);
+    let layout = |layers, stored| {
+        let mut layout = Layout::default();
+        let image = layout.image(layers, stored) + "}";
+        layout.done(&[image])
+    };
+    scene.load(&layout(&layers, &packed[0])).unwrap();
+    scene.load(&layout(&secret, &packed[1])).unwrap();
+    let error = scene.load(&layout(&layers, &packed[1])).unwrap_err();
+    assert!(
+        matches!(&error, crate::Error::DiffId { found, .. } if *found == digest_of(&secret[0])),
+        "{error}"
+    );
+    assert_eq!(scene.images.list().len(), 2);
+    assert_eq!(scene.count("content/blobs/sha256"), 6);
+}
