@@ -120,10 +120,10 @@ pub(crate) fn publish(
     if !openings.is_empty() {
         let (opened, id) = (engine.clone(), container.id.clone());
         undo.push("close ports", move || {
-            let closed = opened.networks.open_ports(&id, Vec::new());
+            let closed = opened.networks.open_ports(&id, Vec::new);
             closed.map_err(|error| error.to_string())
         });
-        engine.networks.open_ports(&container.id, openings)?;
+        engine.networks.open_ports(&container.id, || openings)?;
     }
     let Some(endpoint) = endpoint(endpoints).filter(|_| !requests.is_empty()) else {
         return Ok(Vec::new());
@@ -149,7 +149,7 @@ pub(crate) fn publish(
 
 /// Lets go of a container's ports.
 pub(crate) fn unpublish(engine: &Engine, id: &str) {
-    if let Err(error) = engine.networks.open_ports(id, Vec::new()) {
+    if let Err(error) = engine.networks.open_ports(id, Vec::new) {
         tracing::warn!(container = %id, %error, "close published ports");
     }
     if let Err(error) = engine.ports.unpublish(&engine.keeper, id) {
@@ -159,11 +159,19 @@ pub(crate) fn unpublish(engine: &Engine, id: &str) {
 
 /// A running container has other places: its ports lead to the one that leads out.
 pub(crate) fn retarget(engine: &Engine, container: &Container) {
-    let now = container.now();
-    let openings = openings(engine, &now.record, &now.endpoints);
-    if let Err(error) = engine.networks.open_ports(&container.id, openings) {
+    // A container that has ended meanwhile has none: theirs were closed, and nobody would close these.
+    let look = || {
+        let now = container.now();
+        if now.goes_on() {
+            openings(engine, &now.record, &now.endpoints)
+        } else {
+            Vec::new()
+        }
+    };
+    if let Err(error) = engine.networks.open_ports(&container.id, look) {
         tracing::warn!(container = %container.id, %error, "open published ports elsewhere");
     }
+    let now = container.now();
     if now.ports.is_empty() {
         return;
     }
@@ -176,8 +184,8 @@ pub(crate) fn retarget(engine: &Engine, container: &Container) {
 /// A container that an earlier daemon started keeps its ports.
 pub(crate) fn adopt(engine: &Engine, record: &Record, endpoints: &[Endpoint], ports: &[Port]) {
     let id = &record.id;
-    let openings = openings(engine, record, endpoints);
-    if let Err(error) = engine.networks.open_ports(id, openings) {
+    let look = || openings(engine, record, endpoints);
+    if let Err(error) = engine.networks.open_ports(id, look) {
         tracing::warn!(container = %id, %error, "open published ports");
     }
     if endpoint(endpoints).is_some() && !ports.is_empty() {

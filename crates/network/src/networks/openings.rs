@@ -20,9 +20,11 @@ impl Networks {
         }
     }
 
-    /// Opens these ports of a container to the neighbours, and no others; most containers have none.
-    pub fn open_ports(&self, container: &str, openings: Vec<Opening>) -> Result<()> {
+    /// Opens these ports of a container to the neighbours, and no others; most containers have none. They are looked for when
+    /// it is this container's turn: whoever closes them has the last word.
+    pub fn open_ports(&self, container: &str, look: impl FnOnce() -> Vec<Opening>) -> Result<()> {
         let mut all = lock(&self.openings);
+        let openings = look();
         let before = all.remove(container).unwrap_or_default();
         if !openings.is_empty() {
             all.insert(container.to_owned(), openings.clone());

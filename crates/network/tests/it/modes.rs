@@ -89,7 +89,7 @@ fn neighbours_reach_what_is_published_on_a_routed_network_and_nothing_else() {
             // Nothing is translated on the way out.
             assert_eq!(seen(member.netns.as_fd(), other, &theirs), Some(*address));
         }
-        opened.networks.open_ports("c", open_all).unwrap();
+        opened.networks.open_ports("c", || open_all).unwrap();
         for (address, other) in addresses.iter().zip(outer) {
             assert_eq!(
                 seen(outside.as_fd(), *address, &inside),
@@ -103,7 +103,7 @@ fn neighbours_reach_what_is_published_on_a_routed_network_and_nothing_else() {
         // So do containers of other networks reach it.
         let red = join(&opened, &["red"]);
         assert!(seen(red.netns.as_fd(), addresses[0], &inside).is_some());
-        opened.networks.open_ports("c", Vec::new()).unwrap();
+        opened.networks.open_ports("c", Vec::new).unwrap();
         assert_eq!(
             seen(outside.as_fd(), addresses[0], &inside),
             None,

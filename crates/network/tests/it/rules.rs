@@ -60,7 +60,7 @@ fn elements_that_somebody_took_out_or_put_in_are_set_right() {
             port: 80,
         };
         let openings = member.endpoints[0].addresses().map(opening).collect();
-        opened.networks.open_ports("c", openings).unwrap();
+        opened.networks.open_ports("c", || openings).unwrap();
         // What is whole stays: the numbers of all parts are the same.
         let numbered = nft("--handle list ruleset");
         opened.networks.keep_rules().unwrap();
