@@ -7,9 +7,8 @@
 //! ```
 //!
 //! Where it differs from libseccomp, on purpose:
-//! - An ordering test (`<`, `<=`, `>`, `>=`) of an argument that the kernel reads as a 32-bit int looks at the lower half
-//!   alone, so that garbage in the upper half cannot evade it (`socket` with AF_ALG or AF_VSOCK). Equality tests take all
-//!   64 bits: with garbage, they hold less often than in the kernel.
+//! - Garbage in the upper half of an argument that the kernel reads as a 32-bit int evades no rule (`socket` with AF_ALG or
+//!   AF_VSOCK): a test looks at the lower half alone where all 64 bits would let more calls pass.
 //! - A call newer than every one the profile names answers ENOSYS, not the default errno, as runc does, so that C
 //!   libraries fall back.
 //! - A rule without conditions decides after those with conditions, whatever their order in the profile.
@@ -40,6 +39,31 @@ enum Verdict {
 struct Test {
     arg: Arg,
     low_half_only: bool,
+}
+
+impl Test {
+    /// A condition of a rule that lets calls pass, or denies them.
+    fn new(arg: Arg, is_int: bool, lets_pass: bool) -> Self {
+        // Garbage makes values unequal: that may only keep a call from passing, or have it denied.
+        let stricter_as_a_whole = match arg.operator {
+            Operator::Equal | Operator::MaskedEqual => lets_pass,
+            Operator::NotEqual => !lets_pass,
+            _ => false,
+        };
+        Self {
+            arg,
+            low_half_only: is_int && !stricter_as_a_whole,
+        }
+    }
+
+    /// The bits that are looked at.
+    fn mask(&self) -> u64 {
+        if self.low_half_only {
+            u64::from(u32::MAX)
+        } else {
+            u64::MAX
+        }
+    }
 }
 
 pub(crate) fn compile(default: Action, arches: &[Arch], rules: &[Rule]) -> Result<Vec<u8>, Error> {
@@ -92,9 +116,9 @@ fn ranges(default: Action, arch: Arch, rules: &[Rule]) -> BTreeMap<u32, Verdict>
             if rule.args.is_empty() {
                 *otherwise = rule.action;
             } else {
-                let test = |arg: &Arg| Test {
-                    arg: *arg,
-                    low_half_only: !arch.is_wide() || table::is_int(name, arg.index),
+                let test = |arg: &Arg| {
+                    let is_int = !arch.is_wide() || table::is_int(name, arg.index);
+                    Test::new(*arg, is_int, rule.action.lets_pass())
                 };
                 tests.push((rule.args.iter().map(test).collect(), rule.action));
             }
@@ -109,8 +133,7 @@ fn ranges(default: Action, arch: Arch, rules: &[Rule]) -> BTreeMap<u32, Verdict>
         ranges.insert(number, simplified(verdict));
         ranges.entry(number + 1).or_insert(Verdict::Always(default));
     }
-    let strict = ![Action::ALLOW, Action::LOG].contains(&default);
-    if strict && newest > 0 {
+    if !default.lets_pass() && newest > 0 {
         ranges.insert(newest + 1, Verdict::Always(Action::errno(ENOSYS)));
     }
     if arch == Arch::X86_64 {
@@ -180,10 +203,11 @@ fn test(assembler: &mut Assembler, test: &Test, hit: Label, miss: Label) -> Labe
         value,
         value_two,
     } = test.arg;
+    let mask = test.mask();
     match operator {
-        Operator::Equal => equal(assembler, index, u64::MAX, value, hit, miss),
-        Operator::NotEqual => equal(assembler, index, u64::MAX, value, miss, hit),
-        Operator::MaskedEqual => equal(assembler, index, value, value_two, hit, miss),
+        Operator::Equal => equal(assembler, index, mask, value & mask, hit, miss),
+        Operator::NotEqual => equal(assembler, index, mask, value & mask, miss, hit),
+        Operator::MaskedEqual => equal(assembler, index, value & mask, value_two & mask, hit, miss),
         Operator::Greater => order(assembler, test, Compare::Greater, hit, miss),
         Operator::GreaterOrEqual => order(assembler, test, Compare::GreaterOrEqual, hit, miss),
         Operator::Less => order(assembler, test, Compare::GreaterOrEqual, miss, hit),
@@ -206,6 +230,9 @@ fn equal(
         assembler.and(mask_low);
     }
     let low_matches = assembler.load(low_half(index));
+    if mask_high == 0 && high == 0 {
+        return low_matches;
+    }
     assembler.compare(Compare::Equal, high, low_matches, miss);
     if mask_high != u32::MAX {
         assembler.and(mask_high);

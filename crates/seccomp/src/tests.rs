@@ -222,6 +222,58 @@ fn garbage_in_the_upper_half_does_not_open_forbidden_socket_families() {
     );
 }
 
+/// A program for one rule of `socket`, whatever else is allowed or denied.
+fn of_socket(default: &str, action: &str, operator: &str, value: u64) -> Vec<u8> {
+    let json = format!(
+        r#"{{"defaultAction":"{default}","architectures":["SCMP_ARCH_X86_64"],"syscalls":[{{"names":["socket"],
+        "action":"{action}","args":[{{"index":0,"value":{value},"valueTwo":40,"op":"{operator}"}}]}}]}}"#
+    );
+    let context = Context {
+        caps: &[],
+        arch: Arch::X86_64,
+        kernel: (6, 1),
+    };
+    let profile = Profile::parse(json.as_bytes()).unwrap();
+    profile.compile(&context).unwrap()
+}
+
+#[test]
+fn garbage_in_the_upper_half_evades_no_rule_of_any_kind() {
+    const VSOCK: u64 = 40;
+    let socket = table::number(Arch::X86_64, "socket").unwrap();
+    let (allow, deny) = ("SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO");
+    // How profiles keep a container from AF_VSOCK, by allowing and by denying. Docker's was the first one for years.
+    for (default, action, operator, value) in [
+        (deny, allow, "SCMP_CMP_NE", 40),
+        (deny, allow, "SCMP_CMP_LT", 40),
+        (deny, allow, "SCMP_CMP_GT", 40),
+        (deny, allow, "SCMP_CMP_EQ", 2),
+        (allow, deny, "SCMP_CMP_EQ", 40),
+        (allow, deny, "SCMP_CMP_NE", 2),
+        (allow, deny, "SCMP_CMP_GE", 40),
+        (allow, deny, "SCMP_CMP_LE", 40),
+        (allow, deny, "SCMP_CMP_MASKED_EQ", u64::MAX),
+    ] {
+        let program = of_socket(default, action, operator, value);
+        for upper in [0, 1, 0x7FFF_FFFF, 0xFFFF_FFFF_u64] {
+            let verdict = run(
+                &program,
+                socket,
+                AMD64,
+                [upper << 32 | VSOCK, 0, 0, 0, 0, 0],
+            );
+            assert_eq!(verdict, EPERM, "{action} {operator} {value}, {upper:#x}");
+        }
+        let passes = if operator == "SCMP_CMP_GT" || operator == "SCMP_CMP_LE" {
+            41
+        } else {
+            2
+        };
+        let verdict = run(&program, socket, AMD64, [passes, 0, 0, 0, 0, 0]);
+        assert_eq!(verdict, ALLOW, "{action} {operator} {value}, {passes}");
+    }
+}
+
 #[test]
 fn clone3_answers_enosys_and_a_foreign_architecture_dies() {
     let program = docker(DEFAULT_CAPS, Arch::X86_64);
