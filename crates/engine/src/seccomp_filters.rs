@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use seccomp::{Arch, Context, Profile};
+use seccomp::{Arch, Context, Filter, Profile};
 
 use crate::container::Spec;
 use crate::container::spec::Seccomp;
@@ -16,7 +16,7 @@ pub(crate) struct Filters {
     profile: Profile,
     kernel: (u32, u32),
     capabilities: u64,
-    compiled: Mutex<HashMap<u64, Arc<Vec<u8>>>>,
+    compiled: Mutex<HashMap<u64, Arc<Filter>>>,
 }
 
 impl Filters {
@@ -34,12 +34,12 @@ impl Filters {
         filters
     }
 
-    /// The filter of a container; empty: none.
-    pub(crate) fn of(&self, spec: &Spec) -> Result<Vec<u8>> {
+    /// The filter of a container.
+    pub(crate) fn of(&self, spec: &Spec) -> Result<Filter> {
         let caps = bundle::capability_mask(spec) & self.capabilities;
         match &spec.security.seccomp {
-            Seccomp::Unconfined => Ok(Vec::new()),
-            Seccomp::Default if spec.privileged => Ok(Vec::new()),
+            Seccomp::Unconfined => Ok(Filter::default()),
+            Seccomp::Default if spec.privileged => Ok(Filter::default()),
             Seccomp::Default => {
                 let known = self
                     .compiled
@@ -65,7 +65,7 @@ impl Filters {
         }
     }
 
-    fn compile(&self, profile: &Profile, caps: u64) -> Result<Vec<u8>> {
+    fn compile(&self, profile: &Profile, caps: u64) -> Result<Filter> {
         let names = sys::caps::names(caps);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let context = Context {

@@ -7,6 +7,7 @@ mod compile;
 mod limits;
 mod options;
 
+use seccomp::Filter;
 use serde::{Deserialize, Serialize};
 
 pub use limits::{DeviceRule, Limits};
@@ -75,10 +76,8 @@ pub struct Process {
     pub ambient: u64,
     /// Set no_new_privs.
     pub no_new_privileges: bool,
-    /// A compiled seccomp filter: an array of `struct sock_filter` as bytes; empty: unconfined.
-    pub seccomp: Vec<u8>,
-    /// Kernel flags of that filter (`sys::seccomp::flag`).
-    pub seccomp_flags: u64,
+    /// A compiled seccomp filter.
+    pub seccomp: Filter,
     /// (RLIMIT_*, soft, hard).
     pub rlimits: Vec<(u32, u64, u64)>,
     /// oom_score_adj, if it is to be changed.
@@ -212,8 +211,8 @@ pub struct Extras {
     pub rootfs_fd: bool,
     /// The network namespace is handed over as a descriptor.
     pub netns_fd: bool,
-    /// A compiled seccomp filter (bytes of `struct sock_filter`), instead of compiling the specification's.
-    pub seccomp: Option<Vec<u8>>,
+    /// A compiled seccomp filter, instead of compiling the specification's.
+    pub seccomp: Option<Filter>,
     /// Run our own init as the first process.
     pub init: bool,
     /// Kill the container when the process that creates it ends.

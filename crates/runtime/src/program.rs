@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use ::seccomp::Filter;
 use sys::mount::{self, TrustedProc};
 use sys::process::{self, Image, SingleThreaded};
 use sys::root::{OpenFlags, RootDir};
@@ -21,8 +22,7 @@ const MAX_PASSWD: u64 = 4 << 20;
 pub(crate) struct Prepared {
     image: Image,
     program: Program,
-    filter: Vec<u8>,
-    filter_flags: u64,
+    filter: Filter,
     sets: caps::Sets,
     ambient: u64,
     no_new_privileges: bool,
@@ -162,7 +162,6 @@ pub(crate) fn prepare(
         image: image.step(|| "build arguments")?,
         program,
         filter: plan.seccomp.clone(),
-        filter_flags: plan.seccomp_flags,
         ambient: plan.ambient & sets.permitted,
         sets,
         no_new_privileges: plan.no_new_privileges,
@@ -207,7 +206,7 @@ impl Prepared {
         if self.no_new_privileges {
             process::set_no_new_privileges().step(|| "set no_new_privs")?;
         }
-        if !self.filter.is_empty() {
+        if !self.filter.program.is_empty() {
             let now = caps::get().step(|| "read capabilities")?;
             // CAP_SYS_ADMIN for the filter alone, unless no_new_privs makes it needless.
             let all = caps::Sets {
@@ -226,8 +225,9 @@ impl Prepared {
             .step(|| "set capabilities")?;
         }
         caps::set_ambient(self.ambient).step(|| "set ambient capabilities")?;
-        if !self.filter.is_empty() {
-            seccomp::load(&self.filter, self.filter_flags).step(|| "load seccomp filter")?;
+        if !self.filter.program.is_empty() {
+            seccomp::load(&self.filter.program, self.filter.flags)
+                .step(|| "load seccomp filter")?;
         }
         caps::set(self.sets).step(|| "set capabilities")
     }

@@ -9,7 +9,7 @@ mod compile;
 mod profile;
 mod table;
 
-pub use profile::{Action, Arch, Arg, Context, Error, Operator, Profile, Rule};
+pub use profile::{Action, Arch, Arg, Context, Error, Filter, Operator, Profile, Rule};
 
 #[cfg(test)]
 mod tests;

@@ -38,6 +38,8 @@ pub struct Profile {
     #[serde(default)]
     architectures: Option<Vec<String>>,
     #[serde(default)]
+    flags: Option<Vec<String>>,
+    #[serde(default)]
     listener_path: Option<String>,
     #[serde(default)]
     syscalls: Option<Vec<SyscallRule>>,
@@ -109,6 +111,15 @@ pub enum Arch {
     Aarch64,
     /// 32-bit Arm.
     Arm,
+}
+
+/// A profile made ready for the kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// An array of `struct sock_filter` as bytes in native order; empty: nothing is filtered.
+    pub program: Vec<u8>,
+    /// `SECCOMP_FILTER_FLAG_*` of seccomp(2).
+    pub flags: u64,
 }
 
 /// A verdict, as the kernel's `SECCOMP_RET_*` value.
@@ -253,8 +264,8 @@ impl Profile {
         Ok(serde_json::from_slice(json)?)
     }
 
-    /// Compiles what applies in `context` to an array of `struct sock_filter`, as bytes in native order.
-    pub fn compile(&self, context: &Context<'_>) -> Result<Vec<u8>, Error> {
+    /// Compiles what applies in `context`.
+    pub fn compile(&self, context: &Context<'_>) -> Result<Filter, Error> {
         if self
             .listener_path
             .as_ref()
@@ -263,7 +274,34 @@ impl Profile {
             return Err(Error::Unsupported("listenerPath"));
         }
         let default = Action::parse(&self.default_action, self.default_errno_ret)?;
-        crate::compile::compile(default, &self.arches(context)?, &self.rules(context)?)
+        let (arches, rules) = (self.arches(context)?, self.rules(context)?);
+        Ok(Filter {
+            program: crate::compile::compile(default, &arches, &rules)?,
+            flags: self.flags()?,
+        })
+    }
+
+    /// The kernel's bits (linux/seccomp.h) of the flags that are named.
+    fn flags(&self) -> Result<u64, Error> {
+        let mut bits = 0;
+        for word in self.flags.iter().flatten() {
+            bits |= match word.as_str() {
+                // A process has one thread when it takes its filter.
+                "SECCOMP_FILTER_FLAG_TSYNC" => 0,
+                "SECCOMP_FILTER_FLAG_LOG" => 1 << 1,
+                "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => 1 << 2,
+                "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => {
+                    return Err(Error::Unsupported("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"));
+                }
+                _ => {
+                    return Err(Error::Unknown {
+                        what: "flag",
+                        word: word.clone(),
+                    });
+                }
+            };
+        }
+        Ok(bits)
     }
 
     /// The architectures a filter has to know, the native one first.
@@ -311,21 +349,37 @@ impl Profile {
                 .as_ref()
                 .is_some_and(|condition| condition.excludes(context));
             if included && !excluded {
-                let names = rule.names.iter().chain(&rule.name).cloned().collect();
-                let args = rule
-                    .args
-                    .iter()
-                    .flatten()
-                    .map(Arg::parse)
-                    .collect::<Result<_, _>>()?;
-                rules.push(Rule {
-                    names,
-                    action: Action::parse(&rule.action, rule.errno_ret)?,
-                    args,
-                });
+                rules.extend(rule.parse()?);
             }
         }
         Ok(rules)
+    }
+}
+
+impl SyscallRule {
+    /// One rule, whose conditions must all hold; but where two are about the same argument, a rule for each condition, any
+    /// of which suffices. So does runc, for the profiles of before conditions could be combined.
+    fn parse(&self) -> Result<Vec<Rule>, Error> {
+        let args = self.args.iter().flatten().map(Arg::parse);
+        let args: Vec<Arg> = args.collect::<Result<_, _>>()?;
+        let rule = Rule {
+            names: self.names.iter().chain(&self.name).cloned().collect(),
+            action: Action::parse(&self.action, self.errno_ret)?,
+            args: Vec::new(),
+        };
+        let mut indexes: Vec<u32> = args.iter().map(|arg| arg.index).collect();
+        indexes.sort_unstable();
+        indexes.dedup();
+        let alternatives = if indexes.len() == args.len() {
+            vec![args]
+        } else {
+            args.into_iter().map(|arg| vec![arg]).collect()
+        };
+        let with = |args| Rule {
+            args,
+            ..rule.clone()
+        };
+        Ok(alternatives.into_iter().map(with).collect())
     }
 }
 

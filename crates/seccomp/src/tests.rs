@@ -1,6 +1,6 @@
 //! Verdicts compared with libseccomp's own programs, and with what the kernel would make of a call.
 
-use crate::{Arch, Context, Profile, table};
+use crate::{Arch, Context, Filter, Profile, table};
 
 const DEFAULT_CAPS: &[&str] = &[
     "CAP_CHOWN",
@@ -76,6 +76,7 @@ fn docker(caps: &[&str], arch: Arch) -> Vec<u8> {
             kernel: (6, 1),
         })
         .unwrap()
+        .program
 }
 
 /// A small generator: the same calls at every run.
@@ -222,12 +223,7 @@ fn garbage_in_the_upper_half_does_not_open_forbidden_socket_families() {
     );
 }
 
-/// A program for one rule of `socket`, whatever else is allowed or denied.
-fn of_socket(default: &str, action: &str, operator: &str, value: u64) -> Vec<u8> {
-    let json = format!(
-        r#"{{"defaultAction":"{default}","architectures":["SCMP_ARCH_X86_64"],"syscalls":[{{"names":["socket"],
-        "action":"{action}","args":[{{"index":0,"value":{value},"valueTwo":40,"op":"{operator}"}}]}}]}}"#
-    );
+fn compiled(json: &str) -> Filter {
     let context = Context {
         caps: &[],
         arch: Arch::X86_64,
@@ -235,6 +231,15 @@ fn of_socket(default: &str, action: &str, operator: &str, value: u64) -> Vec<u8>
     };
     let profile = Profile::parse(json.as_bytes()).unwrap();
     profile.compile(&context).unwrap()
+}
+
+/// A program for one rule of `socket`, whatever else is allowed or denied.
+fn of_socket(default: &str, action: &str, operator: &str, value: u64) -> Vec<u8> {
+    let json = format!(
+        r#"{{"defaultAction":"{default}","architectures":["SCMP_ARCH_X86_64"],"syscalls":[{{"names":["socket"],
+        "action":"{action}","args":[{{"index":0,"value":{value},"valueTwo":40,"op":"{operator}"}}]}}]}}"#
+    );
+    compiled(&json).program
 }
 
 #[test]
@@ -305,6 +310,47 @@ fn a_profile_with_unknown_words_is_refused() {
     );
     check(r#"{"defaultAction":"SCMP_ACT_NOTIFY"}"#, "not supported");
     check("[]", "decode seccomp profile");
+    check(
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","flags":["SECCOMP_FILTER_FLAG_X"]}"#,
+        "unknown flag \"SECCOMP_FILTER_FLAG_X\"",
+    );
+}
+
+#[test]
+fn of_two_conditions_on_one_argument_either_suffices() {
+    let program = compiled(
+        r#"{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[
+        {"index":0,"value":1,"op":"SCMP_CMP_EQ"},{"index":0,"value":2,"op":"SCMP_CMP_EQ"}]},
+        {"names":["kill"],"action":"SCMP_ACT_ALLOW","args":[
+        {"index":0,"value":1,"op":"SCMP_CMP_EQ"},{"index":1,"value":9,"op":"SCMP_CMP_EQ"}]}]}"#,
+    )
+    .program;
+    let verdict = |nr, first, second| run(&program, nr, AMD64, [first, second, 0, 0, 0, 0]);
+    let [socket, kill] = ["socket", "kill"].map(|name| table::number(Arch::X86_64, name).unwrap());
+    assert_eq!(
+        [1, 2, 3].map(|family| verdict(socket, family, 0)),
+        [ALLOW, ALLOW, EPERM]
+    );
+    assert_eq!(
+        [(1, 9), (1, 8), (2, 9)].map(|(pid, signal)| verdict(kill, pid, signal)),
+        [ALLOW, EPERM, EPERM]
+    );
+}
+
+#[test]
+fn flags_of_a_profile_are_the_kernels() {
+    let flags = |named: &str| {
+        compiled(&format!(
+            r#"{{"defaultAction":"SCMP_ACT_ALLOW","flags":{named}}}"#
+        ))
+        .flags
+    };
+    assert_eq!(flags("null"), 0);
+    assert_eq!(
+        flags(r#"["SECCOMP_FILTER_FLAG_TSYNC","SECCOMP_FILTER_FLAG_LOG"]"#),
+        2
+    );
+    assert_eq!(flags(r#"["SECCOMP_FILTER_FLAG_SPEC_ALLOW"]"#), 4);
 }
 
 #[test]
@@ -312,15 +358,7 @@ fn an_oci_profile_that_allows_by_default_denies_what_it_names() {
     let json = r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64"],
         "syscalls":[{"names":["chmod","fchmodat"],"action":"SCMP_ACT_ERRNO","errnoRet":13},
                     {"names":["kill"],"action":"SCMP_ACT_KILL_PROCESS","args":[{"index":1,"value":9,"op":"SCMP_CMP_EQ"}]}]}"#;
-    let context = Context {
-        caps: &[],
-        arch: Arch::X86_64,
-        kernel: (6, 1),
-    };
-    let program = Profile::parse(json.as_bytes())
-        .unwrap()
-        .compile(&context)
-        .unwrap();
+    let program = compiled(json).program;
     assert_eq!(run(&program, 90, AMD64, [0; 6]), 0x0005_000D);
     assert_eq!(run(&program, 62, AMD64, [1, 9, 0, 0, 0, 0]), 0x8000_0000);
     assert_eq!(run(&program, 62, AMD64, [1, 15, 0, 0, 0, 0]), ALLOW);

@@ -4,15 +4,8 @@ use std::io;
 
 use crate::process::cvt;
 
-/// Kernel flags of a filter.
-pub mod flag {
-    /// Log every action but allow.
-    pub const LOG: u64 = 2;
-    /// Do not turn on speculation mitigations.
-    pub const SPEC_ALLOW: u64 = 4;
-}
-
-/// Loads a filter, given as an array of `struct sock_filter` in bytes, for this thread and its children.
+/// Loads a filter, given as an array of `struct sock_filter` in bytes, for this thread and its children; `flags` are
+/// `SECCOMP_FILTER_FLAG_*`.
 ///
 /// Needs CAP_SYS_ADMIN, or no_new_privs set.
 pub fn load(program: &[u8], flags: u64) -> io::Result<()> {

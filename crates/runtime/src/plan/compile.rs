@@ -1,6 +1,7 @@
 //! From a specification to a plan: every check that needs no kernel, every default.
 
 use oci::runtime::{self as spec, Spec};
+use seccomp::Filter;
 use sys::cgroup::Layout;
 
 use super::options::{self, Options};
@@ -61,7 +62,7 @@ impl Plan {
         let mut compiled = Process::compile(process)?;
         compiled.seccomp = match extras.seccomp {
             Some(program) => program,
-            None => filter(linux, process, &mut compiled)?,
+            None => filter(linux, process)?,
         };
         let mounts = mounts(spec, &extras.bundle)?;
         let dev = mounts.iter().any(|mount| {
@@ -155,8 +156,7 @@ impl Process {
             permitted: mask(&caps.permitted),
             ambient: mask(&caps.ambient) & mask(&caps.inheritable),
             no_new_privileges: process.no_new_privileges,
-            seccomp: Vec::new(),
-            seccomp_flags: 0,
+            seccomp: Filter::default(),
             rlimits,
             oom_score_adj: process.oom_score_adj,
             terminal: process.terminal,
@@ -174,19 +174,10 @@ fn mask(names: &[String]) -> u64 {
         .fold(0, |mask, bit| mask | bit)
 }
 
-fn filter(linux: &spec::Linux, process: &spec::Process, compiled: &mut Process) -> Result<Vec<u8>> {
+fn filter(linux: &spec::Linux, process: &spec::Process) -> Result<Filter> {
     let Some(profile) = &linux.seccomp else {
-        return Ok(Vec::new());
+        return Ok(Filter::default());
     };
-    for flag in &profile.flags {
-        compiled.seccomp_flags |= match flag.as_str() {
-            "SECCOMP_FILTER_FLAG_LOG" => sys::seccomp::flag::LOG,
-            "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => sys::seccomp::flag::SPEC_ALLOW,
-            // One thread: there is nothing to synchronise.
-            "SECCOMP_FILTER_FLAG_TSYNC" => 0,
-            other => return Err(Error::Unsupported(format!("seccomp flag {other}"))),
-        };
-    }
     let invalid = |error: &dyn std::error::Error| Error::Invalid(error.to_string());
     let json = serde_json::to_vec(profile).map_err(|error| invalid(&error))?;
     let profile = seccomp::Profile::parse(&json).map_err(|error| invalid(&error))?;
