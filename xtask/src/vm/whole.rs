@@ -133,7 +133,10 @@ fn furnish(tree: &Path, kernel: &Path, corten: &Path, jobs: &[Job<'_>]) -> Resul
     guest::place(tree, jobs)?;
     guest::copy_data(tree, DATA)?;
     let lanes = guest::lanes(jobs, JOB.as_secs());
-    guest::finish(tree, &format!("{MACHINE}{lanes}poweroff -f\n"))
+    guest::finish(
+        tree,
+        &format!("{MACHINE}{}{lanes}poweroff -f\n", guest::HOLD),
+    )
 }
 
 /// The initial file system finds the disk and goes there.
