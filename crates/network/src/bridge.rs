@@ -34,7 +34,7 @@ pub struct Config {
     pub bridge: String,
     /// What marks the interface as ours: the alias that `ip link` shows.
     pub alias: String,
-    /// Its subnets, at most one a family.
+    /// Its subnets; of a bridge, at most one a family.
     pub subnets: Vec<Subnet>,
     /// The MTU of the bridge and its containers; the default route's when none.
     pub mtu: Option<u32>,
@@ -105,8 +105,8 @@ pub struct Bridge {
     /// It was deleted, and could not be made again so far.
     pub(crate) is_lost: AtomicBool,
     mtu: u32,
-    ipv4: Option<Mutex<Ipam>>,
-    ipv6: Option<Mutex<Ipam>>,
+    /// Of each subnet.
+    ipams: Vec<Mutex<Ipam>>,
     /// Claimed at open for running containers, not adopted so far.
     expected: Mutex<HashSet<IpAddr>>,
     pub(crate) pool: Mutex<VecDeque<Connected>>,
@@ -119,18 +119,13 @@ impl Bridge {
     pub fn open(config: Config, used: &[IpAddr]) -> Result<(Self, Vec<String>)> {
         let socket = Socket::open(Protocol::Route).map_err(Error::io("open netlink socket"))?;
         let (index, mtu, mut warnings) = Self::set_up(&socket, &config)?;
-        let ipam = |six: bool| {
-            let found = config
-                .subnets
-                .iter()
-                .find(|one| one.address.addr().is_ipv6() == six)?;
-            let reserved = found.reserved.iter().copied();
-            let reserved = reserved.chain([found.address.addr()]);
-            Some(Mutex::new(Ipam::new(found.address, found.range, reserved)))
+        let ipam = |subnet: &Subnet| {
+            let reserved = subnet.reserved.iter().copied();
+            let reserved = reserved.chain([subnet.address.addr()]);
+            Mutex::new(Ipam::new(subnet.address, subnet.range, reserved))
         };
         let bridge = Self {
-            ipv4: ipam(false),
-            ipv6: ipam(true),
+            ipams: config.subnets.iter().map(ipam).collect(),
             config,
             index: AtomicU32::new(index),
             is_lost: AtomicBool::new(false),
@@ -200,9 +195,7 @@ impl Bridge {
     pub fn release(&self, endpoint: &Endpoint) {
         for address in endpoint.addresses() {
             lock(&self.expected).remove(&address);
-            if let Some(ipam) = self.ipam(address) {
-                lock(ipam).release(address);
-            }
+            self.free(address);
         }
     }
 
@@ -224,9 +217,7 @@ impl Bridge {
     /// Whoever was expected and has not been adopted has ended: those addresses are free.
     pub(crate) fn expect_nobody(&self) {
         for address in lock(&self.expected).drain() {
-            if let Some(ipam) = self.ipam(address) {
-                lock(ipam).release(address);
-            }
+            self.free(address);
         }
     }
 
@@ -405,20 +396,11 @@ impl Bridge {
     fn addresses(&self, endpoint: &mut Endpoint, settings: &Settings) -> Result<()> {
         let asked4 = settings.ipv4.map(IpAddr::V4);
         let asked6 = settings.ipv6.map(IpAddr::V6);
-        for (ipam, asked, six) in [(&self.ipv4, asked4, false), (&self.ipv6, asked6, true)] {
-            let Some(ipam) = ipam else { continue };
-            let address = match asked {
-                Some(address) => {
-                    lock(ipam).claim(address)?;
-                    address
-                }
-                None => lock(ipam).allocate().map_err(|error| self.named(error))?,
+        for (asked, six) in [(asked4, false), (asked6, true)] {
+            let Some(address) = self.address(asked, six)? else {
+                continue;
             };
-            let found = self.config.subnets.iter();
-            let Some(subnet) = found
-                .map(|one| one.address)
-                .find(|one| one.addr().is_ipv6() == six)
-            else {
+            let Some((subnet, _)) = self.at(address) else {
                 continue;
             };
             let way_out = !self.config.internal && !self.is_direct();
@@ -435,6 +417,22 @@ impl Bridge {
             }
         }
         Ok(())
+    }
+
+    /// The address of a family that was asked for, else of the first subnet that has one; none where there is no subnet.
+    fn address(&self, asked: Option<IpAddr>, six: bool) -> Result<Option<IpAddr>> {
+        let mut of_family = self.of_family(six).peekable();
+        if let (Some(address), Some(_)) = (asked, of_family.peek()) {
+            return self.claim(address).map(|()| Some(address));
+        }
+        let mut exhausted = None;
+        for (_, ipam) in of_family {
+            match lock(ipam).allocate() {
+                Ok(address) => return Ok(Some(address)),
+                Err(error) => exhausted = Some(self.named(error)),
+            }
+        }
+        exhausted.map_or(Ok(None), Err)
     }
 
     /// An exhausted pool is told with the network's name.
@@ -454,18 +452,29 @@ impl Bridge {
     }
 
     fn claim(&self, address: IpAddr) -> Result<()> {
-        match self.ipam(address) {
-            Some(ipam) => lock(ipam).claim(address),
+        let first = self.of_family(address.is_ipv6()).next();
+        match self.at(address).or(first) {
+            Some((_, ipam)) => lock(ipam).claim(address),
             None => Ok(()),
         }
     }
 
-    fn ipam(&self, address: IpAddr) -> Option<&Mutex<Ipam>> {
-        if address.is_ipv4() {
-            self.ipv4.as_ref()
-        } else {
-            self.ipv6.as_ref()
+    fn free(&self, address: IpAddr) {
+        if let Some((_, ipam)) = self.at(address) {
+            lock(ipam).release(address);
         }
+    }
+
+    /// The subnet of an address, as the network's own address there, and who has what of it.
+    fn at(&self, address: IpAddr) -> Option<(IpNet, &Mutex<Ipam>)> {
+        let mut subnets = self.of_family(address.is_ipv6());
+        subnets.find(|(subnet, _)| subnet.contains(&address))
+    }
+
+    fn of_family(&self, six: bool) -> impl Iterator<Item = (IpNet, &Mutex<Ipam>)> {
+        let addresses = self.config.subnets.iter().map(|one| one.address);
+        let all = addresses.zip(&self.ipams);
+        all.filter(move |(subnet, _)| subnet.addr().is_ipv6() == six)
     }
 }
 

@@ -240,16 +240,18 @@ fn check(network: &Network, settings: &Settings) -> Result<()> {
     } else {
         let asked = [settings.ipv4.map(IpAddr::V4), settings.ipv6.map(IpAddr::V6)];
         for address in asked.into_iter().flatten() {
-            let mut pools = record
+            let mut subnets = record
                 .pools
                 .iter()
-                .filter(|pool| pool.by_user && pool.subnet.addr().is_ipv4() == address.is_ipv4());
-            match pools.next() {
-                None => wrong.push("user specified IP address is supported only when connecting to networks with user configured subnets".to_owned()),
-                Some(pool) if !pool.subnet.contains(&address) => wrong.push(format!(
+                .filter(|pool| pool.by_user && pool.subnet.addr().is_ipv4() == address.is_ipv4())
+                .map(|pool| pool.subnet)
+                .peekable();
+            if subnets.peek().is_none() {
+                wrong.push("user specified IP address is supported only when connecting to networks with user configured subnets".to_owned());
+            } else if !subnets.any(|subnet| subnet.contains(&address)) {
+                wrong.push(format!(
                     "no configured subnet or ip-range contain the IP address {address}"
-                )),
-                Some(_) => {}
+                ));
             }
         }
     }

@@ -124,7 +124,12 @@ pub(crate) fn record(create: Create, around: &Surroundings<'_>) -> Result<Record
                 .pools
                 .iter()
                 .filter(|pool| pool.subnet.addr().is_ipv6() == six);
-            pools.push(pool(of_family, six, create.driver, around)?);
+            pools.extend(family(
+                of_family.cloned().collect(),
+                six,
+                create.driver,
+                around,
+            )?);
         }
     }
     if create.config_only {
@@ -178,60 +183,55 @@ fn check_name(name: &str) -> Result<()> {
     )))
 }
 
-/// The pool of one family: the one that was asked for, else a free one.
-fn pool<'a>(
-    mut asked: impl Iterator<Item = &'a Pool>,
+/// The pools of one family: those that were asked for, else a free one.
+fn family(
+    mut pools: Vec<Pool>,
     six: bool,
     driver: Driver,
     around: &Surroundings<'_>,
-) -> Result<Pool> {
-    let mut pool = match asked.next() {
-        Some(pool) => pool.clone(),
-        None => {
-            let taken: Vec<IpNet> = around.host.iter().chain(around.networks).copied().collect();
-            let subnet = subnet::choose(around.pools, six, &taken).ok_or(Error::NoSubnet)?;
-            Pool {
-                subnet,
-                range: None,
-                gateway: None,
-                auxiliary: BTreeMap::new(),
-                by_user: false,
-            }
-        }
-    };
-    if asked.next().is_some() {
-        if driver != Driver::Bridge {
-            let what = format!(
-                "driver {} with several subnets of one family",
-                driver.as_str()
-            );
-            return Err(Error::NotBuilt(what));
-        }
+) -> Result<Vec<Pool>> {
+    if pools.is_empty() {
+        let taken: Vec<IpNet> = around.host.iter().chain(around.networks).copied().collect();
+        pools.push(Pool {
+            subnet: subnet::choose(around.pools, six, &taken).ok_or(Error::NoSubnet)?,
+            range: None,
+            gateway: None,
+            auxiliary: BTreeMap::new(),
+            by_user: false,
+        });
+    }
+    if driver == Driver::Bridge && pools.len() > 1 {
         let family = if six { "ipv6" } else { "ipv4" };
         return Err(Error::Conflict(format!(
             "bridge driver doesn't support multiple subnets: two {family} subnets were given"
         )));
     }
-    check(&pool, driver, around)?;
-    pool.gateway.get_or_insert(free(&pool));
-    Ok(pool)
+    let subnets: Vec<IpNet> = pools.iter().map(|pool| pool.subnet).collect();
+    for (position, pool) in pools.iter_mut().enumerate() {
+        check(pool, driver, around)?;
+        if overlaps(&subnets[..position], pool.subnet) {
+            return Err(Error::Overlap);
+        }
+        pool.gateway.get_or_insert(free(pool));
+    }
+    Ok(pools)
+}
+
+fn overlaps(others: &[IpNet], subnet: IpNet) -> bool {
+    others.iter().any(|other| subnet::overlap(*other, subnet))
 }
 
 /// What a user chose may not be another network's, nor an address of the host: unless containers are beside one of its
 /// interfaces, and share the link's subnet with it.
 fn check(pool: &Pool, driver: Driver, around: &Surroundings<'_>) -> Result<()> {
-    let overlaps = |others: &[IpNet]| {
-        others
-            .iter()
-            .any(|other| subnet::overlap(*other, pool.subnet))
-    };
     if pool.subnet.prefix_len() + 1 >= pool.subnet.max_prefix_len() {
         return Err(Error::Invalid(format!(
             "invalid subnet {}: it has no room for a gateway and a container",
             pool.subnet
         )));
     }
-    if overlaps(around.networks) || driver == Driver::Bridge && overlaps(around.host) {
+    let beside_host = driver == Driver::Bridge && overlaps(around.host, pool.subnet);
+    if beside_host || overlaps(around.networks, pool.subnet) {
         return Err(Error::Overlap);
     }
     Ok(())
@@ -314,6 +314,23 @@ mod tests {
         ranged.pools[0].range = Some("10.1.0.64/26".parse().unwrap());
         let made = record(ranged, &around(&[], &[])).unwrap();
         assert_eq!(made.pools[0].gateway.unwrap().to_string(), "10.1.0.64");
+    }
+
+    #[test]
+    fn beside_an_interface_there_may_be_several_subnets() {
+        let beside = |subnets| Create {
+            driver: Driver::Macvlan,
+            ..create(subnets)
+        };
+        let subnets = ["10.1.0.0/24", "10.2.0.0/24"];
+        let made = record(beside(&subnets), &around(&[], &[])).unwrap();
+        let gateways = made.pools.iter().map(|pool| pool.gateway.unwrap());
+        let gateways: Vec<String> = gateways.map(|gateway| gateway.to_string()).collect();
+        assert_eq!(gateways, ["10.1.0.1", "10.2.0.1"]);
+        let refused = |create| record(create, &around(&[], &[])).unwrap_err();
+        let within = beside(&["10.1.0.0/24", "10.1.0.128/25"]);
+        assert!(matches!(refused(within), Error::Overlap));
+        assert!(matches!(refused(create(&subnets)), Error::Conflict(_)));
     }
 
     #[test]

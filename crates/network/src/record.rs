@@ -32,7 +32,7 @@ pub struct Record {
     pub options: BTreeMap<String, String>,
     /// Options of the address management, as they were given.
     pub ipam_options: BTreeMap<String, String>,
-    /// Where addresses come from: at most one pool a family.
+    /// Where addresses come from; of a bridge, at most one pool a family.
     pub pools: Vec<Pool>,
     /// It is a configuration for other networks and nothing else.
     #[serde(default)]

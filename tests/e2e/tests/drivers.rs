@@ -213,6 +213,46 @@ fn containers_beside_an_interface_are_hosts_on_its_link() {
 }
 
 #[test]
+fn a_network_beside_an_interface_may_have_two_subnets() {
+    let context = Context::busybox();
+    let outside = Outside::plug(&context);
+    let parent = format!("parent={}", outside.cable());
+    let create = ["network", "create", "-d", "macvlan", "-o", &parent];
+    let subnets = ["--subnet=192.0.2.0/24", "--subnet=203.0.113.0/24"];
+    let ranges = ["--ip-range=192.0.2.8/31", "--gateway=203.0.113.254", "lan"];
+    context
+        .docker(&[&create[..], &subnets[..], &ranges[..]].concat())
+        .ok();
+    let shown = "{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}};{{end}}";
+    assert_eq!(
+        context
+            .docker(&["network", "inspect", "-f", shown, "lan"])
+            .ok(),
+        "192.0.2.0/24 192.0.2.8;203.0.113.0/24 203.0.113.254;"
+    );
+    let run = |name: &str, more: &[&str]| {
+        let run = ["run", "-d", "--network", "lan", "--name", name];
+        let sleep = ["busybox", "sleep", "1000"];
+        context.docker(&[&run[..], more, &sleep[..]].concat()).ok();
+        context.inspect(
+            name,
+            "{{with .NetworkSettings.Networks.lan}}{{.IPAddress}} {{.Gateway}}{{end}}",
+        )
+    };
+    assert_eq!(run("one", &[]), "192.0.2.9 192.0.2.8");
+    // The range of the first has no more.
+    assert_eq!(run("two", &[]), "203.0.113.1 203.0.113.254");
+    assert_eq!(
+        run("three", &["--ip", "203.0.113.7"]),
+        "203.0.113.7 203.0.113.254"
+    );
+    let neighbour = ["exec", "three", "ping", "-c", "1", "-W", "5", "203.0.113.1"];
+    context.docker(&neighbour).ok();
+    context.docker(&["rm", "-f", "one", "two", "three"]).ok();
+    context.docker(&["network", "rm", "lan"]).ok();
+}
+
+#[test]
 fn a_place_beside_an_interface_is_there_wholly_or_not_after_a_crash() {
     let mut context = Context::busybox();
     let outside = Outside::plug(&context);

@@ -150,6 +150,66 @@ pub(crate) fn beside(driver: Driver, pairs: &[(&str, &str)]) -> Create {
 }
 
 #[test]
+fn a_macvlan_of_two_subnets_gives_addresses_of_both() {
+    on_host(|| {
+        let outside = outside(1400);
+        let opened = open(config());
+        let mut create = beside(Driver::Macvlan, &[("parent", "uplink")]);
+        let pool = |subnet: &str, range: Option<&str>| Pool {
+            subnet: subnet.parse().unwrap(),
+            range: range.map(|range| range.parse().unwrap()),
+            gateway: None,
+            auxiliary: BTreeMap::new(),
+            by_user: true,
+        };
+        create.pools = vec![
+            pool("198.51.100.0/24", Some("198.51.100.64/31")),
+            pool("203.0.113.0/24", None),
+        ];
+        create.pools[0].gateway = Some(OUTSIDE.parse().unwrap());
+        opened.networks.create(create).unwrap();
+        let members = [(); 3].map(|()| join(&opened, &["lan"]));
+        let addresses = members.each_ref().map(|one| one.address("lan").to_string());
+        // Of the second one when the first has none left.
+        assert_eq!(addresses, ["198.51.100.64", "198.51.100.65", "203.0.113.2"]);
+        let last = &members[2].endpoints[0];
+        assert_eq!(last.gateway4, Some([203, 0, 113, 1].into()));
+        let theirs = listen(outside.as_fd());
+        let outer = OUTSIDE.parse().unwrap();
+        assert!(seen(members[0].netns.as_fd(), outer, &theirs).is_some());
+        let at = |address: &str| {
+            let settings = Settings {
+                ipv4: Some(address.parse().unwrap()),
+                ..Settings::default()
+            };
+            opened.networks.connect(&[Attachment {
+                settings,
+                ..Attachment::to("lan")
+            }])
+        };
+        let ninth = at("203.0.113.9").unwrap();
+        assert_eq!(ninth.endpoints[0].gateway4, last.gateway4);
+        assert!(at("203.0.113.9").is_err(), "it is used");
+        opened.networks.release(&ninth.endpoints);
+        assert!(at("192.0.2.9").is_err(), "of neither");
+        let used = members.each_ref().map(|one| one.endpoints[0].clone());
+        let (opened, warnings) = open_in(opened.die(), config(), &used);
+        assert_eq!(warnings, Vec::<String>::new());
+        for endpoint in &used {
+            opened.networks.adopt(endpoint).unwrap();
+        }
+        let next = join(&opened, &["lan"]);
+        assert_eq!(next.address("lan").to_string(), "203.0.113.3");
+        for member in members.iter().chain([&next]) {
+            opened.networks.release(&member.endpoints);
+        }
+        drop((members, next));
+        let network = opened.networks.find("lan").unwrap();
+        opened.networks.remove(&network).unwrap();
+    });
+}
+
+#[test]
 fn members_of_a_macvlan_are_hosts_of_their_own_on_the_link() {
     on_host(|| {
         let outside = outside(1400);
