@@ -123,9 +123,17 @@ impl Endpoint {
         Ok(self.place.url(self.known(shared).await?.secure, "/"))
     }
 
-    /// Forgets it all, after a failure that may come of it.
-    async fn forget(&self) {
-        *self.known.lock().await = None;
+    /// Forgets it all after a failure that may come of it. One that took its whole time is what is known of a place that
+    /// others follow: they are asked at once.
+    async fn learn(&self, error: &Error) {
+        let Error::Transport { cause, .. } = error else {
+            return;
+        };
+        if self.followed && *cause == Cause::Timeout {
+            *self.known.lock().await = Some((Instant::now(), Err(error.clone())));
+        } else if cause.is_connect() {
+            *self.known.lock().await = None;
+        }
     }
 
     async fn ask(&self, shared: &Shared) -> Result<Known> {
@@ -253,9 +261,7 @@ impl Endpoint {
             let (call, answer) = match outcome {
                 Ok(outcome) => outcome,
                 Err(error) => {
-                    if matches!(&error, Error::Transport { cause, .. } if cause.is_connect()) {
-                        self.forget().await;
-                    }
+                    self.learn(&error).await;
                     return Err(error);
                 }
             };

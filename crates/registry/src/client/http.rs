@@ -24,7 +24,7 @@ use crate::wire::{Challenge, Code, Errors, challenge};
 use crate::{Error, Result};
 
 /// For an answer's head.
-pub(super) const HEAD: Duration = Duration::from_mins(1);
+pub(super) const HEAD: Duration = Duration::from_secs(if cfg!(test) { 10 } else { 60 });
 /// Between two pieces of a body.
 pub(super) const IDLE: Duration = Duration::from_secs(30);
 /// For a small document as a whole.

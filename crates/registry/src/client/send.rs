@@ -1,6 +1,6 @@
 //! Sending: redirects followed with care, and what may pass tried again, for a bounded time.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{self, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -25,7 +25,8 @@ pub(super) fn pause(attempt: u32) -> Duration {
 }
 
 impl Shared {
-    /// Sends a request, follows redirects, and repeats it while the failure may pass. Returns the call that was answered:
+    /// Sends a request, follows redirects, and repeats it while the failure may pass: not where the time of one request has
+    /// gone without an answer. Returns the call that was answered:
     /// its address is the one where the redirects ended.
     pub(super) async fn send(
         &self,
@@ -33,6 +34,7 @@ impl Shared {
         local: bool,
         call: Call,
     ) -> Result<(Call, Response<Incoming>)> {
+        let begun = Instant::now();
         let mut attempt = 0;
         loop {
             let outcome = self.follow(http.clone(), local, call.clone()).await;
@@ -40,7 +42,9 @@ impl Shared {
                 Ok((_, answer)) if is_temporary(answer.status()) => {
                     retry_after(answer.headers(), SystemTime::now()).unwrap_or(pause(attempt))
                 }
-                Err(error) if error.is_temporary() => pause(attempt),
+                Err(error) if error.is_temporary() && begun.elapsed() < call.limit => {
+                    pause(attempt)
+                }
                 _ => return outcome,
             };
             attempt += 1;

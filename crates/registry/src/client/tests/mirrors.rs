@@ -128,6 +128,30 @@ async fn a_mirror_that_says_nothing_costs_little_and_once() {
 }
 
 #[tokio::test]
+async fn a_mirror_that_greets_and_says_nothing_more_is_waited_for_once() {
+    let waits = Duration::from_secs(11);
+    let mirror = registry(move |_| {
+        std::thread::sleep(waits);
+        Answer::new(404)
+    });
+    let own = registry(|_| Answer::ok(MANIFEST));
+    let certs = tempfile::tempdir().unwrap();
+    let text = format!(
+        "server = \"http://{}\"\n[host.\"http://{}\"]\n",
+        own.host(),
+        mirror.host()
+    );
+    let client = with_hosts(&certs, &text);
+    let name = name("registry.invalid");
+    let repository = client.repository(&name, Credentials::Anonymous, Scope::Pull);
+    let begun = Instant::now();
+    for _ in 0..3 {
+        repository.manifest("tag").await.unwrap();
+    }
+    assert!(begun.elapsed() < 2 * waits);
+}
+
+#[tokio::test]
 async fn a_registry_that_nothing_follows_is_asked_again_at_once() {
     let mended = Arc::new(AtomicBool::new(false));
     let good = mended.clone();
