@@ -29,8 +29,8 @@ fn clis() -> Vec<Cli> {
     clis
 }
 
-/// A command that runs, its input being open and empty.
-struct Started(Child);
+/// A command that runs, its input being open and empty, and what of its output was read.
+struct Started(Child, String);
 
 impl Started {
     fn new(mut command: Command) -> Self {
@@ -39,7 +39,28 @@ impl Started {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
-        Self(child.expect("start the command"))
+        Self(child.expect("start the command"), String::new())
+    }
+
+    /// Waits until it has said this.
+    #[track_caller]
+    fn says(&mut self, words: &str) {
+        let stdout = self.0.stdout.as_mut().expect("a pipe");
+        while !self.1.contains(words) {
+            let mut byte = [0];
+            stdout.read_exact(&mut byte).expect("it says more");
+            self.1.push(char::from(byte[0]));
+        }
+    }
+
+    /// Whether it takes SIGINT and SIGTERM in hand.
+    fn minds_signals(&self) -> bool {
+        const BOTH: u64 = 1 << 1 | 1 << 14;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()));
+        let status = status.unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        caught.is_some_and(|mask| mask & BOTH == BOTH)
     }
 
     /// Sends a signal; the exit code (none where the signal killed it), its output and its complaints.
@@ -56,7 +77,7 @@ impl Started {
             drop(self.0.wait());
             panic!("it goes on after SIG{signal}");
         }
-        let (mut stdout, mut stderr) = (String::new(), String::new());
+        let (mut stdout, mut stderr) = (self.1, String::new());
         let (out, err) = (self.0.stdout.take(), self.0.stderr.take());
         out.map(|mut pipe| pipe.read_to_string(&mut stdout));
         err.map(|mut pipe| pipe.read_to_string(&mut stderr));
@@ -87,12 +108,14 @@ impl Gate {
     }
 
     /// A command that has come here. One that follows upon another's heels joins what that has asked for, as long as the
-    /// daemon has not given it up, and asks for nothing: it is ended, and another begun.
+    /// daemon has not given it up, and asks for nothing: it is ended, and another begun. Or it is that other's daemon that
+    /// asked once more, and this command has just begun.
     #[track_caller]
     fn reached(&self, command: impl Fn() -> Command) -> Started {
         for _ in 0..10 {
             let started = Started::new(command());
             if self.asked_within(SOON / 10) {
+                assert!(eventually(SOON, || started.minds_signals()));
                 return started;
             }
             started.interrupted("INT");
@@ -127,7 +150,8 @@ fn a_pull_that_is_interrupted_ends_without_a_word_and_keeps_what_it_has() {
         .join(&first["sha256:".len()..]);
     for cli in clis() {
         for (signal, code) in SIGNALS {
-            let pull = gate.reached(|| cli(&context, &["pull", &name]));
+            let mut pull = gate.reached(|| cli(&context, &["pull", &name]));
+            pull.says("Pulling from slow");
             assert!(eventually(SOON, || kept.exists()), "the other one comes");
             let (exit, stdout, stderr) = pull.interrupted(signal);
             assert_eq!((exit, stderr.as_str()), (Some(code), ""), "{stdout}");
