@@ -419,14 +419,13 @@ impl Bridge {
         Ok(())
     }
 
-    /// The address of a family that was asked for, else of the first subnet that has one; none where there is no subnet.
+    /// The address of a family that was asked for, else one of the first subnet that has any; none where there is no subnet.
     fn address(&self, asked: Option<IpAddr>, six: bool) -> Result<Option<IpAddr>> {
-        let mut of_family = self.of_family(six).peekable();
-        if let (Some(address), Some(_)) = (asked, of_family.peek()) {
+        if let Some(address) = asked {
             return self.claim(address).map(|()| Some(address));
         }
         let mut exhausted = None;
-        for (_, ipam) in of_family {
+        for (_, ipam) in self.of_family(six) {
             match lock(ipam).allocate() {
                 Ok(address) => return Ok(Some(address)),
                 Err(error) => exhausted = Some(self.named(error)),

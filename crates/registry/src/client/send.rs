@@ -26,8 +26,7 @@ pub(super) fn pause(attempt: u32) -> Duration {
 
 impl Shared {
     /// Sends a request, follows redirects, and repeats it while the failure may pass: not where the time of one request has
-    /// gone without an answer. Returns the call that was answered:
-    /// its address is the one where the redirects ended.
+    /// gone without an answer. Returns the call that was answered: its address is the one where the redirects ended.
     pub(super) async fn send(
         &self,
         http: Http,

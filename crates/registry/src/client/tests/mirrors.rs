@@ -88,6 +88,13 @@ fn with_hosts(certs: &tempfile::TempDir, text: &str) -> Client {
     .unwrap()
 }
 
+/// A client of `registry.invalid`, which stands at `own` and has a mirror.
+fn mirrored(certs: &tempfile::TempDir, own: &Scripted, mirror: &str) -> Client {
+    let own = own.host();
+    let text = format!("server = \"http://{own}\"\n[host.\"http://{mirror}\"]\n");
+    with_hosts(certs, &text)
+}
+
 /// Somebody who takes connections and never says a word; how many came.
 fn silent() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -109,11 +116,7 @@ async fn a_mirror_that_says_nothing_costs_little_and_once() {
     let (mirror, came) = silent();
     let own = registry(|_| Answer::ok(MANIFEST));
     let certs = tempfile::tempdir().unwrap();
-    let text = format!(
-        "server = \"http://{}\"\n[host.\"http://{mirror}\"]\n",
-        own.host()
-    );
-    let client = with_hosts(&certs, &text);
+    let client = mirrored(&certs, &own, &mirror);
     let name = name("registry.invalid");
     let ask = || async {
         let repository = client.repository(&name, Credentials::Anonymous, Scope::Pull);
@@ -136,12 +139,7 @@ async fn a_mirror_that_greets_and_says_nothing_more_is_waited_for_once() {
     });
     let own = registry(|_| Answer::ok(MANIFEST));
     let certs = tempfile::tempdir().unwrap();
-    let text = format!(
-        "server = \"http://{}\"\n[host.\"http://{}\"]\n",
-        own.host(),
-        mirror.host()
-    );
-    let client = with_hosts(&certs, &text);
+    let client = mirrored(&certs, &own, &mirror.host());
     let name = name("registry.invalid");
     let repository = client.repository(&name, Credentials::Anonymous, Scope::Pull);
     let begun = Instant::now();
@@ -173,12 +171,7 @@ async fn a_blob_is_looked_for_where_it_would_be_uploaded() {
     let first = registry(|_| Answer::new(404));
     let own = registry(|_| Answer::ok("content"));
     let certs = tempfile::tempdir().unwrap();
-    let text = format!(
-        "server = \"http://{}\"\n[host.\"http://{}\"]\n",
-        own.host(),
-        first.host()
-    );
-    let client = with_hosts(&certs, &text);
+    let client = mirrored(&certs, &own, &first.host());
     let name = name("registry.invalid");
     let pushing = client.repository(&name, Credentials::Anonymous, Scope::Push);
     assert!(!pushing.has_blob(&sha256(b"content")).await.unwrap());
