@@ -269,8 +269,8 @@ struct Parts<'a> {
 fn tag_of(text: &str) -> Result<Reference, Error> {
     let reference: Reference = text.parse()?;
     let refused = match (&reference.tag, &reference.digest) {
-        (_, None) => return Ok(reference),
-        (None, Some(_)) => format!("invalid tag {text:?}"),
+        (Some(_), None) => return Ok(reference),
+        (None, _) => format!("invalid tag {text:?}"),
         (Some(_), Some(_)) => "refusing to create a tag with a digest reference".to_owned(),
     };
     Err(Error::Name(refused))

@@ -240,7 +240,7 @@ fn a_manifest_that_is_listed_again_is_read_once_and_all_of_them_are_bounded() {
 }
 
 #[test]
-fn no_archive_says_which_image_a_digest_stands_for() {
+fn what_is_no_tag_names_no_image_of_an_archive() {
     let digest = digest_of(b"another image");
     let pinned = format!("victim/app@{digest}");
     let both = format!("victim/app:1@{digest}");
@@ -250,8 +250,10 @@ fn no_archive_says_which_image_a_digest_stands_for() {
         assert_eq!(error.to_string(), words);
         scene.check_empty();
     };
-    let invalid = format!("invalid tag {pinned:?}");
-    refused(&simple(&[&pinned], "x"), &invalid);
+    for untagged in [&pinned, "victim/app"] {
+        let invalid = format!("invalid tag {untagged:?}");
+        refused(&simple(&[untagged], "x"), &invalid);
+    }
     let words = "refusing to create a tag with a digest reference";
     refused(&simple(&["good:1", &both], "x"), words);
 
