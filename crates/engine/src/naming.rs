@@ -68,15 +68,15 @@ pub(crate) fn start(
         return Ok(());
     }
     let id = container.id.clone();
-    let names = &engine.names;
-    names.set(&engine.keeper, &id, netns, || Some(naming))?;
-    engine.netd.notify_one();
-    tell_linking(engine, container);
-    let engine = engine.clone();
+    let undoing = engine.clone();
     undo.push("forget names", move || {
-        let forgotten = engine.names.forget(&engine.keeper, &id);
+        let forgotten = undoing.names.forget(&undoing.keeper, &id);
         forgotten.map_err(|error| error.to_string())
     });
+    let names = &engine.names;
+    names.set(&engine.keeper, &container.id, netns, || Some(naming))?;
+    engine.netd.notify_one();
+    tell_linking(engine, container);
     Ok(())
 }
 

@@ -42,27 +42,32 @@ impl Names {
         let Some(naming) = look().filter(|one| had_names || !one.members.is_empty()) else {
             return Ok(());
         };
-        let before = known.get(container).cloned().unwrap_or_default();
-        for network in before.members.keys() {
-            if !naming.members.contains_key(network) {
-                keeper.call_if_running(&Request::Leave {
-                    network: network.clone(),
-                    container: container.to_owned(),
-                })?;
-            }
+        // Known while it is told: what fails half-way is forgotten like the rest.
+        let told = known.entry(container.to_owned()).or_default();
+        let mut left: Vec<String> = told.members.keys().cloned().collect();
+        left.retain(|network| !naming.members.contains_key(network));
+        for network in left {
+            let request = Request::Leave {
+                network: network.clone(),
+                container: container.to_owned(),
+            };
+            keeper.call_if_running(&request)?;
+            told.members.remove(&network);
         }
-        for (network, member) in &naming.members {
-            if before.members.get(network) != Some(member) {
-                let request = Request::Join {
-                    network: network.clone(),
-                    member: member.clone(),
-                };
-                keeper.call(&request, &[])?;
+        for (network, member) in naming.members {
+            if told.members.get(&network) == Some(&member) {
+                continue;
             }
+            let request = Request::Join {
+                network: network.clone(),
+                member: member.clone(),
+            };
+            keeper.call(&request, &[])?;
+            told.members.insert(network, member);
         }
         if let Some(view) = &naming.view {
             let sockets = match netns {
-                Some(netns) if before.view.is_none() => resolver::open(netns.as_fd())?,
+                Some(netns) if told.view.is_none() => resolver::open(netns.as_fd())?,
                 _ => Vec::new(),
             };
             let request = Request::Resolve {
@@ -71,7 +76,7 @@ impl Names {
             };
             keeper.call(&request, &sockets)?;
         }
-        known.insert(container.to_owned(), naming);
+        told.view = naming.view;
         Ok(())
     }
 
@@ -167,6 +172,30 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn what_was_told_before_a_failure_is_forgotten_with_the_container() {
+        let directory = tempfile::tempdir().unwrap();
+        // A netd that cannot be started.
+        let nothing = File::open("/dev/null").unwrap().into();
+        let keeper = Keeper::new(directory.path().to_owned(), nothing, Arc::default());
+        let names = Names::default();
+        let member = Member {
+            container: "c".to_owned(),
+            names: vec!["web".to_owned()],
+            domain: "shop".to_owned(),
+            addresses: Vec::new(),
+        };
+        let naming = Naming {
+            view: None,
+            members: [("shop".to_owned(), member)].into(),
+        };
+        names.set(&keeper, "c", None, || Some(naming)).unwrap_err();
+        assert!(names.knows("c"));
+        assert_eq!(names.lock()["c"], Naming::default());
+        names.forget(&keeper, "c").unwrap();
+        assert!(!names.knows("c"));
+    }
 
     #[test]
     fn a_container_that_ends_while_its_names_are_told_is_forgotten_after_that() {
