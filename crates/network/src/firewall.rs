@@ -13,19 +13,22 @@
 //!   set published4 { type ipv4_addr . inet_proto . inet_service }    what is published on routed networks; published6 alike
 //!   chain raw-prerouting { type filter hook prerouting priority raw;
 //!     iifname "lo" accept                              the host to its own address on a bridge
-//!     iifname != @bridges ip daddr @guard4 drop        iifname != @bridges ip6 daddr @guard6 drop
-//!     iifname @bridges ip daddr 127.0.0.0/8 drop       containers do not reach the host's localhost,
-//!     iifname @bridges ip saddr 127.0.0.0/8 drop       though route_localnet lets its published ports reach them
+//!     ip daddr 127.0.0.0/8 iifname @bridges drop       containers do not reach the host's localhost,
+//!     ip saddr 127.0.0.0/8 iifname @bridges drop       though route_localnet lets its published ports reach them
+//!     iifname @bridges accept
+//!     ip daddr @guard4 drop                            ip6 daddr @guard6 drop
 //!   }
 //!   chain forward { type filter hook forward priority filter; policy accept;
 //!     iifname . oifname @within accept
-//!     iifname @closed drop       oifname @closed drop
-//!     oifname @bridges ct state established,related accept
-//!     oifname @bridges ct status dnat accept           published ports
+//!     iifname @closed drop
+//!     oifname != @bridges accept                       to outside
+//!     oifname @closed drop
+//!     ct state established,related accept
+//!     ct status dnat accept                            published ports
 //!     iifname != @bridges oifname . meta nfproto @open accept
 //!     oifname . meta nfproto @routed meta l4proto icmp accept         oifname . meta nfproto @routed meta l4proto ipv6-icmp accept
 //!     ip daddr . meta l4proto . th dport @published4 accept           ip6 daddr . meta l4proto . th dport @published6 accept
-//!     oifname @bridges drop                            from outside, and from one network to another
+//!     drop                                             from outside, and from one network to another
 //!   }
 //!   chain postrouting { type nat hook postrouting priority srcnat;
 //!     ct status dnat oifname . ip saddr @home4 masquerade      back to the network it came from: answers must come this way
@@ -36,7 +39,7 @@
 //! ```
 //!
 //! Nothing here grows with the number of containers but what is published on routed networks, and a packet costs the same
-//! with one network as with five hundred.
+//! with one network as with five hundred. The rules that most packets pass come first and are the cheap ones.
 //! Replies to masqueraded traffic pass the first chain: there they are still addressed to the host, translation comes
 //! later. The host's own traffic to a container passes neither prerouting nor forward.
 
@@ -199,23 +202,25 @@ fn chains() -> [Chain; 3] {
 
 fn raw_prerouting() -> Vec<Rule> {
     let localhost = |end: End| {
-        from(Lookup::In, BRIDGES)
+        Rule::default()
             .of(Family::V4)
             .localhost(end.offset(Family::V4))
+            .meta(REGISTER, Meta::InputName)
+            .member(Lookup::In, BRIDGES.reference)
     };
     let mut rules = vec![
         Rule::default()
             .interface(Meta::InputName, EQUAL, "lo")
             .accept(),
+        localhost(End::Destination).drop(),
+        localhost(End::Source).drop(),
+        from(Lookup::In, BRIDGES).accept(),
     ];
     rules.extend(GUARDS.map(|guard| {
-        let outside = from(Lookup::NotIn, BRIDGES);
-        address(outside, REGISTER, guard, End::Destination)
+        address(Rule::default(), REGISTER, guard, End::Destination)
             .member(Lookup::In, guard.set.reference)
             .drop()
     }));
-    rules.push(localhost(End::Destination).drop());
-    rules.push(localhost(End::Source).drop());
     rules
 }
 
@@ -227,11 +232,12 @@ fn forward() -> Vec<Rule> {
             .member(Lookup::In, WITHIN.reference)
             .accept(),
         from(Lookup::In, CLOSED).drop(),
+        to(Lookup::NotIn, BRIDGES).accept(),
         to(Lookup::In, CLOSED).drop(),
-        to(Lookup::In, BRIDGES)
+        Rule::default()
             .conntrack(Conntrack::State, Conntrack::ESTABLISHED_OR_RELATED)
             .accept(),
-        to(Lookup::In, BRIDGES)
+        Rule::default()
             .conntrack(Conntrack::Status, Conntrack::DNAT)
             .accept(),
         from(Lookup::NotIn, BRIDGES)
@@ -257,7 +263,7 @@ fn forward() -> Vec<Rule> {
             .member(Lookup::In, published.set.reference)
             .accept()
     }));
-    rules.push(to(Lookup::In, BRIDGES).drop());
+    rules.push(Rule::default().drop());
     rules
 }
 
