@@ -17,6 +17,7 @@ pub mod protocol;
 
 mod flows;
 mod pipes;
+mod polling;
 mod ports;
 mod relay;
 mod server;

@@ -16,6 +16,7 @@ use crate::dns::upstream::Upstreams;
 use crate::dns::{Asking, Resolver};
 use crate::flows::{Clients, Flow};
 use crate::pipes::Pipes;
+use crate::polling::Polling;
 use crate::ports::Held;
 use crate::protocol::{self, Port, Reply, Request, VERSION};
 use crate::relay::Relay;
@@ -59,6 +60,7 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) epoll: Epoll,
+    polling: Polling,
     pub(crate) sources: Slab<Source>,
     /// The ports of each container.
     pub(crate) ports: BTreeMap<Rc<str>, Vec<Token>>,
@@ -91,6 +93,7 @@ impl Server {
     pub(crate) fn new(listener: SeqPacket, engine: SeqPacket) -> io::Result<Self> {
         let mut server = Self {
             epoll: Epoll::new()?,
+            polling: Polling::default(),
             sources: Slab::default(),
             ports: BTreeMap::new(),
             resting: Vec::new(),
@@ -121,7 +124,7 @@ impl Server {
     pub(crate) fn run(mut self) -> io::Result<()> {
         while !self.retired {
             let timeout = self.timeout();
-            let news = self.epoll.wait(timeout)?;
+            let news = self.polling.wait(&self.epoll, timeout)?;
             let again = std::mem::take(&mut self.again);
             let tokens = news.into_iter().map(|one| one.token);
             for token in tokens.chain(again) {
