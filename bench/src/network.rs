@@ -16,8 +16,8 @@ pub(crate) const NAMES: [&str; 5] = ["netstart", "connect", "ports", "traffic", 
 pub(crate) const ALL: &str = "network";
 /// How many ports a container of the suite `ports` publishes.
 const PORTS_EACH: usize = 10;
-/// Rounds of what takes a dozen seconds each, at most.
-const ROUNDS: usize = 10;
+/// Rounds of the suite `names`, at most: they take seconds each.
+const NAME_ROUNDS: usize = 10;
 
 const NETWORK: &str = "bench-net";
 const ONE: &str = "bench-one";
@@ -37,12 +37,12 @@ pub(crate) fn run(field: &mut Field, options: &Options) -> Vec<Row> {
         rows.extend(connect(engines, options.rounds));
     }
     if options.wants_network("traffic") {
-        rows.extend(traffic(engines, options.rounds.min(ROUNDS)));
+        rows.extend(traffic(engines, options.rounds));
     }
     if options.wants_network("names") {
         rows.extend(names(
             &mut engines[..with_daemon],
-            options.rounds.min(ROUNDS),
+            options.rounds.min(NAME_ROUNDS),
         ));
     }
     for engine in engines.iter_mut() {

@@ -8,21 +8,21 @@ use std::process::Command;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::stats::Summary;
+use crate::stats::{Summary, paired};
 use crate::suites::Row;
 
-/// Prints one block a metric. Ratios are to Corten's median, or to the floor's when Corten is absent.
+/// Prints one block a metric. Ratios are to Corten, or to the floor when Corten is absent: of the medians, and in pairs.
 pub(crate) fn print(rows: &[Row]) {
     for row in rows {
         println!("\n{} [{}]", row.metric, row.unit);
         println!(
-            "  {:<10} {:>5} {:>10} {:>10} {:>10} {:>10} {:>8}",
-            "", "n", "min", "median", "p90", "max", "ratio"
+            "  {:<10} {:>5} {:>10} {:>10} {:>10} {:>10} {:>8} {:>8}",
+            "", "n", "min", "median", "p90", "max", "ratio", "paired"
         );
         let base = ["corten", "floor"]
             .iter()
-            .find_map(|name| row.samples.get(name));
-        let base = base.map_or(0.0, |samples| Summary::of(samples).median);
+            .find_map(|name| row.samples.get(name))
+            .map_or(&[][..], Vec::as_slice);
         for (name, samples) in &row.samples {
             let Summary {
                 count,
@@ -31,13 +31,14 @@ pub(crate) fn print(rows: &[Row]) {
                 p90,
                 max,
             } = Summary::of(samples);
-            let ratio = if base > 0.0 {
-                format!("{:.2}", median / base)
-            } else {
-                String::new()
+            let shown = |ratio: Option<f64>| {
+                let finite = ratio.filter(|ratio| ratio.is_finite());
+                finite.map_or_else(String::new, |ratio| format!("{ratio:.2}"))
             };
+            let ratio = shown(Some(median / Summary::of(base).median));
+            let paired = shown(paired(samples, base));
             println!(
-                "  {name:<10} {count:>5} {min:>10.2} {median:>10.2} {p90:>10.2} {max:>10.2} {ratio:>8}"
+                "  {name:<10} {count:>5} {min:>10.2} {median:>10.2} {p90:>10.2} {max:>10.2} {ratio:>8} {paired:>8}"
             );
         }
     }

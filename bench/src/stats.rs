@@ -32,6 +32,20 @@ impl Summary {
     }
 }
 
+/// The median of what each sample is to the other's of the same round, where both have one of each: what a slow second of
+/// the machine does to both is not in it.
+pub(crate) fn paired(samples: &[f64], base: &[f64]) -> Option<f64> {
+    if samples.len() != base.len() {
+        return None;
+    }
+    let ratios: Vec<f64> = samples
+        .iter()
+        .zip(base)
+        .map(|(one, other)| one / other)
+        .collect();
+    Some(Summary::of(&ratios).median)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +55,12 @@ mod tests {
         let summary = Summary::of(&[5.0, 1.0, 3.0, 2.0, 4.0]);
         assert_eq!((summary.min, summary.median, summary.max), (1.0, 3.0, 5.0));
         assert_eq!(Summary::of(&[]).count, 0);
+    }
+
+    #[test]
+    fn a_slow_round_does_not_change_what_is_compared_in_pairs() {
+        let (base, other) = ([1.0, 10.0, 10.0, 1.0, 1.0], [2.0, 20.0, 20.0, 2.0, 2.0]);
+        assert_eq!(paired(&other, &base), Some(2.0));
+        assert_eq!(paired(&other, &base[1..]), None);
     }
 }
