@@ -58,6 +58,7 @@ pub(crate) const CLIENTS: &[&str] = &[
 pub(crate) const SERVICES: &[&str] = &[
     "busybox",
     "curl",
+    "firewalld",
     "iputils-ping",
     "netcat-openbsd",
     "nginx-light",

@@ -163,7 +163,7 @@ pub(crate) fn generation(socket: &Socket) -> Result<Option<u32>, Refused> {
 /// Chains of others that drop what is forwarded unless their rules say otherwise (Docker's, most firewalls').
 /// A packet must pass every table: ours cannot overrule them.
 pub(crate) fn dropping_chains(socket: &Socket) -> Result<Vec<String>, Refused> {
-    let request = Message::new(GETCHAIN, DUMP).raw(&header(Family::V4.number(), 0));
+    let request = Message::new(GETCHAIN, DUMP).raw(&header(0, 0));
     let found = socket.query(&request)?;
     Ok(found
         .iter()
@@ -172,18 +172,22 @@ pub(crate) fn dropping_chains(socket: &Socket) -> Result<Vec<String>, Refused> {
 }
 
 fn dropping_chain(payload: &[u8]) -> Option<String> {
+    let (header, facts) = payload.split_at_checked(4)?;
     let text = |kind| {
-        let bytes = attribute(payload.get(4..)?, kind)?;
-        Some(
-            String::from_utf8_lossy(bytes)
-                .trim_end_matches('\0')
-                .to_owned(),
-        )
+        let text = String::from_utf8_lossy(attribute(facts, kind)?).into_owned();
+        Some(text.trim_end_matches('\0').to_owned())
     };
-    let facts = payload.get(4..)?;
+    let family = match *header.first()? {
+        1 => "inet",
+        2 => "ip",
+        10 => "ip6",
+        _ => return None,
+    };
+    let (table, chain) = (text(1)?, text(3)?);
     let forwards = attribute(attribute(facts, 4)?, 1)? == Hook::FORWARD.to_be_bytes();
-    let drops = attribute(facts, 5)? == rule::DROP.to_be_bytes();
-    (forwards && drops).then_some(format!("{} of table {}", text(3)?, text(1)?))
+    // firewalld's policy is to accept, and its last rule to reject.
+    let drops = attribute(facts, 5)? == rule::DROP.to_be_bytes() || table == "firewalld";
+    (forwards && drops).then(|| format!("{chain} of table {family} {table}"))
 }
 
 /// A table of ours, by family and name.

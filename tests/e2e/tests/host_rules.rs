@@ -176,17 +176,36 @@ fn ufw(context: &Context, words: &[&str]) {
         .ok();
 }
 
-/// A host whose ufw is not yet enabled, and what starts a container there that tells who connects.
-fn host_with_ufw(arguments: &[&str]) -> (Context, Outside, String) {
+/// The host's firewalld, in the same way.
+fn firewalld(context: &Context, words: &[&str]) -> command::Output {
+    context.corten(&[&["exec", "firewalld", "firewall-cmd"], words].concat())
+}
+
+/// A host with a container that may change its network and runs this, and one that tells who connects.
+fn host_with(name: &str, program: &[&str], arguments: &[&str]) -> (Context, Outside, String) {
     let (context, outside) = host(arguments);
     context.load("services");
-    let admin = ["--privileged", "--network", "host"];
-    let run = ["run", "-d", "--name", "ufw"];
-    let words = [&run[..], &admin, &["services", "sleep", "600"]].concat();
-    context.corten(&words).ok();
+    let admin = ["--privileged", "--network", "host", "services"];
+    let run = ["run", "-d", "--name", name];
     let address = published(&context, &outside);
     assert!(command::eventually(LIMIT, || answers(&outside, &address)));
+    context.corten(&[&run[..], &admin, program].concat()).ok();
     (context, outside, address)
+}
+
+/// A host whose ufw is not yet enabled.
+fn host_with_ufw(arguments: &[&str]) -> (Context, Outside, String) {
+    host_with("ufw", &["sleep", "600"], arguments)
+}
+
+/// A host whose firewalld runs.
+fn host_with_firewalld(arguments: &[&str]) -> (Context, Outside, String) {
+    let serve =
+        "mkdir -p /run/dbus && dbus-daemon --system --fork && exec firewalld --nofork --nopid";
+    let host = host_with("firewalld", &["sh", "-c", serve], arguments);
+    let runs = || firewalld(&host.0, &["--state"]).code == 0;
+    assert!(command::eventually(Duration::from_mins(2), runs));
+    host
 }
 
 /// Whether the container gets an answer from a neighbour, who refuses what is asked.
@@ -240,4 +259,42 @@ fn otherwise_ufw_rules_them_as_routed() {
     let words = [&["route", "allow", "proto", "tcp"][..], &port].concat();
     ufw(&context, &words);
     assert!(answers(&outside, &address));
+}
+
+#[test]
+fn firewalld_rules_published_ports_like_any_other_where_that_is_asked_for() {
+    let (context, outside, address) = host_with_firewalld(&["--host-firewall"]);
+    assert!(!answers(&outside, &address), "it rejects by default");
+    let port = format!("{}/tcp", context.port("web", "80"));
+    firewalld(&context, &["--add-port", &port]).ok();
+    assert!(answers(&outside, &address));
+    firewalld(&context, &["--remove-port", &port]).ok();
+    assert!(!answers(&outside, &address));
+}
+
+#[test]
+fn containers_get_out_past_firewalld_once_it_trusts_their_bridge() {
+    let (mut context, outside, address) = host_with_firewalld(&[]);
+    assert!(answers(&outside, &address), "as with Docker");
+    assert!(!gets_out(&context, &outside));
+    context.kill_daemon();
+    context.start_daemon();
+    let warnings = context.corten(&["info", "--format", "{{.Warnings}}"]);
+    let chain = "filter_FORWARD of table inet firewalld drops what is forwarded";
+    assert!(warnings.ok().contains(chain), "{warnings:?}");
+    // As documented, the others by the name that all bridges of networks begin with.
+    for bridge in [context.names().bridge.as_str(), "br-+"] {
+        let interface = format!("--add-interface={bridge}");
+        firewalld(&context, &["--zone=trusted", &interface]).ok();
+    }
+    assert!(gets_out(&context, &outside));
+    context
+        .corten(&["network", "create", "--ipv6=false", "own"])
+        .ok();
+    context.corten(&["rm", "-f", "web"]).ok();
+    let run = ["run", "-d", "--name", "web", "--network", "own"];
+    context
+        .corten(&[&run[..], &["busybox", "sleep", "600"]].concat())
+        .ok();
+    assert!(gets_out(&context, &outside));
 }

@@ -132,17 +132,25 @@ fn a_bridge_of_someone_else_is_refused() {
 #[test]
 fn a_firewall_that_drops_what_is_forwarded_is_named() {
     on_host(|| {
-        let rules = "add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }";
+        let chain = |family: &str, policy: &str| {
+            format!(
+                "add table {family} filter; add chain {family} filter forward \
+                 {{ type filter hook forward priority 0; policy {policy}; }};"
+            )
+        };
+        let rules = chain("ip", "drop") + &chain("ip6", "accept") + &chain("inet", "drop");
         let Ok(status) = std::process::Command::new("nft").arg(rules).status() else {
             return;
         };
         assert!(status.success());
-        let (_bridge, warnings) = open_with(config(), &[]);
-        assert_eq!(warnings.len(), 1);
-        assert!(
-            warnings[0].starts_with("nftables chain FORWARD of table filter drops"),
-            "{warnings:?}"
-        );
+        let (_bridge, mut warnings) = open_with(config(), &[]);
+        warnings.sort();
+        let starts = ["inet", "ip"]
+            .map(|family| format!("nftables chain forward of table {family} filter drops"));
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        for (warning, start) in warnings.iter().zip(starts) {
+            assert!(warning.starts_with(&start), "{warning}");
+        }
     });
 }
 
