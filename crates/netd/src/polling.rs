@@ -35,11 +35,14 @@ impl Polling {
             return epoll.wait(timeout);
         }
         let begun = Instant::now();
-        while begun.elapsed() < AWAKE {
+        loop {
             let news = epoll.wait(Some(Duration::ZERO))?;
             if !news.is_empty() {
                 self.vain = 0;
                 return Ok(news);
+            }
+            if begun.elapsed() >= AWAKE {
+                break;
             }
         }
         self.vain = (self.vain + 1).min(RARELY);
