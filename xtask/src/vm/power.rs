@@ -242,10 +242,11 @@ for name in $(cat /run/names); do
 done
 left=$(ls /disk/corten/containers /disk/corten/content/ingest 2>/dev/null | grep -v :)
 [ -z "$left" ] || broken left behind: $left
+i=0; until wget -q -O /dev/null http://127.0.0.1:5000/v2/; do
+  i=$((i+1)); [ $i -lt 300 ] || broken no registry: $(cat /run/registry.log); sleep 0.1
+done
 if [ ! -e /disk/registry/filled ]; then
-  i=0; until /corten load -q -i /disk/registry/pieces.tar && /corten tag pieces $pieces && /corten push -q $pieces; do
-    i=$((i+1)); [ $i -lt 30 ] || broken no registry: $(cat /run/registry.log); sleep 1
-  done
+  /corten load -q -i /disk/registry/pieces.tar && /corten tag pieces $pieces && /corten push -q $pieces || broken push
   /corten rmi -f $pieces pieces >/dev/null || broken rmi of pieces
   # The registry syncs nothing by itself.
   sync; : >/disk/registry/filled; sync
