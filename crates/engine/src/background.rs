@@ -77,7 +77,7 @@ pub(crate) fn tidy(engine: &Engine) -> bool {
     done
 }
 
-/// Bridges that somebody deleted and rules that somebody flushed come back.
+/// Bridges that somebody deleted and rules that somebody flushed come back, and what a netd held that died unseen.
 async fn keep_networks(engine: &Arc<Engine>) {
     let engine = engine.clone();
     blocking("look after the networks", Class::Kernel, move || {
@@ -94,6 +94,9 @@ async fn keep_networks(engine: &Arc<Engine>) {
         }
         if let Err(error) = engine.ports.keep_rules() {
             tracing::warn!(%error, "put the rules of published ports back");
+        }
+        if engine.keeper.is_behind() {
+            ports::hand_over(&engine);
         }
     })
     .await;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use netd::client::Client;
@@ -21,6 +22,8 @@ pub struct Keeper {
     executable: OwnedFd,
     groups: Arc<Groups>,
     client: Mutex<Option<Client>>,
+    /// The present netd may lack what another held, or there should be one and is none. Changed with the client locked.
+    behind: AtomicBool,
 }
 
 impl Keeper {
@@ -31,6 +34,7 @@ impl Keeper {
             executable,
             groups,
             client: Mutex::default(),
+            behind: AtomicBool::new(false),
         }
     }
 
@@ -44,8 +48,12 @@ impl Keeper {
                     *client = Some(running);
                     return done(reply);
                 }
-                // It went away for want of work, or died; whoever watches it gives its successor what it held.
-                Err(_) => running.bury(),
+                // It went away for want of work, or died; whoever watches it gives its successor what it held. That one
+                // may be dead by then, and a third have nobody who knows of it.
+                Err(_) => {
+                    running.bury();
+                    self.behind.store(true, Ordering::Relaxed);
+                }
             }
         }
         let started = client.insert(self.start()?);
@@ -60,6 +68,11 @@ impl Keeper {
             Some(running) => running.call(request, &[]).map_or(Ok(()), done),
             None => Ok(()),
         }
+    }
+
+    /// Whether netd is to be brought to hold what it should.
+    pub fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Relaxed)
     }
 
     /// A descriptor that is readable once the present netd has ended; `None`: there is none.
@@ -79,6 +92,7 @@ impl Keeper {
     ) -> Vec<String> {
         let mut warnings = Vec::new();
         let mut client = self.lock();
+        self.behind.store(false, Ordering::Relaxed);
         let running = client
             .take()
             .and_then(|running| match running.call(&Request::State, &[]) {
@@ -94,7 +108,10 @@ impl Keeper {
             None if wanted.is_empty() && names.is_empty() => return warnings,
             None => match self.start() {
                 Ok(started) => (started, Vec::new()),
-                Err(error) => return vec![error.to_string()],
+                Err(error) => {
+                    self.behind.store(true, Ordering::Relaxed);
+                    return vec![error.to_string()];
+                }
             },
         };
         let mut missing: BTreeSet<String> = wanted.keys().cloned().collect();
@@ -172,5 +189,45 @@ fn done(reply: Reply) -> Result<()> {
     match reply {
         Reply::Failed(why) => Err(Error::Netd { why }),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    /// A keeper whose netd would be this program.
+    fn keeper(directory: &tempfile::TempDir, program: &str) -> Keeper {
+        let program = File::open(program).unwrap().into();
+        Keeper::new(directory.path().to_owned(), program, Arc::default())
+    }
+
+    fn restore(keeper: &Keeper, names: &[&str]) -> Vec<String> {
+        let named = |name: &&str| ((*name).to_owned(), Naming::default());
+        let names = names.iter().map(named).collect();
+        keeper.restore(&BTreeMap::new(), &names, |_| Again::default(), |_| None)
+    }
+
+    #[test]
+    fn a_netd_that_cannot_be_started_now_is_still_wanted() {
+        let directory = tempfile::tempdir().unwrap();
+        let keeper = keeper(&directory, "/dev/null");
+        assert_eq!(restore(&keeper, &["web"]).len(), 1);
+        assert!(keeper.is_behind());
+        assert_eq!(restore(&keeper, &[]), Vec::<String>::new());
+        assert!(!keeper.is_behind());
+    }
+
+    #[test]
+    fn who_follows_a_dead_netd_is_to_be_given_what_that_held() {
+        let directory = tempfile::tempdir().unwrap();
+        // It ends at once.
+        let keeper = keeper(&directory, "/bin/true");
+        restore(&keeper, &["web"]);
+        assert!(!keeper.is_behind());
+        keeper.call(&Request::State, &[]).unwrap_err();
+        assert!(keeper.is_behind());
     }
 }

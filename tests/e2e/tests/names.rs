@@ -147,6 +147,28 @@ fn names_outlive_the_daemon_and_netd() {
 }
 
 #[test]
+fn a_netd_that_dies_again_and_again_is_replaced_with_all_names() {
+    let context = scene();
+    let pid = client(&context, "client", &[]);
+    // A new name is told to whichever runs, or to the next.
+    for name in ["front", "web"].repeat(5) {
+        for _ in 0..2 {
+            if let Some(netd) = crate::ports::netd(&context) {
+                command::signal(netd, "KILL");
+            }
+        }
+        let old = if name == "web" { "front" } else { "web" };
+        context.corten(&["rename", old, name]).ok();
+    }
+    let known = || {
+        ["web", "www"]
+            .iter()
+            .all(|name| getent(&pid, name).code == 0)
+    };
+    assert!(command::eventually(LIMIT, known));
+}
+
+#[test]
 fn a_container_that_ends_while_it_is_renamed_has_no_name_left() {
     let context = scene();
     let pid = client(&context, "client", &[]);
