@@ -173,12 +173,16 @@ mod tests {
 
     use super::*;
 
+    /// A keeper of a netd that cannot be started.
+    fn keeper(directory: &tempfile::TempDir) -> Keeper {
+        let nothing = File::open("/dev/null").unwrap().into();
+        Keeper::new(directory.path().to_owned(), nothing, Arc::default())
+    }
+
     #[test]
     fn what_was_told_before_a_failure_is_forgotten_with_the_container() {
         let directory = tempfile::tempdir().unwrap();
-        // A netd that cannot be started.
-        let nothing = File::open("/dev/null").unwrap().into();
-        let keeper = Keeper::new(directory.path().to_owned(), nothing, Arc::default());
+        let keeper = keeper(&directory);
         let names = Names::default();
         let member = Member {
             container: "c".to_owned(),
@@ -201,8 +205,7 @@ mod tests {
     fn a_container_that_ends_while_its_names_are_told_is_forgotten_after_that() {
         let directory = tempfile::tempdir().unwrap();
         // It holds nothing that netd answers for, so that none is started.
-        let nothing = File::open("/dev/null").unwrap().into();
-        let keeper = Keeper::new(directory.path().to_owned(), nothing, Arc::default());
+        let keeper = keeper(&directory);
         let names = Names::default();
         names.adopt("c", Naming::default());
         let (looked, has_looked) = channel();

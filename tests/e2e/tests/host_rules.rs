@@ -283,10 +283,11 @@ fn containers_get_out_past_firewalld_once_it_trusts_their_bridge() {
     let chain = "filter_FORWARD of table inet firewalld drops what is forwarded";
     assert!(warnings.ok().contains(chain), "{warnings:?}");
     // As documented, the others by the name that all bridges of networks begin with.
-    for bridge in [context.names().bridge.as_str(), "br-+"] {
-        let interface = format!("--add-interface={bridge}");
-        firewalld(&context, &["--zone=trusted", &interface]).ok();
-    }
+    let default = format!("--add-interface={}", context.names().bridge);
+    let all = [default.as_str(), "--add-interface=br-+"];
+    let trust = [&["--permanent", "--zone=trusted"][..], &all].concat();
+    firewalld(&context, &trust).ok();
+    firewalld(&context, &["--reload"]).ok();
     assert!(gets_out(&context, &outside));
     context
         .corten(&["network", "create", "--ipv6=false", "own"])
