@@ -28,10 +28,19 @@ pub fn create_request(body: &[u8]) -> Result<CreateRequest, Error> {
         host_config: Option<HostConfig>,
         networking_config: Option<NetworkingConfig>,
     }
-    let value: Value = serde_json::from_slice(body)?;
-    let beside: Beside = from_value(value.clone())?;
+    let (beside, config) = match serde_json::from_slice(body)? {
+        Value::Object(map) => {
+            let names = ["HostConfig", "NetworkingConfig"];
+            let is_beside = |key: &str| names.iter().any(|name| name.eq_ignore_ascii_case(key));
+            let (beside, config): (Map<_, _>, Map<_, _>) =
+                map.into_iter().partition(|(key, _)| is_beside(key));
+            (beside.into(), config.into())
+        }
+        other => (Value::Null, other),
+    };
+    let beside: Beside = from_value(beside)?;
     Ok(CreateRequest {
-        config: from_value(value)?,
+        config: from_value(config)?,
         host_config: beside.host_config,
         networking_config: beside.networking_config,
     })

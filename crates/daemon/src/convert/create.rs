@@ -45,12 +45,12 @@ pub fn request(
         name.parse::<ContainerName>()?;
     }
     adapt(&mut wire, version);
-    fields::check(&wire)?;
+    let request = serde_json::to_value(&wire)
+        .map_err(|error| Error::Internal(format!("keep request: {error}")))?;
+    fields::check(&request)?;
     let mut warnings = Vec::new();
     let mut spec = spec(&wire, version, &mut warnings)?;
     resolve_host_gateway(&mut spec.extra_hosts, gateway)?;
-    let request = serde_json::to_value(&wire)
-        .map_err(|error| Error::Internal(format!("keep request: {error}")))?;
     let name = (!name.is_empty()).then(|| name.to_owned());
     Ok(Converted {
         request: Create {

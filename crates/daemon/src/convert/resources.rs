@@ -95,14 +95,8 @@ fn cpu(host: &HostConfig) -> Result<()> {
     if host.nano_cpus > 0 && host.cpu_quota > 0 {
         return invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
     }
-    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let most = i64::try_from(count)
-        .unwrap_or(i64::MAX)
-        .saturating_mul(1_000_000_000);
-    if host.nano_cpus < 0 || host.nano_cpus > most {
-        return invalid(format!(
-            "range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
-        ));
+    if host.nano_cpus != 0 {
+        check_nano_cpus(host.nano_cpus)?;
     }
     if host.cpu_period != 0 && !(1_000..=1_000_000).contains(&host.cpu_period) {
         return invalid(
@@ -111,6 +105,20 @@ fn cpu(host: &HostConfig) -> Result<()> {
     }
     if (1..1_000).contains(&host.cpu_quota) {
         return invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)");
+    }
+    Ok(())
+}
+
+/// How many processors there are is read from files: only for who asks for some.
+fn check_nano_cpus(nano_cpus: i64) -> Result<()> {
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let most = i64::try_from(count)
+        .unwrap_or(i64::MAX)
+        .saturating_mul(1_000_000_000);
+    if nano_cpus < 0 || nano_cpus > most {
+        return invalid(format!(
+            "range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
+        ));
     }
     Ok(())
 }
