@@ -1,14 +1,13 @@
 //! The container as the runtime made it: what is asked of the runtime and of its control groups.
 
-use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
-use runtime::plan::{Cgroup, Plan, Process};
-use runtime::{Created, Fds, Gate, Target};
+use runtime::plan::{Cgroup, Process};
+use runtime::{Created, Creating, Fds, Gate, Target};
 use sys::process::{PidFd, SingleThreaded};
 
 use crate::launch::failed;
-use crate::protocol::{Failure, Stdio};
+use crate::protocol::{Failure, Launch, Stdio};
 use crate::streams::{self, Pipes, Streams};
 
 const SIGKILL: i32 = 9;
@@ -30,7 +29,16 @@ pub(crate) struct Container {
     waiting: Option<Created>,
     cgroup: Option<Cgroup>,
     die_with_parent: bool,
-    mounts: Option<File>,
+    /// Namespaces that the kernel is to take apart when everybody has acted upon the end.
+    held: Vec<OwnedFd>,
+}
+
+/// A container that is being made.
+#[derive(Debug)]
+pub(crate) struct Making<'a> {
+    launch: &'a Launch,
+    creating: Creating<'a>,
+    made: Streams,
 }
 
 /// Standard streams as the runtime takes them, and our side of them if it is known before.
@@ -52,15 +60,42 @@ fn terminal(stdio: &Stdio, made: Streams, master: Option<OwnedFd>) -> Result<Str
     }
 }
 
+impl Making<'_> {
+    /// Waits until it is made.
+    pub(crate) fn finish(mut self, proof: SingleThreaded) -> Result<(Container, Streams), Failure> {
+        let Launch { plan, stdio, .. } = self.launch;
+        if self.launch.holds_mounts {
+            self.creating.hold_mounts();
+        }
+        let mut created = self.creating.finish().map_err(Failure::from)?;
+        let streams = terminal(stdio, self.made, created.terminal.take())?;
+        let held = std::mem::take(&mut created.namespaces);
+        let mut cgroup = plan.cgroup.clone();
+        if let Some(cgroup) = &mut cgroup {
+            // Written, and not needed again.
+            cgroup.limits = runtime::plan::Limits::default();
+        }
+        let container = Container {
+            proof,
+            pid: created.pid,
+            pidfd: None,
+            waiting: Some(created),
+            cgroup,
+            die_with_parent: plan.die_with_parent,
+            held,
+        };
+        Ok((container, streams))
+    }
+}
+
 impl Container {
-    /// Makes the container up to its program.
-    pub(crate) fn create(
-        proof: SingleThreaded,
-        plan: &Plan,
-        wanted: &Stdio,
+    /// Has its process make the container, up to its program; what is left to do here can be done meanwhile.
+    pub(crate) fn begin<'a>(
+        proof: &SingleThreaded,
+        launch: &'a Launch,
         inherited: Inherited,
-    ) -> Result<(Self, Streams), Failure> {
-        let (ends, made) = stdio(wanted, true)?;
+    ) -> Result<Making<'a>, Failure> {
+        let (ends, made) = stdio(&launch.stdio, true)?;
         let fds = Fds {
             rootfs: inherited.rootfs,
             netns: inherited.netns,
@@ -68,33 +103,18 @@ impl Container {
             init: inherited.executable,
             gate: Gate::Creator,
         };
-        let mut created = runtime::create(&proof, plan, fds).map_err(Failure::from)?;
-        let streams = terminal(wanted, made, created.terminal.take())?;
-        let mut cgroup = plan.cgroup.clone();
-        if let Some(cgroup) = &mut cgroup {
-            // Written, and not needed again.
-            cgroup.limits = runtime::plan::Limits::default();
-        }
-        let container = Self {
-            proof,
-            pid: created.pid,
-            pidfd: None,
-            waiting: Some(created),
-            cgroup,
-            die_with_parent: plan.die_with_parent,
-            mounts: None,
-        };
-        Ok((container, streams))
+        let creating = runtime::begin(proof, &launch.plan, fds).map_err(Failure::from)?;
+        Ok(Making {
+            launch,
+            creating,
+            made,
+        })
     }
 
-    /// Keeps the container's mounts beyond its end, until [`Container::release_mounts`]: the kernel takes a mount namespace
-    /// apart before it tells of the end of the last process in it, a millisecond of waiting for other processors.
-    pub(crate) fn hold_mounts(&mut self) {
-        self.mounts = File::open(format!("/proc/{}/ns/mnt", self.pid)).ok();
-    }
-
-    pub(crate) fn release_mounts(&mut self) {
-        self.mounts = None;
+    /// Lets the kernel take apart what the container was in: it takes milliseconds of a processor that others may wait for,
+    /// and does so for the mounts before it tells of the end of the last process among them.
+    pub(crate) fn release(&mut self) {
+        self.held.clear();
     }
 
     /// The first process, as the host sees it.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! first process reaped ─> rest of the cgroup killed ─> output drained, log written ─> exit.json on disk
-//!   ─> Event::Exited ─> cgroup removed ─> engines let go of ─> clients get what they have not read ─> the monitor ends
+//!   ─> Event::Exited ─> a lull ─> namespaces let go of, cgroup removed ─> engines let go of
+//!   ─> clients get what they have not read ─> the monitor ends
 //! ```
 //!
 //! As in Docker, a client has as long as it stays to read the rest of its output: the exit code says that this is all of it.
@@ -21,6 +22,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// How long engines have to take the news of an end before clients see it.
 const HEARING: Duration = Duration::from_millis(50);
+
+/// How long those who act upon the news of an end are left alone: what takes the container apart takes processors from them.
+const LULL: Duration = Duration::from_millis(2);
 
 /// A process that was put into the container.
 #[derive(Debug)]
@@ -137,6 +141,7 @@ impl Monitor {
         if let Some(mut log) = self.log.take() {
             log.flush();
         }
+        let has_run = exit.is_some();
         if let Some(exit) = exit {
             self.record(&exit);
             self.announce(Event::Exited(exit));
@@ -148,7 +153,10 @@ impl Monitor {
             exec.streams.dismiss();
             exec.announced = true;
         }
-        self.container.release_mounts();
+        if has_run {
+            std::thread::sleep(LULL);
+        }
+        self.container.release();
         self.container.remove_cgroup();
         self.let_go();
     }

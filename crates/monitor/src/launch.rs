@@ -108,51 +108,30 @@ fn create(ready: Ready, (launch, handed): (OwnedFd, Inherited)) -> Result<Monito
         children,
     } = ready;
     let launch = read_launch(launch)?;
+    let making = Container::begin(&proof, &launch, handed)?;
+    // The container's process is at work meanwhile, on another processor if there is one.
     if let Some(title) = title {
         title.set(&proof, &["corten", "monitor", &launch.id]);
     }
-    let settings = Settings {
-        run_dir: launch.run_dir.into(),
-        state_dir: launch.state_dir.into(),
-        durable: launch.durable,
-        detach_keys: launch.detach_keys,
-    };
-    let log = launch
-        .log
-        .as_ref()
-        .map(Writer::open)
-        .transpose()
-        .map_err(failed("open the container's log"))?;
-    // Of an earlier run that was cut off; an exit that is not of this run must not be found.
-    settings.clear_run_dir();
-    std::fs::remove_file(settings.state_dir.join(EXIT_FILE)).ok();
-    let socket = settings.run_dir.join(SOCKET);
-    let listener = SeqPacket::listen(&socket)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .map_err(failed(format!("listen at {}", socket.display())))?;
-    let made = write_pid(&settings)
-        .and_then(|()| Container::create(proof, &launch.plan, &launch.stdio, handed));
+    let settings = Settings::of(&launch);
+    let found = settings.open(&launch);
+    let made = found.and_then(|found| making.finish(proof).map(|made| (found, made)));
     match made {
-        Ok((mut container, streams)) => {
-            if launch.holds_mounts {
-                container.hold_mounts();
-            }
-            Ok(Monitor {
-                settings,
-                engines: Vec::new(),
-                listener: Some(listener),
-                children,
-                poll: Poll::new(),
-                buffer: Vec::new(),
-                packet: Vec::new(),
-                log,
-                container,
-                streams,
-                execs: Vec::new(),
-                started_at: 0,
-                ending: None,
-            })
-        }
+        Ok(((log, listener), (container, streams))) => Ok(Monitor {
+            settings,
+            engines: Vec::new(),
+            listener: Some(listener),
+            children,
+            poll: Poll::new(),
+            buffer: Vec::new(),
+            packet: Vec::new(),
+            log,
+            container,
+            streams,
+            execs: Vec::new(),
+            started_at: 0,
+            ending: None,
+        }),
         Err(failure) => {
             settings.clear_run_dir();
             Err(failure)
@@ -161,22 +140,46 @@ fn create(ready: Ready, (launch, handed): (OwnedFd, Inherited)) -> Result<Monito
 }
 
 impl Settings {
+    fn of(launch: &Launch) -> Self {
+        Self {
+            run_dir: PathBuf::from(&launch.run_dir),
+            state_dir: PathBuf::from(&launch.state_dir),
+            durable: launch.durable,
+            detach_keys: launch.detach_keys.clone(),
+        }
+    }
+
+    /// Opens the log, and what a later engine finds this monitor by.
+    fn open(&self, launch: &Launch) -> Result<(Option<Writer>, SeqPacket), Failure> {
+        let log = launch.log.as_ref().map(Writer::open).transpose();
+        let log = log.map_err(failed("open the container's log"))?;
+        // Of an earlier run that was cut off; an exit that is not of this run must not be found.
+        self.clear_run_dir();
+        std::fs::remove_file(self.state_dir.join(EXIT_FILE)).ok();
+        let socket = self.run_dir.join(SOCKET);
+        let listener = SeqPacket::listen(&socket)
+            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+            .map_err(failed(format!("listen at {}", socket.display())))?;
+        self.write_pid()?;
+        Ok((log, listener))
+    }
+
+    fn write_pid(&self) -> Result<(), Failure> {
+        let path = self.run_dir.join(PID_FILE);
+        let pid = std::process::id().to_string();
+        store::write_atomic(&path, pid.as_bytes(), false).map_err(|error| Failure {
+            stage: Stage::Setup,
+            errno: 0,
+            message: error.to_string(),
+        })
+    }
+
     /// Takes away what tells others that this monitor is here.
     pub(crate) fn clear_run_dir(&self) {
         for name in [SOCKET, PID_FILE] {
             std::fs::remove_file(self.run_dir.join(name)).ok();
         }
     }
-}
-
-fn write_pid(settings: &Settings) -> Result<(), Failure> {
-    let path = settings.run_dir.join(PID_FILE);
-    let pid = std::process::id().to_string();
-    store::write_atomic(&path, pid.as_bytes(), false).map_err(|error| Failure {
-        stage: Stage::Setup,
-        errno: 0,
-        message: error.to_string(),
-    })
 }
 
 fn read_launch(fd: OwnedFd) -> Result<Launch, Failure> {

@@ -4,14 +4,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use sys::process::{self, Forked, PidFd, SingleThreaded, namespace};
+use sys::process::{self, Child, Forked, PidFd, SingleThreaded, namespace};
 use sys::socket::SeqPacket;
 
 use crate::cgroup::Entry;
 use crate::child::{self, Inherited};
 use crate::error::{Error, Failure, Result, Step};
 use crate::handshake::{self, RuntimeEnd};
-use crate::plan::{Namespace, NamespaceKind, Plan};
+use crate::plan::{Cgroup, Namespace, NamespaceKind, Plan};
 
 /// How long a killed child is waited for.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -49,6 +49,20 @@ pub enum Gate {
     Listener(SeqPacket),
 }
 
+/// A container whose process is setting itself up. Dropped, it is taken back, and nothing is left.
+#[derive(Debug)]
+pub struct Creating<'a> {
+    created: Created,
+    guard: Guard<'a>,
+}
+
+/// Takes back what was made, unless that is kept.
+#[derive(Debug)]
+struct Guard<'a> {
+    child: Option<PidFd>,
+    group: Option<&'a Cgroup>,
+}
+
 /// A container whose process waits for its exec.
 #[derive(Debug)]
 pub struct Created {
@@ -60,6 +74,8 @@ pub struct Created {
     pub terminal: Option<OwnedFd>,
     /// What was asked and could not be had, and does not matter enough to fail.
     pub warnings: Vec<String>,
+    /// Namespaces that it is in, and that live as long as these: those it was told to join, and those held.
+    pub namespaces: Vec<OwnedFd>,
     end: RuntimeEnd,
 }
 
@@ -76,34 +92,40 @@ pub struct Started {
 
 /// Makes the container's process, a child of the caller. On failure nothing is left.
 pub fn create(proof: &SingleThreaded, plan: &Plan, fds: Fds) -> Result<Created> {
-    // From here on nobody but root of the host looks into this process or its children (CVE-2016-9962).
-    process::set_dumpable(false).map_err(Error::io("become undumpable"))?;
-    let mut warnings = Vec::new();
-    if let Some(group) = &plan.cgroup {
-        match group.prepare() {
-            Ok(more) => warnings = more,
-            Err(error) => {
-                group.remove().ok();
-                return Err(error);
-            }
-        }
-    }
-    match make(proof, plan, fds) {
-        Ok(mut created) => {
-            created.warnings.splice(0..0, warnings);
-            Ok(created)
-        }
-        Err(failure) => {
-            if let Some(group) = &plan.cgroup {
-                group.kill().ok();
-                group.remove().ok();
-            }
-            Err(failure.into())
-        }
-    }
+    begin(proof, plan, fds)?.finish()
 }
 
-fn make(proof: &SingleThreaded, plan: &Plan, fds: Fds) -> std::result::Result<Created, Failure> {
+/// Makes a child of the caller that becomes the container's process by itself: the caller may do other things meanwhile.
+pub fn begin<'a>(proof: &SingleThreaded, plan: &'a Plan, fds: Fds) -> Result<Creating<'a>> {
+    // From here on nobody but root of the host looks into this process or its children (CVE-2016-9962).
+    process::set_dumpable(false).map_err(Error::io("become undumpable"))?;
+    let mut guard = Guard {
+        child: None,
+        group: plan.cgroup.as_ref(),
+    };
+    let warnings = match guard.group {
+        Some(group) => group.prepare()?,
+        None => Vec::new(),
+    };
+    let (child, end, namespaces) = fork(proof, plan, fds)?;
+    let pidfd = PidFd::from_fd(child.pidfd);
+    guard.child = Some(pidfd.try_clone().map_err(Error::io("watch the process"))?);
+    let created = Created {
+        pid: child.pid,
+        pidfd,
+        terminal: None,
+        warnings,
+        namespaces,
+        end,
+    };
+    Ok(Creating { created, guard })
+}
+
+fn fork(
+    proof: &SingleThreaded,
+    plan: &Plan,
+    fds: Fds,
+) -> std::result::Result<(Child, RuntimeEnd, Vec<OwnedFd>), Failure> {
     let entry = plan
         .cgroup
         .as_ref()
@@ -122,7 +144,7 @@ fn make(proof: &SingleThreaded, plan: &Plan, fds: Fds) -> std::result::Result<Cr
     let directory = entry.as_ref().and_then(Entry::directory);
     let forked =
         clone_in(proof, pid.as_ref(), flags, directory).step(|| "clone into namespaces")?;
-    let child = match forked {
+    match forked {
         Forked::Child => {
             drop(runtime_end);
             let inherited = Inherited {
@@ -135,21 +157,40 @@ fn make(proof: &SingleThreaded, plan: &Plan, fds: Fds) -> std::result::Result<Cr
             };
             child::run(proof, plan, child_end, inherited)
         }
-        Forked::Parent(child) => child,
-    };
-    drop(child_end);
-    let pidfd = PidFd::from_fd(child.pidfd);
-    match runtime_end.ready() {
-        Ok((warnings, terminal)) => Ok(Created {
-            pid: child.pid,
-            pidfd,
-            terminal,
-            warnings,
-            end: runtime_end,
-        }),
-        Err(failure) => {
-            discard(&pidfd);
-            Err(failure)
+        Forked::Parent(child) => Ok((child, runtime_end, join)),
+    }
+}
+
+impl Creating<'_> {
+    /// Keeps its mounts as long as [`Created::namespaces`], if the host lets it.
+    pub fn hold_mounts(&mut self) {
+        let path = format!("/proc/{}/ns/mnt", self.created.pid);
+        let mounts = sys::mount::open_readable(path.as_ref());
+        self.created.namespaces.extend(mounts.ok());
+    }
+
+    /// Waits until the process waits for its exec.
+    pub fn finish(self) -> Result<Created> {
+        let Self {
+            mut created,
+            mut guard,
+        } = self;
+        let (warnings, terminal) = created.end.ready()?;
+        created.warnings.extend(warnings);
+        created.terminal = terminal;
+        (guard.child, guard.group) = (None, None);
+        Ok(created)
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if let Some(child) = &self.child {
+            discard(child);
+        }
+        if let Some(group) = self.group {
+            group.kill().ok();
+            group.remove().ok();
         }
     }
 }

@@ -18,6 +18,6 @@ pub mod plan;
 mod program;
 mod rootfs;
 
-pub use create::{Created, Fds, Gate, Started, Stdio, create, start_at};
+pub use create::{Created, Creating, Fds, Gate, Started, Stdio, begin, create, start_at};
 pub use error::{Error, Failure, Result, Stage};
 pub use exec::{Executed, Target, exec};

@@ -28,6 +28,11 @@ pub(crate) const TESTS: &[Test] = &[
         "lifecycle::dies_with_its_creator_before_start",
         dies_before_start,
     ),
+    (
+        "lifecycle::is_taken_back_while_it_is_made",
+        taken_back_while_it_is_made,
+    ),
+    ("lifecycle::held_mounts_outlive_it", held_mounts_outlive_it),
 ];
 
 fn runs_a_program() {
@@ -254,6 +259,57 @@ fn dies_before_start() {
     std::io::Read::read_to_string(&mut reader, &mut output).unwrap();
     assert_eq!(pidfd.wait().unwrap().code(), 1);
     assert_eq!(output, "");
+}
+
+fn taken_back_while_it_is_made() {
+    let bundle = Bundle::new("echo never");
+    let plan = bundle.plan();
+    let (mut reader, stdio) = crate::bundle::output();
+    let fds = runtime::Fds {
+        rootfs: None,
+        netns: None,
+        stdio,
+        init: None,
+        gate: runtime::Gate::Creator,
+    };
+    let proof = sys::process::SingleThreaded::prove().unwrap();
+    drop(runtime::begin(&proof, &plan, fds).unwrap());
+    // Reaped, and its group with it.
+    assert!(matches!(sys::process::reap_any(), Err(_) | Ok(None)));
+    let group = plan.cgroup.unwrap();
+    let places = [group.unified(), group.controller("pids")];
+    assert!(places.iter().flatten().all(|place| !place.exists()));
+    let mut output = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut output).unwrap();
+    assert_eq!(output, "");
+}
+
+fn held_mounts_outlive_it() {
+    use std::os::fd::AsRawFd as _;
+    let bundle = Bundle::new("echo written > /made");
+    let plan = bundle.plan();
+    let (_reader, stdio) = crate::bundle::output();
+    let fds = runtime::Fds {
+        rootfs: None,
+        netns: None,
+        stdio,
+        init: None,
+        gate: runtime::Gate::Creator,
+    };
+    let proof = sys::process::SingleThreaded::prove().unwrap();
+    let mut creating = runtime::begin(&proof, &plan, fds).unwrap();
+    creating.hold_mounts();
+    let mut created = creating.finish().unwrap();
+    let own = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/mnt")).unwrap();
+    let mounts = own(created.pid);
+    let held = std::mem::take(&mut created.namespaces);
+    assert_eq!(created.start().unwrap().pidfd.wait().unwrap().code(), 0);
+    let names: Vec<_> = held
+        .iter()
+        .map(|fd| fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap())
+        .collect();
+    assert_eq!(names, [mounts]);
+    plan.cgroup.unwrap().remove().unwrap();
 }
 
 /// Prints how long it takes from create to the program's exec (CORTEN_RUNTIME_ROUNDS=100).

@@ -22,6 +22,11 @@ impl PidFd {
         Self(fd)
     }
 
+    /// One more descriptor of the same process.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// Sends a signal.
     pub fn send_signal(&self, signal: i32) -> io::Result<()> {
         send_signal(self.0.as_fd(), signal)
