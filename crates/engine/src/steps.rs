@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 /// Every step, in the order in which a container passes them.
-pub const ALL: [&str; 30] = [
+pub const ALL: [&str; 29] = [
     "create.named",
     "create.prepared",
     "create.directory",
@@ -16,7 +16,6 @@ pub const ALL: [&str; 30] = [
     "start.files",
     "start.spawned",
     "start.created",
-    "start.attached",
     "start.started",
     "start.running",
     "start.recorded",

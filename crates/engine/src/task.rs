@@ -76,10 +76,20 @@ impl Task {
 
     /// Asks the monitor for something, handing over descriptors, and waits for its answer.
     pub async fn call(&self, request: Request, fds: Vec<OwnedFd>) -> Result<Reply> {
+        self.ask(request, fds).await?.answer().await
+    }
+
+    /// Asks the monitor for something, handing over descriptors. It acts in the order in which it was asked, and on what it
+    /// was asked before it had its container as soon as it has.
+    pub(crate) async fn ask(&self, request: Request, fds: Vec<OwnedFd>) -> Result<Asked<'_>> {
         let seq = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         self.lock().insert(seq, sender);
-        let forget = Forget { task: self, seq };
+        let asked = Asked {
+            task: self,
+            seq,
+            receiver,
+        };
         // Asked after the call is on the list: the reader says so before it clears the list. Not asked again once it was
         // sent: a monitor may answer and be gone before its caller looks.
         if self.is_gone() {
@@ -94,14 +104,7 @@ impl Task {
         });
         sent.await
             .map_err(|error| self.error(format!("send request: {error}")))?;
-        drop(fds);
-        let reply = tokio::time::timeout(PATIENCE, receiver).await;
-        drop(forget);
-        match reply {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(_)) => Err(self.error("it went away without an answer".to_owned())),
-            Err(_) => Err(self.error(format!("no answer within {} s", PATIENCE.as_secs()))),
-        }
+        Ok(asked)
     }
 
     /// Waits until everything that the monitor has told by now is known to the engine. One that is gone tells no more.
@@ -167,7 +170,13 @@ impl Task {
         self.socket
             .async_io(Interest::READABLE, |socket| {
                 let mut packet = Vec::new();
-                socket.recv(&mut packet)?;
+                match socket.recv(&mut packet) {
+                    // Once, from a monitor that ended before it read all requests: what it has said is still there.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                        socket.recv(&mut packet)?
+                    }
+                    other => other?,
+                };
                 Ok(packet)
             })
             .await
@@ -212,13 +221,29 @@ impl Drop for Events {
     }
 }
 
-/// Takes a call off the list however its caller ends.
-struct Forget<'a> {
+/// What a monitor was asked: off the list however its caller ends.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
     task: &'a Task,
     seq: u32,
+    receiver: oneshot::Receiver<Reply>,
 }
 
-impl Drop for Forget<'_> {
+impl Asked<'_> {
+    /// Waits for the answer.
+    pub(crate) async fn answer(mut self) -> Result<Reply> {
+        match tokio::time::timeout(PATIENCE, &mut self.receiver).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(_)) => Err(self.task.error("it went away without an answer".to_owned())),
+            Err(_) => {
+                let late = format!("no answer within {} s", PATIENCE.as_secs());
+                Err(self.task.error(late))
+            }
+        }
+    }
+}
+
+impl Drop for Asked<'_> {
     fn drop(&mut self) {
         self.task.lock().remove(&self.seq);
     }

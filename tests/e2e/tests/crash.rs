@@ -18,7 +18,6 @@ const STEPS: &[&str] = &[
     "start.files",
     "start.spawned",
     "start.created",
-    "start.attached",
     "start.started",
     "start.running",
     "start.recorded",

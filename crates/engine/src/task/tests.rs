@@ -1,6 +1,6 @@
 //! Calls and the ways in which the other end goes away.
 
-use monitor::protocol::{Call, Message, Reply, Request};
+use monitor::protocol::{Call, Event, Failure, Message, Reply, Request, Stage};
 use sys::socket::SeqPacket;
 
 use super::Task;
@@ -41,4 +41,28 @@ async fn a_monitor_that_goes_away_fails_the_call_at_once() {
     task.gone().await;
     let error = task.call(Request::Start, Vec::new()).await.unwrap_err();
     assert!(error.to_string().contains("gone"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_monitor_said_counts_though_it_has_not_read_all_requests() {
+    let (ours, theirs) = SeqPacket::pair().unwrap();
+    let (task, mut events) = Task::adopt("box", ours, None).unwrap();
+    let start = task.ask(Request::Start, Vec::new()).await.unwrap();
+    let failure = Failure {
+        stage: Stage::Setup,
+        errno: 0,
+        message: "no room".to_owned(),
+    };
+    let message = Message::Event(Event::Failed(failure));
+    let packet = postcard::to_allocvec(&message).unwrap();
+    theirs.send(&packet, &[]).unwrap();
+    // With the request unread: the kernel says ECONNRESET to the other end, before anything else.
+    drop(theirs);
+    let event = events.recv().await;
+    assert!(
+        matches!(&event, Some(Event::Failed(failure)) if failure.message == "no room"),
+        "{event:?}"
+    );
+    let error = start.answer().await.unwrap_err();
+    assert!(error.to_string().contains("without an answer"), "{error}");
 }

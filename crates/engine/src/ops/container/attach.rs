@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! daemon: prepare ─> answers 101 ─> (logs, if asked) ─> Prepared::connect(fd)
-//! start:  ... Created ─> waits for those prepared ─> hands them over ─> Start
+//! start:  ... waits for those prepared ─> hands them over ─> Start
 //! ```
 //!
 //! A place is kept from `prepare` on, so a start that the client sends right after the 101 does not overtake its connection.
@@ -15,6 +15,7 @@ use monitor::protocol::{self, Reply, Request};
 use tokio::sync::oneshot;
 
 use crate::container::{Container, State};
+use crate::task::{Asked, Task};
 use crate::{Engine, Error, Result};
 
 /// How long a start waits for a client that was promised a place.
@@ -127,7 +128,15 @@ pub(crate) async fn gather(container: &Container) {
 
 /// Hands those that are there to the monitor; the others stay in the queue.
 pub(crate) async fn deliver(container: &Container) {
-    let Some(task) = container.task() else { return };
+    if let Some(task) = container.task() {
+        let handed = hand_over(container, &task).await;
+        answered(container, handed).await;
+    }
+}
+
+/// Asks the monitor to take those that are there: it does so before what it is asked next.
+pub(crate) async fn hand_over<'a>(container: &Container, task: &'a Task) -> Vec<Result<Asked<'a>>> {
+    let mut handed = Vec::new();
     for pending in container.take_pending() {
         let connected = match pending {
             Pending::Connected(connected) => connected,
@@ -140,13 +149,20 @@ pub(crate) async fn deliver(container: &Container) {
                 Err(oneshot::error::TryRecvError::Closed) => continue,
             },
         };
-        let sent = task
-            .call(
-                Request::Attach(connected.attach),
-                vec![connected.connection],
-            )
-            .await;
-        match sent {
+        let (attach, connection) = (connected.attach, vec![connected.connection]);
+        handed.push(task.ask(Request::Attach(attach), connection).await);
+    }
+    handed
+}
+
+/// Waits until the monitor has them.
+pub(crate) async fn answered(container: &Container, handed: Vec<Result<Asked<'_>>>) {
+    for asked in handed {
+        let answer = match asked {
+            Ok(asked) => asked.answer().await,
+            Err(error) => Err(error),
+        };
+        match answer {
             Ok(Reply::Done) => {}
             // It has ended in the meantime: the client sees the end of its stream.
             other => {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lease ─> blocking: mount, users, network, /etc files, bundle, plan, hand over to a monitor
-//!       ─> Created ─> clients that attached before ─> Start ─> Running ─> answer ─> record
+//!       ─> clients that attached before, Start ─> Created ─> Started ─> Running ─> answer ─> record
 //! ```
 //!
 //! Nothing on this path waits for a disk. Whatever fails, all before it is taken back, last step first.
@@ -95,36 +95,22 @@ async fn run(
     *undo = steps;
     let launched = launched?;
     let (task, mut events) = Task::new(&container.id, launched.monitor)?;
-    let created = tokio::time::timeout(PATIENCE, events.recv()).await;
-    let pid = match created {
-        Ok(Some(Event::Created { pid, warnings })) => {
-            for warning in warnings {
-                tracing::warn!(container = %container.id, "{warning}");
-            }
-            pid
-        }
-        Ok(Some(Event::Failed(failure))) => return Err(start_failed(&failure)),
-        Ok(Some(other)) => {
-            return Err(wrong(container, &format!("said {other:?} too early")));
-        }
-        Ok(None) => return Err(wrong(container, "ended before its init was there")),
-        Err(_) => {
-            let late = format!("has made no init for {} seconds", PATIENCE.as_secs());
-            return Err(wrong(container, &late));
-        }
-    };
-    step("start.created");
     container.set_task(Some(task.clone()));
     let forgotten = container.clone();
     undo.push("forget the monitor", move || {
         forgotten.set_task(None);
         Ok(())
     });
+    // Asked for while the monitor makes the container: then nobody waits for another round.
     attach::gather(container).await;
-    attach::deliver(container).await;
-    step("start.attached");
+    let handed = attach::hand_over(container, &task).await;
     let started_at = SystemTime::now();
-    match task.call(Request::Start, Vec::new()).await? {
+    let start = task.ask(Request::Start, Vec::new()).await;
+    // A monitor that could not be asked has said why.
+    let pid = created(container, &mut events).await?;
+    step("start.created");
+    attach::answered(container, handed).await;
+    match start?.answer().await? {
         Reply::Started { .. } | Reply::Done => {}
         Reply::Failed(failure) => return Err(start_failed(&failure)),
         other => {
@@ -139,6 +125,25 @@ async fn run(
         ports: launched.ports,
         events,
     })
+}
+
+/// Waits until the monitor has made the container; gives the pid of its init.
+async fn created(container: &Container, events: &mut Events) -> Result<i32> {
+    match tokio::time::timeout(PATIENCE, events.recv()).await {
+        Ok(Some(Event::Created { pid, warnings })) => {
+            for warning in warnings {
+                tracing::warn!(container = %container.id, "{warning}");
+            }
+            Ok(pid)
+        }
+        Ok(Some(Event::Failed(failure))) => Err(start_failed(&failure)),
+        Ok(Some(other)) => Err(wrong(container, &format!("said {other:?} too early"))),
+        Ok(None) => Err(wrong(container, "ended before its init was there")),
+        Err(_) => {
+            let late = format!("has made no init for {} seconds", PATIENCE.as_secs());
+            Err(wrong(container, &late))
+        }
+    }
 }
 
 /// A monitor that did not do its part.
