@@ -21,8 +21,9 @@ use crate::pidfile::PidFile;
 use crate::routes::Daemon;
 use crate::{log, server};
 
-/// Threads that run requests. Each costs memory; what blocks runs elsewhere.
-const WORKERS: usize = 2;
+/// Threads that run requests; what blocks runs elsewhere. With a second one, whoever brings news from a thread that blocked
+/// wakes one of them, which wakes the other before it looks at the news.
+const WORKERS: usize = 1;
 /// How long requests may go on once the daemon has been told to end.
 const GRACE: Duration = Duration::from_millis(500);
 /// How long a daemon that is about to end may keep the data root from its successor.
