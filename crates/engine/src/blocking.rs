@@ -34,16 +34,15 @@ pub async fn blocking<T: Send + 'static>(
     class: Class,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> T {
-    blocking_then(what, class, work, || ()).await
+    blocking_then(what, class, || (work(), || ())).await
 }
 
-/// As [`blocking`], and goes on with `after` on that thread once the result is given: the thread and its processor are
-/// awake already.
-pub async fn blocking_then<T: Send + 'static>(
+/// As [`blocking`], and goes on with what `work` leaves to do on that thread once the result is given: the thread and its
+/// processor are awake already.
+pub async fn blocking_then<T: Send + 'static, After: FnOnce()>(
     what: &'static str,
     class: Class,
-    work: impl FnOnce() -> T + Send + 'static,
-    after: impl FnOnce() + Send + 'static,
+    work: impl FnOnce() -> (T, After) + Send + 'static,
 ) -> T {
     let slot = class
         .slots()
@@ -53,8 +52,9 @@ pub async fn blocking_then<T: Send + 'static>(
     let (give, result) = oneshot::channel();
     #[expect(clippy::disallowed_methods, reason = "the one place that may")]
     let thread = tokio::task::spawn_blocking(move || {
+        let (value, after) = work();
         // Whoever asked may have gone.
-        drop(give.send(work()));
+        drop(give.send(value));
         drop(slot);
         after();
     });

@@ -10,6 +10,7 @@ pub mod signal;
 pub mod spec;
 pub mod state;
 
+mod ahead;
 mod live;
 
 pub use live::{Container, Published};

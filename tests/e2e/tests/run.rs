@@ -1,7 +1,9 @@
 //! `run`: exit codes, the process' surroundings, mounts, limits.
 
 use std::fs;
+use std::time::Duration;
 
+use testkit::command::eventually;
 use testkit::{Context, skip};
 
 pub(crate) fn check(context: &Context, arguments: &[&str], stdout: &str) {
@@ -363,6 +365,44 @@ fn detached_and_named() {
         "/det running"
     );
     context.assert_no_containers_left();
+}
+
+/// How many descriptors of the daemon are roots of mounts that are mounted nowhere.
+fn detached_roots(context: &Context) -> usize {
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", context.daemon_pid())).expect("a daemon");
+    descriptors
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+        .filter(|link| link.as_os_str() == "/")
+        .count()
+}
+
+#[test]
+fn one_that_goes_with_its_end_may_be_started_late_or_never() {
+    let context = Context::busybox();
+    let create = |name| {
+        let echo = ["create", "--rm", "--name", name, "busybox", "echo", name];
+        context.corten(&echo).ok();
+    };
+    let mounted = |count| eventually(Duration::from_secs(5), || detached_roots(&context) == count);
+    assert_eq!(detached_roots(&context), 0);
+    // Its root is mounted for the start that is to come, and not for long.
+    create("never");
+    assert!(mounted(1));
+    context.corten(&["rm", "never"]).ok();
+    assert!(mounted(0));
+    create("late");
+    assert!(mounted(1));
+    assert!(mounted(0));
+    assert_eq!(context.corten(&["start", "-a", "late"]).ok(), "late");
+    // A container that stays is not mounted before its start.
+    context
+        .corten(&["create", "--name", "stays", "busybox"])
+        .ok();
+    assert_eq!(detached_roots(&context), 0);
+    context.corten(&["rm", "stays"]).ok();
+    assert!(eventually(Duration::from_secs(5), || {
+        context.corten(&["ps", "-aq"]).ok().is_empty()
+    }));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use network::{Attachment, Endpoint, Port};
 use tokio::sync::watch;
 
+use super::ahead::Ahead;
 use super::name::Reservation;
 use super::record::{Paths, Record, Stored};
 use super::{ContainerName, State};
@@ -74,6 +75,8 @@ pub struct Container {
     pub id: String,
     /// Where its files are.
     pub paths: Paths,
+    /// Its tree, mounted before its first start.
+    pub(crate) root: Ahead,
     published: watch::Sender<Arc<Published>>,
     pub(super) lease: Arc<tokio::sync::Mutex<()>>,
     name: Mutex<Option<Reservation>>,
@@ -100,6 +103,7 @@ impl Container {
             former: Mutex::default(),
             pending: Mutex::default(),
             kept: AtomicUsize::new(0),
+            root: Ahead::default(),
         })
     }
 

@@ -1,14 +1,15 @@
 //! Create a container: find its image, take its name, prepare its tree, record it, say so.
 
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
 
 use image::{Image, platform};
 use network::Attachment;
 use oci::image::Platform;
 use stdx::Undo;
 
-use crate::blocking::{Class, blocking};
+use super::start;
+use crate::blocking::{Class, blocking, blocking_then};
 use crate::container::merge::merge;
 use crate::container::name::Reservation;
 use crate::container::record::{Paths, Record};
@@ -19,6 +20,9 @@ use crate::steps::step;
 use crate::{Engine, Error, Result, bundle, hello, links};
 
 mod check;
+
+/// How long a root that was mounted ahead waits for its start.
+const MOUNTED: Duration = Duration::from_secs(2);
 
 /// A create request, validated.
 #[derive(Clone, Debug)]
@@ -46,15 +50,54 @@ pub struct Created {
 pub async fn create(engine: &Arc<Engine>, request: Create) -> Result<Created> {
     let engine = engine.clone();
     detached(async move {
-        blocking("create a container", Class::Disk, move || {
-            make(&engine, request)
+        let (created, container) = blocking_then("create a container", Class::Disk, move || {
+            let made = make(&engine, request);
+            let made_one = made.as_ref().ok().map(|(_, container)| container.clone());
+            let after = move || {
+                if let Some(container) = made_one {
+                    mount_ahead(&engine, &container);
+                }
+            };
+            (made, after)
         })
-        .await
+        .await?;
+        if goes_with_its_end(&container) {
+            tokio::spawn(unmount_later(Arc::downgrade(&container)));
+        }
+        Ok(created)
     })
     .await
 }
 
-fn make(engine: &Arc<Engine>, request: Create) -> Result<Created> {
+/// Mounts the root of a container that goes with its end: it is created to be started, and whoever does so is on the way
+/// back with the next request.
+fn mount_ahead(engine: &Engine, container: &Container) {
+    if goes_with_its_end(container) {
+        // A start meets the same failure, and tells it.
+        container
+            .root
+            .mount(|| start::mount_root(engine, container).ok());
+    }
+}
+
+/// A start that has not come by then mounts for itself.
+async fn unmount_later(container: Weak<Container>) {
+    tokio::time::sleep(MOUNTED).await;
+    if let Some(container) = container.upgrade()
+        && container.root.is_mounted()
+    {
+        blocking("unmount a root", Class::Kernel, move || {
+            container.root.end();
+        })
+        .await;
+    }
+}
+
+fn goes_with_its_end(container: &Container) -> bool {
+    container.now().record.spec.auto_remove
+}
+
+fn make(engine: &Arc<Engine>, request: Create) -> Result<(Created, Arc<Container>)> {
     let Create {
         name,
         mut spec,
@@ -79,7 +122,7 @@ fn make(engine: &Arc<Engine>, request: Create) -> Result<Created> {
             undo.keep();
             engine.containers.insert(container.clone());
             engine.container_event(&container.now(), "create", &[]);
-            Ok(Created { id, warnings })
+            Ok((Created { id, warnings }, container))
         }
         Err(error) => Err(error.undone(undo)),
     }

@@ -51,6 +51,7 @@ pub(crate) async fn erase(engine: &Arc<Engine>, lease: &Lease) -> Result<()> {
         // What was answered as removed does not come back after a power cut. One that goes with its end needs no wait for
         // the medium: were it back, the next start would remove it.
         let durable = !subject.now().record.spec.auto_remove;
+        subject.root.end();
         match store::rename(&subject.paths.state_dir, &aside, durable) {
             // Somebody's hand was quicker; what is gone is removed.
             Err(error) if error.kind() == stdx::ErrorKind::NotFound => {}

@@ -31,6 +31,7 @@ mod launch;
 
 pub(crate) use failure::{exec_failed, start_failed};
 pub(crate) use launch::exec_process;
+pub(super) use launch::mount_root;
 
 /// How long a host that has come to a halt may take to create a container.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -81,16 +82,10 @@ async fn run(
     undo: &mut Undo<'static>,
 ) -> Result<Run> {
     let (spawner, subject, mut steps) = (engine.clone(), container.clone(), std::mem::take(undo));
-    let taken = engine.clone();
-    let (launched, steps) = blocking_then(
-        "launch a container",
-        Class::Kernel,
-        move || {
-            let launched = launch::launch(&spawner, &subject, &mut steps);
-            (launched, steps)
-        },
-        move || taken.taken_from_pools(),
-    )
+    let (launched, steps) = blocking_then("launch a container", Class::Kernel, move || {
+        let launched = launch::launch(&spawner, &subject, &mut steps);
+        ((launched, steps), move || spawner.taken_from_pools())
+    })
     .await;
     *undo = steps;
     let launched = launched?;

@@ -15,7 +15,9 @@ pub async fn fsck(engine: &Arc<Engine>, repair: bool) -> Result<Report> {
     let checking = move || {
         let runs = |id: &str| {
             let found = engine.containers.find(id);
-            found.is_ok_and(|container| container.now().state.is_running())
+            found.is_ok_and(|container| {
+                container.now().state.is_running() || container.root.is_mounted()
+            })
         };
         let users = Users {
             of_image: &|id| in_use(&engine, id),

@@ -1,6 +1,7 @@
 //! The blocking part of a start: everything up to a monitor that runs.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -34,6 +35,19 @@ pub(super) struct Launched {
     pub(super) ports: Vec<Port>,
 }
 
+/// Mounts a container's root, and keeps it out of sight.
+pub(in crate::ops::container) fn mount_root(
+    engine: &Engine,
+    container: &Container,
+) -> Result<OwnedFd> {
+    let volatile = container.now().record.spec.auto_remove;
+    let ground = ground::directory(&engine.config);
+    let root = engine
+        .snapshots
+        .mount_above(&container.id, false, volatile, Some(&ground))?;
+    Ok(root)
+}
+
 /// Mounts, connects, writes, compiles, and gives all of it to a monitor.
 pub(super) fn launch(
     engine: &Arc<Engine>,
@@ -50,11 +64,10 @@ pub(super) fn launch(
     undo.push("remove run directory", move || {
         store::remove_tree(&run_dir).map_err(|error| error.to_string())
     });
-    let ground = ground::directory(&engine.config);
-    let rootfs =
-        engine
-            .snapshots
-            .mount_above(&container.id, false, spec.auto_remove, Some(&ground))?;
+    let rootfs = match container.root.take() {
+        Some(mounted) => mounted,
+        None => mount_root(engine, container)?,
+    };
     step("start.mounted");
     let root = RootDir::from_fd(
         rootfs
