@@ -29,6 +29,21 @@ pub(crate) struct Context {
     pub(crate) engine: Option<Arc<Engine>>,
 }
 
+impl Drop for Context {
+    /// A test that failed leaves no process either: containers end with their monitors.
+    fn drop(&mut self) {
+        let Some(engine) = &self.engine else { return };
+        let monitors = format!("{}/monitors", engine.config.cgroup_parent);
+        for (directory, _) in engine.host.group_dirs(&monitors) {
+            let pids = std::fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+            for pid in pids.lines().filter_map(|pid| pid.parse().ok()) {
+                // Found in another hierarchy as well, it is gone already.
+                sys::process::kill(pid, 9).ok();
+            }
+        }
+    }
+}
+
 impl Context {
     /// Opens an engine with the image `busybox`.
     pub(crate) async fn new() -> Self {
@@ -47,8 +62,9 @@ impl Context {
     }
 
     /// Lets go of the engine as a daemon that is killed would, once the runtime ends too: containers go on.
-    pub(crate) fn abandon(self) -> tempfile::TempDir {
-        self.directory
+    pub(crate) fn abandon(mut self) -> tempfile::TempDir {
+        self.engine = None;
+        std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap())
     }
 
     pub(crate) fn root(&self) -> PathBuf {

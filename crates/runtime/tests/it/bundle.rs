@@ -140,15 +140,8 @@ impl Bundle {
     /// Creates the container, its output a pipe.
     pub(crate) fn create(&self) -> Result<(Created, File), Error> {
         let (reader, streams) = output();
-        let fds = Fds {
-            rootfs: None,
-            netns: None,
-            stdio: streams,
-            init: None,
-            gate: Gate::Creator,
-        };
         let proof = SingleThreaded::prove().unwrap();
-        let created = runtime::create(&proof, &self.plan(), fds)?;
+        let created = runtime::create(&proof, &self.plan(), fds(streams))?;
         Ok((created, reader))
     }
 
@@ -173,6 +166,17 @@ impl Bundle {
             Error::Failure(failure) => failure,
             other => panic!("{other}"),
         }
+    }
+}
+
+/// Nothing but standard streams.
+pub(crate) fn fds(stdio: Stdio) -> Fds {
+    Fds {
+        rootfs: None,
+        netns: None,
+        stdio,
+        init: None,
+        gate: Gate::Creator,
     }
 }
 

@@ -200,19 +200,13 @@ fn detached_overlay() {
 }
 
 fn terminal() {
-    use runtime::{Fds, Gate, Stdio};
+    use runtime::Stdio;
     use std::io::Read as _;
     let mut bundle =
         Bundle::new("tty; stty size; test -c /dev/console && echo console; ls -l /proc/self/fd/0");
     bundle.process().terminal = true;
     let stdio = Stdio::Terminal(Some((33, 101)));
-    let fds = Fds {
-        rootfs: None,
-        netns: None,
-        stdio,
-        init: None,
-        gate: Gate::Creator,
-    };
+    let fds = crate::bundle::fds(stdio);
     let proof = sys::process::SingleThreaded::prove().unwrap();
     let started = runtime::create(&proof, &bundle.plan(), fds)
         .unwrap()
@@ -265,15 +259,8 @@ fn taken_back_while_it_is_made() {
     let bundle = Bundle::new("echo never");
     let plan = bundle.plan();
     let (mut reader, stdio) = crate::bundle::output();
-    let fds = runtime::Fds {
-        rootfs: None,
-        netns: None,
-        stdio,
-        init: None,
-        gate: runtime::Gate::Creator,
-    };
     let proof = sys::process::SingleThreaded::prove().unwrap();
-    drop(runtime::begin(&proof, &plan, fds).unwrap());
+    drop(runtime::begin(&proof, &plan, crate::bundle::fds(stdio)).unwrap());
     // Reaped, and its group with it.
     assert!(matches!(sys::process::reap_any(), Err(_) | Ok(None)));
     let group = plan.cgroup.unwrap();
@@ -289,15 +276,8 @@ fn held_mounts_outlive_it() {
     let bundle = Bundle::new("echo written > /made");
     let plan = bundle.plan();
     let (_reader, stdio) = crate::bundle::output();
-    let fds = runtime::Fds {
-        rootfs: None,
-        netns: None,
-        stdio,
-        init: None,
-        gate: runtime::Gate::Creator,
-    };
     let proof = sys::process::SingleThreaded::prove().unwrap();
-    let mut creating = runtime::begin(&proof, &plan, fds).unwrap();
+    let mut creating = runtime::begin(&proof, &plan, crate::bundle::fds(stdio)).unwrap();
     creating.hold_mounts();
     let mut created = creating.finish().unwrap();
     let own = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/mnt")).unwrap();
@@ -319,13 +299,7 @@ pub(crate) fn measure(rounds: usize) {
     for _ in 0..rounds {
         let (plan, group) = (bundle.plan(), bundle.plan().cgroup.unwrap());
         let (_reader, stdio) = crate::bundle::output();
-        let fds = runtime::Fds {
-            rootfs: None,
-            netns: None,
-            stdio,
-            init: None,
-            gate: runtime::Gate::Creator,
-        };
+        let fds = crate::bundle::fds(stdio);
         let proof = sys::process::SingleThreaded::prove().unwrap();
         let start = std::time::Instant::now();
         let created = runtime::create(&proof, &plan, fds).unwrap();
